@@ -1,0 +1,31 @@
+"""What travels from the loader to the update: one batch of pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of one optimizer step, or a slice of it. Mixing fills `labels_b` and `lam`; before it they equal `labels` and 1."""
+
+    images: torch.Tensor  # (B, 3, H, W): uint8 from the loader, float32 normalised on the device
+    labels: torch.Tensor  # (B,) int64
+    labels_b: torch.Tensor  # (B,) int64, the labels of the pictures mixed in
+    lam: torch.Tensor  # (B,) float32 in [0, 1], the share of `labels`
+    rows: torch.Tensor  # (B,) int64, row numbers of the table
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on a device."""
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__}
+        return replace(self, **moved)
+
+    def split(self, size: int) -> list[Batch]:
+        """Micro-batches of at most `size` pictures; one alone where `size` >= len(self)."""
+        parts = zip(*(getattr(self, name).split(size) for name in self.__dataclass_fields__), strict=True)
+        return [Batch(*part) for part in parts]

@@ -1,0 +1,192 @@
+"""Spec strings and registries: how a name in app.yaml or on the command line becomes an object.
+
+    LOSSES.build("focal(gamma=2)", counts)
+    OPTIMIZERS.build("sam(sgd(momentum=0.9), rho=0.05)", groups, lr)
+
+A component is one function or class registered under the name the literature uses. Its positional-only parameters are the
+context that the program supplies; all others are settings that a user may write in the spec string. Strings are parsed with
+`ast` (names, calls and literals only) and never evaluated.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import TypeAdapter, ValidationError
+
+Probability = Annotated[float, Ge(0), Le(1)]
+Fraction = Annotated[float, Ge(0), Lt(1)]
+Positive = Annotated[float, Gt(0)]
+NotNegative = Annotated[float, Ge(0)]
+Count = Annotated[int, Ge(1)]
+
+
+class SpecError(ValueError):
+    """A spec string, or a setting in it, that cannot be used; the message says what is accepted."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed component: its name and the settings written in the string. `str()` gives the string back."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        settings = [_show(value) for value in self.args] + [f"{key}={_show(value)}" for key, value in self.kwargs.items()]
+        return f"{self.name}({', '.join(settings)})"
+
+
+def _show(value: Any) -> str:
+    return str(value) if isinstance(value, Spec) else repr(value)
+
+
+def parse(text: str | Spec) -> Spec:
+    """One component from `name` or `name(settings)`.
+
+    Raises:
+        SpecError: not exactly one component.
+    """
+    specs = parse_many(text)
+    if len(specs) != 1:
+        raise SpecError(f"{str(text)!r} names {len(specs)} components where exactly one is expected, for example 'name(setting=1)'.")
+    return specs[0]
+
+
+def parse_many(text: str | Spec) -> list[Spec]:
+    """Components from `a(), b(p=0.5), c`; an empty string gives an empty list.
+
+    Raises:
+        SpecError: anything but names, calls and literals.
+    """
+    if isinstance(text, Spec):
+        return [text]
+    if not text.strip():
+        return []
+    try:
+        body = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise SpecError(f"{text!r} is not a component such as 'name(setting=1)': {error.msg}.") from None
+    nodes = body.elts if isinstance(body, ast.Tuple) else [body]
+    return [_spec(node, text) for node in nodes]
+
+
+def _spec(node: ast.AST, text: str) -> Spec:
+    if isinstance(node, ast.Name):
+        return Spec(node.id)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if any(keyword.arg is None for keyword in node.keywords):
+            raise SpecError(f"{text!r} holds '**', which a component's settings cannot.")
+        kwargs = {str(keyword.arg): _value(keyword.value, text) for keyword in node.keywords}
+        return Spec(node.func.id, tuple(_value(arg, text) for arg in node.args), kwargs)
+    raise SpecError(f"{text!r} is not a component: write a name, or a name with settings in brackets, such as 'name(setting=1)'.")
+
+
+def _value(node: ast.AST, text: str) -> Any:
+    if isinstance(node, (ast.Name, ast.Call)):
+        return _spec(node, text)
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, SyntaxError, TypeError):
+        raise SpecError(f"{text!r} holds {ast.unparse(node)!r}; settings are numbers, strings, lists or components.") from None
+
+
+def nearest(name: str, names: typing.Iterable[str]) -> str:
+    """ " Did you mean 'x'?" or an empty string."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+class Registry:
+    """The components of one family, by name."""
+
+    def __init__(self, family: str, accepts: str = "") -> None:
+        self.family, self.accepts = family, accepts
+        self._components: dict[str, Callable[..., Any]] = {}
+
+    def register(self, component: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
+        """Decorator: files a function or class under its own name (or `name`, for names Python cannot spell)."""
+        if component is None:
+            return functools.partial(self.register, name=name)
+        key = name or component.__name__
+        if key in self._components:
+            raise ValueError(f"{self.family} {key!r} is registered twice")
+        self._components[key] = component
+        return component
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._components))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._components
+
+    def __len__(self) -> int:
+        return len(self._components)
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        try:
+            return self._components[name]
+        except KeyError:
+            known = ", ".join(self)
+            raise SpecError(f"unknown {self.family} {name!r}.{nearest(name, self)} Known: {known}.") from None
+
+    def settings(self, name: str) -> dict[str, inspect.Parameter]:
+        """The parameters of a component that a spec string may set."""
+        parameters = inspect.signature(self[name]).parameters
+        return {key: p for key, p in parameters.items() if p.kind is not inspect.Parameter.POSITIONAL_ONLY}
+
+    def check(self, text: str | Spec) -> Spec:
+        """The spec with every setting converted to its declared type and checked against its range.
+
+        Raises:
+            SpecError: an unknown component or setting, or a value out of range.
+        """
+        spec = parse(text)
+        component = self[spec.name]
+        settings = self.settings(spec.name)
+        signature = inspect.Signature(list(settings.values()))
+        unknown = [key for key in spec.kwargs if key not in settings]
+        if unknown and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in settings.values()):
+            known = ", ".join(settings) or "none"
+            raise SpecError(f"{self.family} {spec.name!r} has no setting {unknown[0]!r}.{nearest(unknown[0], settings)} Settings: {known}.")
+        try:
+            bound = signature.bind(*spec.args, **spec.kwargs)
+        except TypeError as error:
+            raise SpecError(f"{self.family} {str(spec)!r}: {error}. Settings: {', '.join(settings) or 'none'}.") from None
+        hints = _hints(component)
+        for key, value in bound.arguments.items():
+            bound.arguments[key] = _checked(f"{self.family} {spec.name!r}", key, value, hints.get(key), settings[key])
+        return Spec(spec.name, bound.args, bound.kwargs)
+
+    def build(self, text: str | Spec, *context: Any) -> Any:
+        """The component made from a spec string, with the context its family supplies."""
+        spec = self.check(text)
+        return self[spec.name](*context, *spec.args, **spec.kwargs)
+
+
+def _hints(component: Callable[..., Any]) -> dict[str, Any]:
+    target = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
+    return typing.get_type_hints(target, include_extras=True)
+
+
+def _checked(where: str, key: str, value: Any, hint: Any, parameter: inspect.Parameter) -> Any:
+    if hint is None or hint is Spec or isinstance(value, Spec) or parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return parse(value) if hint is Spec and isinstance(value, str) else value
+    try:
+        return _adapter(hint).validate_python(value)
+    except ValidationError as error:
+        raise SpecError(f"{where}: {key}={value!r} is refused: {error.errors()[0]['msg'].lower()}.") from None
+
+
+@functools.cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
