@@ -1,0 +1,1 @@
+"""The competition platform on your own machine: runs, scores and ranks submissions without the platform."""

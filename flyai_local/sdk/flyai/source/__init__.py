@@ -1,0 +1,1 @@
+"""Where data comes from, in the 1.x names."""

@@ -1,0 +1,1 @@
+"""Curves, pretrained files and small readers."""
