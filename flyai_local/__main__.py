@@ -1,0 +1,106 @@
+"""``python -m flyai_local COMMAND``: the platform on your own machine.
+
+A command's module is imported only when the command is named, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from flyai_local.errors import UserError
+
+PROGRAM = "python -m flyai_local"
+COMMANDS = {
+    "competitions": "list the competitions that this machine knows",
+    "add": "register a folder of your own pictures as a competition",
+    "download": "place the training data of a competition in a folder",
+    "test": "run a submission on 100 training pictures, to see whether it works",
+    "train": "run a submission on all training data, evaluate it and put it on the board",
+    "check": "preflight: find what would fail before it does",
+    "pack": "write the zip that would be uploaded",
+    "evaluate": "evaluate a submission that is already trained",
+    "board": "ranking of the submissions of a competition",
+    "log": "what a run printed, as its participant may see it",
+}
+INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code of one command line: 0 done, 1 refused or failed (a sentence says why), 2 wrong usage."""
+    arguments = sys.argv[1:] if argv is None else argv
+    available = _available()
+    overview = _overview(available)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        overview.print_help()
+        return 0 if arguments else 2
+    name = arguments[0]
+    if name not in available:
+        overview.error(f"there is no command {name!r}{_nearest(name, available)}; the commands are {', '.join(available)}")
+    module = importlib.import_module(f"flyai_local.commands.{name}")
+    parser = _command_parser(name, module)
+    return _run(module, parser.parse_args(arguments[1:]))
+
+
+def _run(module: ModuleType, args: argparse.Namespace) -> int:
+    try:
+        code = int(module.run(args))
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, for instance `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _available() -> dict[str, str]:
+    folder = Path(__file__).parent / "commands"
+    return {name: text for name, text in COMMANDS.items() if (folder / f"{name}.py").is_file()}
+
+
+def _overview(available: dict[str, str]) -> argparse.ArgumentParser:
+    width = max(map(len, available))
+    listing = "\n".join(f"  {name:<{width}}  {text}" for name, text in available.items())
+    return argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND [options]",
+        description="The platform on your own machine.\n\ncommands:\n" + listing,
+        epilog=f"'{PROGRAM} COMMAND --help' explains a command and its exit codes.\n"
+        "exit codes: 0 done, 1 refused or failed (a sentence on stderr says why), 2 wrong usage, 130 Ctrl-C",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _command_parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    if parser.epilog is None:
+        codes = getattr(module, "EXIT_CODES", {})
+        parser.epilog = "exit codes:\n" + "\n".join(f"  {code}  {meaning}" for code, meaning in codes.items())
+    return parser
+
+
+def _nearest(name: str, known: dict[str, str]) -> str:
+    import difflib
+
+    match = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""List the competitions that this machine knows: id, classes, pictures, metric and where they come from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from flyai_local.competitions import Competition, competitions
+from flyai_local.errors import UserError
+from flyai_local.tables import read_table
+
+EXIT_CODES = {0: "the list was printed", 2: "wrong usage"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``competitions``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON list")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the list and return the exit code."""
+    rows = [_summary(card) for card in competitions()]
+    if args.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        return 0
+    header = {"id": "id", "classes": "classes", "train": "train", "hidden": "hidden", "metric": "metric", "source": "pictures"}
+    widths = {key: max(len(_cell(row[key])) for row in [header, *rows]) for key in header}
+    for row in [header, *rows]:
+        print("  ".join(f"{_cell(row[key]):<{widths[key]}}" for key in header).rstrip())
+    return 0
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _summary(card: Competition) -> dict[str, object]:
+    """One row of the list; counts are None where nothing can be counted (an embedded competition not yet made)."""
+    source = "embedded" if card.embedded else str(card.images)
+    summary: dict[str, object] = {"id": card.id, "classes": None, "train": None, "hidden": None, "metric": card.metric}
+    try:
+        rows = read_table(card.train, *card.columns)
+        summary["hidden"] = len(read_table(card.hidden, *card.columns)) if card.hidden else 0
+    except UserError:
+        return {**summary, "source": source + (" (made on first use)" if card.embedded else " (table missing)")}
+    return {**summary, "classes": len({row.label for row in rows}), "train": len(rows), "source": source}

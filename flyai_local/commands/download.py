@@ -1,0 +1,45 @@
+"""Place the training data of a competition in a folder: train.csv and the pictures it names.
+
+The hidden part is never placed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from flyai_local.competitions import competition, place
+from flyai_local.errors import UserError
+
+EXIT_CODES = {
+    0: "the data is in place",
+    1: "no such competition, or its pictures cannot be placed: a sentence on stderr says which",
+    2: "wrong usage",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``download``."""
+    parser.add_argument("id", metavar="ID", help="id of the competition (see the command 'competitions')")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to place it (data/input/ID)")
+    parser.add_argument("--limit", type=_count, metavar="N", help="only N pictures, taken from the classes in turn")
+    parser.add_argument("--copy", action="store_true", help="real copies instead of links to the pictures")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Place the data and say how much lies where."""
+    chosen = competition(args.id)
+    folder = args.to if args.to is not None else Path("data", "input", chosen.id)
+    try:
+        count = place(chosen, folder, limit=args.limit, copy=args.copy)
+    except OSError as error:
+        raise UserError(f"{str(folder)!r} cannot be written: {error.strerror or error}") from error
+    print(f"{chosen.id}: {count} training pictures in {folder}")
+    return 0
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of pictures: give 1 or more")
+    return count
