@@ -1,0 +1,95 @@
+"""The states a run goes through, and the codes of everything that can end it.
+
+A value, once published, never changes: it is stored in the records and people search for it. The sentences behind the
+codes are in `causes.py`; `docs/platform.md` holds the same table, and a test keeps the three in step.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["STATES", "Code", "State", "is_platform_fault"]
+
+
+class State(str, Enum):
+    """Where a run stands; the value is what the records hold."""
+
+    QUEUED = "queued"
+    PACKING = "packing"
+    INSTALLING = "installing"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    SCORED = "scored"
+    FAILED = "failed"
+    CRASHED = "crashed"
+
+    @property
+    def ended(self) -> bool:
+        """True for the three states in which nothing of the run can still be at work."""
+        return self in (State.SCORED, State.FAILED, State.CRASHED)
+
+
+class Code(str, Enum):
+    """Why a run ended without a score, or why its score is lower than the answers deserve."""
+
+    BAD_ARCHIVE = "bad-archive"
+    UNSAFE_ARCHIVE = "unsafe-archive"
+    ARCHIVE_TOO_LARGE = "archive-too-large"
+    NESTED_FOLDER = "nested-folder"
+    PACK_REFUSED = "pack-refused"
+    NO_MAIN = "no-main"
+    NO_PREDICTION = "no-prediction"
+    INSTALL_FAILED = "install-failed"
+    MAIN_ARGUMENTS = "main-arguments"
+    MISSING_PACKAGE = "missing-package"
+    MISSING_WEIGHTS = "missing-weights"
+    SYNTAX_ERROR = "syntax-error"
+    OLD_LIBRARY_CALL = "old-library-call"
+    TRAINING_FAILED = "training-failed"
+    BROKEN_IMAGE = "broken-image"
+    OUT_OF_MEMORY = "out-of-memory"
+    TIME_LIMIT = "time-limit"
+    PROCESS_LIMIT = "process-limit"
+    DISK_LIMIT = "disk-limit"
+    LOG_LIMIT = "log-limit"
+    KILLED = "killed"
+    IMPORT_FAILED = "import-failed"
+    ARGPARSE_AT_IMPORT = "argparse-at-import"
+    NO_CLASS = "no-class"
+    WRONG_CLASS = "wrong-class"
+    NO_CHECKPOINT = "no-checkpoint"
+    CLASS_NOT_FOUND_IN_PICKLE = "class-not-found-in-pickle"
+    NEEDS_GPU = "needs-gpu"
+    LOAD_FAILED = "load-failed"
+    PREDICT_ARGUMENTS = "predict-arguments"
+    PREDICT_FAILED = "predict-failed"
+    BARE_RETURN = "bare-return"
+    NO_LABEL_KEY = "no-label-key"
+    LABEL_TYPE = "label-type"
+    LABEL_NOT_COMPARABLE = "label-not-comparable"
+    WRONG_COUNT = "wrong-count"
+    EVALUATION_VIOLATED = "evaluation-violated"
+    EVALUATION_EXIT = "evaluation-exit"
+    ABANDONED = "abandoned"
+    INTERRUPTED = "interrupted"
+    PLATFORM_FAULT = "platform-fault"
+
+
+STATES: dict[State, tuple[str, str]] = {
+    State.QUEUED: ("The run waits for its turn.", "运行正在排队。"),
+    State.PACKING: ("The submission is packed and unpacked into a clean folder.", "正在打包，并解压到干净的目录。"),
+    State.INSTALLING: ("The packages of requirements.txt are being installed.", "正在安装 requirements.txt 中的依赖。"),
+    State.TRAINING: ("main.py is running.", "main.py 正在训练。"),
+    State.EVALUATING: ("prediction.py answers the hidden rows.", "prediction.py 正在预测隐藏测试集。"),
+    State.SCORED: ("The run ended with a score.", "运行结束，已得到分数。"),
+    State.FAILED: ("The run ended without a score because of the submission.", "提交本身有问题，运行结束，没有分数。"),
+    State.CRASHED: (
+        "The run ended because of the platform; it does not count as a try.",
+        "平台原因导致运行中断，不计入提交次数。",
+    ),
+}
+
+
+def is_platform_fault(code: Code) -> bool:
+    """True for a code that says nothing about the submission: such a run never counts as a try."""
+    return code in (Code.ABANDONED, Code.INTERRUPTED, Code.PLATFORM_FAULT)
