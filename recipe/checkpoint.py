@@ -1,0 +1,135 @@
+"""Checkpoints: a folder with `model.safetensors` and `fold.json`, written whole or not at all.
+
+Each rebuilds its own model: settings, classes and preprocessing lie beside the weights, and no class of this program is pickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from recipe.config import Config, checked
+from recipe.models import Classifier, Preprocessing, build
+
+FORMAT = 1
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is absent, broken or cannot be written; the message says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What a checkpoint knows beside its weights; `fold.json`."""
+
+    config: Config
+    values: tuple[Any, ...]  # the labels as train.csv has them, by class number; an int stays an int
+    prior: tuple[float, ...]  # (K,) share of each class among the training rows; sums to 1
+    preprocessing: Preprocessing
+    fold: int
+    epoch: int
+    score: float  # validation score of the kept epoch
+    average: bool = False  # the kept weights are the moving average
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place once the block ends without error.
+
+    Raises:
+        CheckpointError: the folder is read-only or the disk is full; whatever lay at `path` is still there.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {path}: {error.strerror or error}. Free some space there or choose another --output."
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """A file, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON in UTF-8, whole or not at all."""
+    write_bytes(path, (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
+
+
+def save_checkpoint(folder: Path, state: dict[str, torch.Tensor], description: Description) -> None:
+    """The weights first, then the description: a folder with `fold.json` is complete."""
+    write_bytes(folder / "model.safetensors", save({key: value.detach().cpu().contiguous() for key, value in state.items()}))
+    content = dataclasses.asdict(dataclasses.replace(description, config=None)) | {"config": description.config.model_dump()}  # type: ignore[arg-type]
+    write_json(folder / "fold.json", {"format": FORMAT, **content})
+
+
+def read_description(folder: Path) -> Description:
+    """`fold.json` of a checkpoint.
+
+    Raises:
+        CheckpointError: it is absent or was written by a newer version.
+    """
+    try:
+        content = json.loads((folder / "fold.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no finished checkpoint; train first: python main.py") from None
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'fold.json'} is not JSON ({error}); train again or restore the file.") from None
+    if content.pop("format", None) != FORMAT:
+        raise CheckpointError(f"{folder} was written by another version of this project; train again or use that version.")
+    content["config"] = checked(Config, content["config"], f"{folder.name}/fold.json")
+    size = {key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("preprocessing").items()}
+    content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return Description(preprocessing=Preprocessing(**size), **content)
+
+
+def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> tuple[Classifier, Description]:
+    """The model in evaluation mode on `device`, whatever device it was trained on.
+
+    Raises:
+        CheckpointError: it is absent or broken.
+    """
+    description = read_description(folder)
+    model = build(description.config, len(description.values))
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{folder / 'model.safetensors'} cannot be used: {str(error).splitlines()[0]} Train again or restore it."
+        ) from None
+    return model.to(device).eval(), description
+
+
+def fold_folders(folder: Path) -> list[Path]:
+    """The finished fold checkpoints of a run, by number.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    found = sorted((path.parent for path in folder.glob("fold*/fold.json")), key=lambda path: int(path.name.removeprefix("fold")))
+    if not found:
+        raise CheckpointError(f"{folder} holds no trained fold; train first: python main.py")
+    return found

@@ -1,0 +1,242 @@
+"""Every setting of a run, its default and its help line: command line, app.yaml, checkpoints and docs/settings.md derive from here.
+
+Precedence, weakest first: the defaults below, `recipe` in app.yaml, the chosen profile in app.yaml, the command line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from recipe.registry import nearest
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message names the value, what is accepted and the remedy."""
+
+
+class Strict(BaseModel):
+    """Unknown keys are refused and nothing changes after construction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Config(Strict):
+    """The settings of a run; one field, one default, one help line."""
+
+    # The length and the data
+    epochs: Annotated[int, Ge(0)] = Field(
+        30, description="passes over the training rows of a fold; 0 keeps the start (with a probe: the probe)"
+    )
+    batch_size: Annotated[int, Ge(1)] = Field(64, description="pictures per optimizer step")
+    seed: Annotated[int, Ge(0)] = Field(0, description="seed of folds, order, augmentation, mixing and initialisation")
+    folds: Annotated[int, Ge(1)] = Field(5, description="stratified folds; 1 trains once with a fifth held out")
+    image_size: Annotated[int, Ge(8)] = Field(528, description="side of the training crop in pixels")
+    test_size: Annotated[int, Ge(0)] = Field(0, description="side of the crop at validation and prediction in pixels; 0 means image_size")
+    crop_pct: Annotated[float, Ge(0), Le(1)] = Field(0.0, description="crop side over short side at prediction; 0 takes the backbone's own")
+    sampler: str = Field("uniform()", description="how often a row is drawn")
+    # The network
+    backbone: str = Field("tf_efficientnet_b6.ns_jft_in1k", description="a timm model name or a backbone of this project")
+    pretrained: bool = Field(True, description="start from pretrained weights; false starts from a random network")
+    weights: str = Field("", description="file or folder with the pretrained weights; empty searches as docs/weights.md says")
+    head: str = Field("linear()", description="what turns features into logits")
+    head_init: Literal["auto", "probe", "random"] = Field(
+        "auto",
+        description="probe starts the head from logistic regression on frozen features; auto: probe when pretrained",
+    )
+    probe_c: Annotated[float, Gt(0)] = Field(0.01, description="inverse strength of the probe's L2 penalty")
+    batch_norm: Literal["auto", "frozen", "train"] = Field(
+        "auto", description="BatchNorm statistics during training; auto: frozen when pretrained"
+    )
+    drop_path: Annotated[float, Ge(0), Lt(1)] = Field(0.0, description="stochastic depth rate of the backbone")
+    # The pictures as the network sees them
+    augment: str = Field("scale_crop(), hflip()", description="augmentations in order")
+    mix: str = Field("none()", description="mixing within the batch")
+    mix_off_epochs: Annotated[int, Ge(0)] = Field(0, description="last epochs without mixing")
+    # The objective and the steps
+    loss: str = Field("ce()", description="loss per picture")
+    reduction: str = Field("mean()", description="from losses per picture to one number")
+    optimizer: str = Field("sam(sgd(momentum=0.9), rho=0.05)", description="the optimizer, with what wraps it")
+    lr: Annotated[float, Gt(0)] = Field(0.01, description="base learning rate at the top of the schedule")
+    lr_batch: Annotated[int, Ge(0)] = Field(
+        0, description="the batch size that lr is stated for: lr grows linearly with batch_size; 0 does not scale"
+    )
+    weight_decay: Annotated[float, Ge(0)] = Field(1e-4, description="weight decay, not applied to biases and norms")
+    decay_all: bool = Field(False, description="apply weight decay to biases and norms as well")
+    layer_decay: Annotated[float, Gt(0), Le(1)] = Field(1.0, description="learning rate factor from one stage to the one below it")
+    head_lr_scale: Annotated[float, Gt(0)] = Field(1.0, description="learning rate of the head over that of the backbone")
+    clip_grad: Annotated[float, Ge(0)] = Field(0.0, description="largest gradient norm; 0 does not clip")
+    schedule: str = Field("cosine()", description="learning rate over the run")
+    warmup_epochs: Annotated[float, Ge(0)] = Field(1.0, description="epochs of linear warm-up, at most a fifth of the run")
+    ema_decay: Annotated[float, Ge(0), Lt(1)] = Field(
+        0.0, description="decay per step of an exponential moving average of the weights; 0 keeps none"
+    )
+    patience: Annotated[int, Ge(0)] = Field(
+        0, description="epochs without a better validation score before a fold stops; 0 never stops early"
+    )
+    # The machine
+    precision: Literal["auto", "float32", "bf16", "fp16"] = Field("auto", description="arithmetic of forward and backward")
+    memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
+        "auto", description="layout of the pictures in memory; auto times both"
+    )
+    micro_batch: Annotated[int, Ge(0)] = Field(
+        0, description="pictures per forward pass; 0 takes as many as fit, halved when memory runs out"
+    )
+    grad_checkpoint: bool = Field(False, description="recompute activations in the backward pass: less memory, a quarter slower")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    workers: Annotated[int, Ge(0)] = Field(0, description="background threads that prepare pictures; 0 chooses by the number of cores")
+    cache_mb: Annotated[int, Ge(0)] = Field(0, description="memory for decoded pictures in MB; 0 takes a quarter of what is free")
+    # Prediction
+    views: str = Field("identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged")
+
+    @field_validator("augment", "views", mode="before")
+    @classmethod
+    def _join(cls, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _combinations(self) -> Config:
+        for refused, sentence in self._refusals():
+            if refused:
+                raise ValueError(sentence)
+        return self
+
+    def _refusals(self) -> list[tuple[bool, str]]:
+        return [
+            (
+                self.head_init == "probe" and not self.pretrained,
+                "head_init: probe needs pretrained features; set pretrained: true or head_init: random.",
+            ),
+            (
+                self.mix_off_epochs > self.epochs,
+                f"mix_off_epochs: {self.mix_off_epochs} is more than epochs: {self.epochs}; lower it.",
+            ),
+            (
+                bool(self.weights) and not self.pretrained,
+                "weights names a file but pretrained is false; drop one of the two.",
+            ),
+            (
+                self.micro_batch > self.batch_size,
+                f"micro_batch: {self.micro_batch} is more than batch_size: {self.batch_size}; lower it.",
+            ),
+        ]
+
+    @property
+    def evaluation_size(self) -> int:
+        """Side of the crop at validation and prediction, in pixels."""
+        return self.test_size or self.image_size
+
+    @property
+    def scaled_lr(self) -> float:
+        """The base learning rate for this batch size (Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.1)."""
+        return self.lr * self.batch_size / self.lr_batch if self.lr_batch else self.lr
+
+    @property
+    def probes(self) -> bool:
+        """Whether the head starts from the probe."""
+        return self.pretrained if self.head_init == "auto" else self.head_init == "probe"
+
+    @property
+    def freezes_batch_norm(self) -> bool:
+        """Whether BatchNorm keeps its stored statistics during training."""
+        return self.pretrained if self.batch_norm == "auto" else self.batch_norm == "frozen"
+
+
+class Columns(Strict):
+    """The columns of train.csv."""
+
+    image: str = Field("image_path", description="column with the picture's path")
+    label: str = Field("label", description="column with the class")
+    group: str = Field("", description="column whose equal values must stay in one fold; empty for none")
+
+
+class Competition(Strict):
+    """What is being entered."""
+
+    id: str = Field(description="data id on the platform, or the name of a local competition")
+    columns: Columns = Field(default=Columns(), description="columns of train.csv")
+    metric: str = Field("accuracy", description="score by which epochs are chosen and runs compared")
+
+    @field_validator("id", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> str:
+        if value is None or not str(value).strip():
+            raise ValueError("is empty; name the competition's data id (for a trial: MushroomSketch)")
+        return str(value)
+
+
+class App(Strict):
+    """app.yaml as a whole."""
+
+    competition: Competition
+    recipe: dict[str, Any] = Field(default_factory=dict, description="settings for every profile")
+    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict, description="settings by profile")
+
+    def config(self, profile: str, overrides: dict[str, Any]) -> Config:
+        """The settings of a run under a profile, with what the command line sets.
+
+        Raises:
+            ConfigError: an unknown profile or setting, or a value out of range.
+        """
+        if profile not in self.profiles:
+            raise ConfigError(
+                f"unknown profile {profile!r}.{nearest(profile, self.profiles)} app.yaml has: {', '.join(self.profiles) or 'none'}."
+            )
+        for section, settings in (("recipe", self.recipe), (f"profiles.{profile}", self.profiles[profile])):
+            checked(Config, settings, f"app.yaml, {section}")
+        merged = {**self.recipe, **self.profiles[profile], **overrides}
+        return checked(Config, merged, "settings")
+
+
+def read_app(path: Path | str) -> App:
+    """app.yaml, checked whole: every profile must be valid, not only the one in use.
+
+    Raises:
+        ConfigError: the file is missing, not YAML, or holds an unknown key or a refused value.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; it names the competition and its settings.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} is not YAML in UTF-8: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path.name} holds no settings; it needs at least 'competition: {{id: NAME}}'.")
+    app = checked(App, content, path.name)
+    for profile in app.profiles:
+        app.config(profile, {})
+    return app
+
+
+def checked(model: type[Any], settings: dict[str, Any], where: str) -> Any:
+    """A model from a mapping, with errors as sentences.
+
+    Raises:
+        ConfigError: names the key, the value, what is accepted and the nearest known key.
+    """
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(model, issue, where) for issue in error.errors())) from None
+
+
+def _sentence(model: type[BaseModel], issue: Any, where: str) -> str:
+    key = ".".join(str(part) for part in issue["loc"])
+    if issue["type"] == "extra_forbidden":
+        known = _fields_at(model, issue["loc"][:-1])
+        return f"{where}: unknown key {key!r}.{nearest(str(issue['loc'][-1]), known)} Known: {', '.join(known)}."
+    if issue["type"] == "missing":
+        return f"{where}: {key!r} is missing."
+    message = issue["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{where}: {message}." if not key else f"{where}: {key}: {issue['input']!r} is refused: {message[0].lower()}{message[1:]}."
+
+
+def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    for part in location:
+        model = model.model_fields[part].annotation  # type: ignore[assignment]
+    return list(model.model_fields)

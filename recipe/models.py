@@ -1,0 +1,128 @@
+"""A classifier: a backbone that makes features and a head that makes logits.
+
+`build` makes one from settings; a checkpoint keeps the settings, so it can build its own again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from recipe import torchvision_guard  # noqa: F401  (before timm)
+from recipe.cifar import BACKBONES
+from recipe.config import Config, ConfigError
+from recipe.heads import HEADS
+from recipe.registry import nearest, parse
+from recipe.weights import Fetch, load_pretrained
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What turns a decoded picture into an input; it belongs to the weights and travels with them."""
+
+    size: int  # side of the crop, pixels
+    crop_pct: float  # crop side over short side, (0, 1]
+    mean: tuple[float, float, float]  # of RGB in [0, 1]
+    std: tuple[float, float, float]
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """(B,3,H,W) uint8 to float32 with zero mean and unit deviation, in one multiply-add; the memory layout is kept."""
+        scale = images.new_tensor([1 / (255 * s) for s in self.std], dtype=torch.float32).view(1, 3, 1, 1)
+        shift = images.new_tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], dtype=torch.float32).view(1, 3, 1, 1)
+        return torch.addcmul(shift, images.float(), scale)
+
+
+class Classifier(nn.Module):
+    """Pictures (B,3,H,W), normalised, to logits (B,K)."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """What the head takes: the feature map (B,C,h,w) for a spatial head, else pooled features (B,C)."""
+        features = self.backbone.forward_features(images)  # type: ignore[operator]
+        return features if self.head.spatial else self.backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """Penultimate features (B,D): the input of the head's classifier."""
+        return self.head.embed(self.features(images))  # type: ignore[operator]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.features(images))
+
+
+def build(config: Config, classes: int) -> Classifier:
+    """An untrained classifier for K classes; fill it with `start` or a checkpoint.
+
+    Raises:
+        ConfigError: an unknown backbone, or a head that does not go with it.
+    """
+    backbone = _backbone(config)
+    head = HEADS.build(config.head, backbone.num_features, classes)
+    if config.grad_checkpoint:
+        _checkpoint_gradients(backbone, config.backbone)
+    model = Classifier(backbone, head)
+    if head.spatial:
+        _check_feature_map(model, config)
+    return model
+
+
+def _backbone(config: Config) -> Any:
+    import timm
+
+    spec = parse(config.backbone) if "." not in config.backbone else None
+    if spec is not None and spec.name in BACKBONES:
+        return BACKBONES.build(spec)
+    if not timm.is_model(config.backbone):
+        known = [*BACKBONES, *timm.list_models(), *timm.list_pretrained()]
+        raise ConfigError(
+            f"unknown backbone {config.backbone!r}.{nearest(config.backbone, known)} `python -m recipe names backbone` lists all."
+        )
+    settings = {"drop_path_rate": config.drop_path} if config.drop_path else {}
+    try:
+        return timm.create_model(config.backbone, pretrained=False, num_classes=0, **settings)
+    except TypeError as error:
+        raise ConfigError(f"backbone {config.backbone!r} does not take drop_path: {error}. Set drop_path: 0.") from None
+    except RuntimeError as error:
+        raise ConfigError(f"unknown backbone {config.backbone!r}: {error}.") from None
+
+
+def _checkpoint_gradients(backbone: Any, name: str) -> None:
+    if not hasattr(backbone, "set_grad_checkpointing"):
+        raise ConfigError(f"backbone {name!r} cannot recompute activations; set grad_checkpoint: false.")
+    backbone.set_grad_checkpointing(True)
+
+
+@torch.no_grad()
+def _check_feature_map(model: Classifier, config: Config) -> None:
+    side = max(64, config.image_size) if config.image_size < 64 else config.image_size
+    shape = tuple(model.eval().features(torch.zeros(1, 3, side, side)).shape)
+    if len(shape) != 4:
+        raise ConfigError(
+            f"head {config.head!r} needs a feature map, but backbone {config.backbone!r} gives tokens {shape}; use head linear()."
+        )
+
+
+def start(model: Classifier, config: Config, fetch: Fetch | None = None) -> str:
+    """Pretrained weights into the backbone, or the random start that was asked for; returns where the weights came from.
+
+    Raises:
+        WeightsError: pretrained weights cannot be reached.
+    """
+    if not config.pretrained:
+        return "random"
+    if "." not in config.backbone and parse(config.backbone).name in BACKBONES:
+        raise ConfigError(f"backbone {config.backbone!r} has no pretrained weights; set pretrained: false.")
+    return load_pretrained(model.backbone, config.backbone, config.weights, fetch)
+
+
+def preprocessing(model: Classifier, config: Config) -> Preprocessing:
+    """How pictures are prepared at validation and prediction; mean, deviation and crop come with the backbone's weights."""
+    published = getattr(model.backbone, "pretrained_cfg", None) or {}
+    mean, std = published.get("mean", (0.485, 0.456, 0.406)), published.get("std", (0.229, 0.224, 0.225))
+    crop_pct = config.crop_pct or (published.get("crop_pct", 1.0) if config.evaluation_size >= 64 else 1.0)
+    return Preprocessing(config.evaluation_size, crop_pct, tuple(mean), tuple(std))
