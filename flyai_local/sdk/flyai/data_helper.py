@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flyai.source.base import project_path, say
+from flyai.project import project_path, say
 
 
 class DataHelper:
@@ -23,7 +23,7 @@ class DataHelper:
             log: whether to say where the data lies; a failure is said in any case.
         """
         for competition_id in _flat(ids):
-            outcome, done = _fetch(str(competition_id))
+            outcome, done = fetch(str(competition_id), project_path("data", "input", str(competition_id)))
             if log or not done:
                 say(outcome)
 
@@ -40,11 +40,10 @@ def _flat(ids):
     return [one for item in ids for one in (item if isinstance(item, (list, tuple, set)) else [item])]
 
 
-def _fetch(competition_id):
-    """Return (sentence, whether data is there) after the attempt to bring one competition's data."""
-    if competition_id in ("", ".", "..") or set(competition_id) & set('/\\:'):
+def fetch(competition_id, folder):
+    """Return (sentence, whether data is there) after the attempt to bring a competition's training data to `folder`."""
+    if competition_id in ("", ".", "..") or set(competition_id) & set("/\\:"):
         return f"the data id {competition_id!r} is not a plain name; nothing was fetched.", False
-    folder = project_path("data", "input", competition_id)
     if (folder / "train.csv").is_file():
         return f"{competition_id} is there already: {folder}", True
     if os.environ.get("FLYAI_LOCAL_RUN"):
@@ -94,5 +93,5 @@ def _ids_of_app_json(path):
     data = card.get("data")
     sources = data.get("source") if isinstance(data, dict) else None
     sources = sources if isinstance(sources, list) else [sources]
-    ids = [source["id"] for source in sources if isinstance(source, dict) and source.get("id")]
-    return ids or [card["data_id"]] if ids or card.get("data_id") else []
+    ids = [source.get("id") for source in sources if isinstance(source, dict)] + [card.get("data_id")]
+    return list(dict.fromkeys(filter(None, ids)))

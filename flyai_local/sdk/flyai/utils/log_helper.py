@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from flyai.source.base import project_path
+from flyai.project import project_path
 
 POSITIONS = ("train_loss", "train_acc", "val_loss", "val_acc")
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from flyai.source.base import project_path, say
+from flyai.project import project_path, say
 
 ARCHIVES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
 
@@ -90,8 +90,10 @@ def _unpack(archive, stem):
         return
     with tempfile.TemporaryDirectory(prefix=".unpack", dir=archive.parent) as scratch:
         members = Path(scratch, "members")
-        safe = {} if archive.name.lower().endswith(".zip") else {"filter": "data"}
-        shutil.unpack_archive(archive, members, **safe)
+        if archive.name.lower().endswith(".zip"):
+            shutil.unpack_archive(archive, members)
+        else:
+            shutil.unpack_archive(archive, members, filter="data")
         if not (members / stem).exists():
             shutil.copytree(members, Path(scratch, stem), copy_function=_link)
         entries = sorted([*members.iterdir(), Path(scratch, stem)], key=lambda entry: entry.name == stem)

@@ -1,0 +1,1 @@
+"""Processors in the 1.x names."""

@@ -1,0 +1,18 @@
+"""The project that runs: its folder, and a line printed on behalf of the SDK."""
+
+import sys
+from pathlib import Path
+
+
+def project_path(*parts):
+    """Return a path under ``sys.path[0]``, the folder of the running script (the working directory where it is empty).
+
+    Read at every call, because the SDK may be imported before a launcher has settled ``sys.path``.
+    """
+    return Path(sys.path[0] if sys.path else "", *parts)
+
+
+def say(message):
+    """Print one line of the SDK's own at once; what the console cannot show is escaped and never an error."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print("flyai: " + message.encode(encoding, "backslashreplace").decode(encoding), flush=True)
