@@ -20,4 +20,5 @@ def keep_freed_blocks() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 << 20))
-    return all([mallopt(parameter, value) == 1 for parameter, value in settings])
+    taken = [mallopt(parameter, value) == 1 for parameter, value in settings]
+    return all(taken)

@@ -1,0 +1,71 @@
+"""The probe: logistic regression on the features of the frozen network, the start of the head and the floor of the score.
+
+Source: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022, section 3 (LP-FT:
+linear probing, then fine-tuning).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from recipe.models import Classifier, Preprocessing
+from recipe.predict import run_views
+from recipe.runtime import Runtime, evaluating
+from recipe.views import build_views
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear classifier of raw features: logits = features @ weight.T + bias."""
+
+    weight: np.ndarray  # (K, D) float64
+    bias: np.ndarray  # (K,) float64
+
+    def probs(self, features: np.ndarray) -> np.ndarray:
+        """Class probabilities (N,K) float32 of features (N,D)."""
+        logits = torch.from_numpy(features @ self.weight.T + self.bias)
+        return logits.softmax(dim=1).float().numpy()
+
+    def start(self, layer: nn.Linear) -> None:
+        """Copies the probe into the head's classifier."""
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(self.weight))
+            layer.bias.copy_(torch.from_numpy(self.bias))
+
+
+def probe_features(model: Classifier, pictures: Iterable[np.ndarray], preprocessing: Preprocessing, runtime: Runtime) -> np.ndarray:
+    """Penultimate features (N,D) float32 of the centre crops, BatchNorm under its stored statistics."""
+
+    def forward(images: torch.Tensor) -> torch.Tensor:
+        with evaluating(model), runtime.autocast():
+            return model.embed(images).float()
+
+    views = build_views("identity()", preprocessing.size)
+    return np.stack([features[0, 0] for features in run_views([forward], pictures, views, preprocessing, runtime)])
+
+
+def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int, c: float) -> Probe:
+    """Logistic regression on standardised features, the standardisation folded into the weights.
+
+    Args:
+        features: (N,D) of the training rows.
+        labels: (N,) in [0, classes); a class without rows gets the lowest bias.
+        c: inverse strength of the L2 penalty.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(features)
+    model = LogisticRegression(C=c, max_iter=1000).fit(scaler.transform(features), labels)
+    rows, intercept = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # one row for the second class against the first
+        rows, intercept = np.concatenate([-rows, rows]) / 2, np.concatenate([-intercept, intercept]) / 2
+    weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, intercept.min() - 10)
+    weight[model.classes_] = rows / scaler.scale_
+    bias[model.classes_] = intercept - (rows / scaler.scale_) @ scaler.mean_
+    return Probe(weight, bias)
