@@ -1,5 +1,7 @@
 """The project that runs: its folder, and a line printed on behalf of the SDK."""
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,3 +18,11 @@ def say(message):
     """Print one line of the SDK's own at once; what the console cannot show is escaped and never an error."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print("flyai: " + message.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def link(source, target):
+    """Make the file `target` a hard link to `source`, or a copy where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,10 +1,10 @@
 """The CSV files of a 1.x competition."""
 
 import functools
-from pathlib import Path
 
 from flyai.processor.download import check_download
-from flyai.source.base import DATA_PATH, Base
+from flyai.project import project_path
+from flyai.source.base import Base
 from flyai.utils import read_data
 
 
@@ -32,7 +32,7 @@ class Csv(Base):
 
 def _read(url):
     """Read a CSV; picture paths written on Windows (``jpg\\1.jpg``) are turned where only that finds the picture."""
-    table = read_data.read(check_download(url, DATA_PATH))
+    table = read_data.read(check_download(url))
     for column in table.columns:
         if table[column].map(lambda value: isinstance(value, str) and "\\" in value).any():
             table[column] = table[column].map(_found_on_this_system)
@@ -44,5 +44,5 @@ def _found_on_this_system(value):
     if not isinstance(value, str) or "\\" not in value:
         return value
     turned = value.replace("\\", "/")
-    folder = Path(DATA_PATH)
+    folder = project_path("data", "input")
     return turned if (folder / turned).exists() and not (folder / value).exists() else value

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from flyai.project import project_path, say
+from flyai.project import link, project_path, say
 
 ARCHIVES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
 
@@ -95,16 +95,8 @@ def _unpack(archive, stem):
         else:
             shutil.unpack_archive(archive, members, filter="data")
         if not (members / stem).exists():
-            shutil.copytree(members, Path(scratch, stem), copy_function=_link)
+            shutil.copytree(members, Path(scratch, stem), copy_function=link)
         entries = sorted([*members.iterdir(), Path(scratch, stem)], key=lambda entry: entry.name == stem)
         for entry in entries:  # `stem` comes last: it says that everything is there.
             if entry.exists() and not (archive.parent / entry.name).exists():
                 entry.replace(archive.parent / entry.name)
-
-
-def _link(source, target):
-    """Make `target` a hard link to `source`, or a copy on a file system without hard links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -1,0 +1,7 @@
+# -*- coding: utf-8 -*
+import os
+import sys
+
+DATA_PATH = os.path.join(sys.path[0], 'data', 'input')
+MODEL_PATH = os.path.join(sys.path[0], 'data', 'output', 'model')
+LOG_PATH = os.path.join(sys.path[0], 'data', 'output', 'logs')
