@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flyai_local.tables import write_table
 
-VERSION = "1"
+VERSION = "2"
 SEED = 20240503
 CLASSES = 9
 COUNTS = {"train": 540, "hidden": 180}

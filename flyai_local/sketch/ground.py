@@ -10,7 +10,10 @@ from flyai_local.sketch.skins import colour, noise
 SOIL = ("3b2f24", "57452f", "6f5a40", "2c2620", "4a4030")
 LEAVES = ("8a5a2b", "a5742f", "6b4423", "b98a3f", "74552f", "9a3f22", "5d5a2c", "c0a060")
 GREENS = ("3f5a24", "5b7a30", "2f4a22", "7a9440", "4d6b3a", "869a52")
+BARK = ("2a2420", "3d352c", "1f1d1a", "4a4238")
 NEEDLES = ("7a4f2a", "5d3d24", "94683a", "6b5a38")
+RISE = np.linspace(0, 1, 7)
+TAPER = 1.1 - RISE
 
 
 def ground(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -54,12 +57,27 @@ def twig(rng: np.random.Generator, picture: np.ndarray) -> None:
 
 def blade(rng: np.random.Generator, picture: np.ndarray, root: np.ndarray, length: float, tone: np.ndarray) -> None:
     """Draw a blade of grass or a thin stalk that rises from its root."""
-    along = np.linspace(0, 1, 7)
-    lean, droop = rng.normal(0, 0.35), rng.uniform(-0.5, 0.5)
-    path = root + length * np.stack([lean * along + droop * along**2.5, -along + 0.3 * abs(droop) * along**3], 1)
-    width = rng.uniform(0.6, 2.2) * (1 - along) + 0.3
-    outline = np.concatenate([path - np.stack([width, 0 * width], 1), (path + np.stack([width, 0 * width], 1))[::-1]])
+    lean, droop, width = rng.normal(0, 0.35), rng.uniform(-0.5, 0.5), rng.uniform(0.5, 1.8)
+    aside = root[0] + length * (lean * RISE + droop * RISE**2.5)
+    outline = np.empty((2 * len(RISE), 2))
+    outline[:, 0] = np.concatenate([aside - width * TAPER, (aside + width * TAPER)[::-1]])
+    fall = root[1] - length * (RISE - 0.3 * abs(droop) * RISE**3)
+    outline[:, 1] = np.concatenate([fall, fall[::-1]])
     _polygon(picture, outline, tone)
+
+
+def trunks(rng: np.random.Generator, picture: np.ndarray) -> None:
+    """Draw what stands far behind: dark trunks and spots of sky between the leaves, to be blurred afterwards."""
+    height, width = picture.shape[:2]
+    for _ in range(int(rng.integers(0, 5))):
+        left, thick, foot = rng.uniform(-10, width), rng.uniform(6, 45), rng.uniform(0.2, 0.5) * height
+        lean = rng.normal(0, 8)
+        corners = np.array([[left, foot], [left + thick, foot], [left + thick + lean, 0], [left + lean, 0]])
+        _polygon(picture, corners, colour(rng, rng.choice(BARK)) * rng.uniform(0.7, 1.8))
+    sky = colour(rng, rng.choice(("c9d2b8", "9fae7a", "d8d3bd", "7f9460")))
+    for _ in range(int(rng.choice((0, 0, 8, 20)))):
+        place, size = rng.random(2) * [width, 0.45 * height], rng.uniform(2, 9)
+        cv2.circle(picture, (int(place[0]), int(place[1])), int(size), sky.tolist(), -1)
 
 
 def _earth(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -86,27 +104,30 @@ def _moss(rng: np.random.Generator, floor: np.ndarray) -> None:
 
 
 def _grass(rng: np.random.Generator, floor: np.ndarray) -> None:
-    tones = [*rng.choice(GREENS, 3), "a59a5a"]
-    places = rng.uniform([-10, 0], [floor.shape[1] + 10, floor.shape[0] + 40], (int(rng.integers(200, 330)), 2))
+    tones = [colour(rng, code, 0.06) for code in (*rng.choice(GREENS, 5), "a59a5a", "8a7a4a")]
+    places = rng.uniform([-10, 0], [floor.shape[1] + 10, floor.shape[0] + 40], (int(rng.integers(180, 300)), 2))
     for root in places[np.argsort(places[:, 1])]:  # what stands nearer hides what is behind
         depth = 0.45 + 0.55 * root[1] / floor.shape[0]
-        blade(rng, floor, root, rng.uniform(20, 90), colour(rng, rng.choice(tones), 0.06) * depth)
+        blade(rng, floor, root, rng.uniform(20, 90), tones[rng.integers(7)] * depth * rng.uniform(0.7, 1.2))
 
 
 def _needles(rng: np.random.Generator, floor: np.ndarray) -> None:
-    for _ in range(int(rng.integers(200, 380))):
-        root, angle, reach = _anywhere(rng, floor), rng.uniform(0, np.pi), rng.uniform(8, 30)
-        tone = colour(rng, rng.choice(NEEDLES)) * rng.uniform(0.5, 1.2)
-        _line(floor, np.stack([root, root + reach * np.array([np.cos(angle), np.sin(angle)])]), tone, 1)
+    tones = [colour(rng, code) for code in NEEDLES]
+    count = int(rng.integers(200, 380))
+    roots = rng.random((count, 2)) * [floor.shape[1], floor.shape[0]]
+    angles, reaches = rng.uniform(0, np.pi, count), rng.uniform(8, 30, count)
+    tips = roots + reaches[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+    for needle, light in zip(np.stack([roots, tips], 1), rng.uniform(0.5, 1.2, count), strict=True):
+        _line(floor, needle, tones[rng.integers(len(tones))] * light, 1)
 
 
 def _anywhere(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    return rng.uniform([0, 0], [picture.shape[1], picture.shape[0]])
+    return rng.random(2) * (picture.shape[1], picture.shape[0])
 
 
 def _polygon(picture: np.ndarray, points: np.ndarray, tone: np.ndarray) -> None:
-    cv2.fillPoly(picture, [np.round(points * 8).astype(np.int32)], np.clip(tone, 0, 1).tolist(), shift=3)
+    cv2.fillPoly(picture, [np.round(points * 8).astype(np.int32)], tone.tolist(), shift=3)
 
 
 def _line(picture: np.ndarray, points: np.ndarray, tone: np.ndarray, thick: int) -> None:
-    cv2.polylines(picture, [np.round(points * 8).astype(np.int32)], False, np.clip(tone, 0, 1).tolist(), thick, shift=3)
+    cv2.polylines(picture, [np.round(points * 8).astype(np.int32)], False, tone.tolist(), thick, shift=3)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from flyai_local.sketch.genera import Genus
-from flyai_local.sketch.ground import GREENS, LEAVES, blade, ground, leaf
+from flyai_local.sketch.ground import GREENS, LEAVES, blade, ground, leaf, trunks
 from flyai_local.sketch.skins import colour, noise, paint
 from flyai_local.sketch.solid import Pose, grow, render
 
@@ -34,12 +34,21 @@ def _tilt(rng: np.random.Generator) -> float:
 def _background(rng: np.random.Generator, height: int, width: int, tilt: float) -> np.ndarray:
     """The ground, out of focus towards the top of the picture where the camera looks into the distance."""
     floor = ground(rng, height, width)
-    blurred = cv2.GaussianBlur(floor, (0, 0), rng.uniform(3, 9))
+    behind = floor.copy()
+    if abs(tilt) < 0.4:
+        trunks(rng, behind)
+    blurred = _defocused(behind, rng.uniform(3, 9))
     far = np.linspace(1.3, -0.4 if tilt > 0.4 else -0.1, height, dtype=np.float32)[:, None, None]
     far = np.clip(far if abs(tilt) < 0.4 else far - 0.6, rng.uniform(0.05, 0.5), 1)
     haze = colour(rng, rng.choice(("46522f", "6d7a5a", "3a3a30", "8f9a86", "5c5040")))
     scene = floor * (1 - far) + far * (0.75 * blurred + 0.25 * haze)
     return np.ascontiguousarray(scene, np.float32)
+
+
+def _defocused(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """Strong blur, computed at a quarter of the size."""
+    small = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    return cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / 4), picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def _mushrooms(rng: np.random.Generator, scene: np.ndarray, genus: Genus, tilt: float) -> None:
@@ -48,7 +57,7 @@ def _mushrooms(rng: np.random.Generator, scene: np.ndarray, genus: Genus, tilt: 
     skins = paint(rng, genus)
     count = int(rng.choice((1, 2, 3, 4), p=(0.58, 0.24, 0.12, 0.06)))
     side = min(height, width)
-    largest = rng.uniform(0.16, 0.31) * side * (1 if count == 1 else 0.8)
+    largest = rng.uniform(0.19, 0.38) * side * (1 if count == 1 else 0.75)
     light = rng.normal([0, 0.5, 1.1], [0.7, 0.5, 0.15])
     light /= np.linalg.norm(light)
     ambient = rng.uniform(0.4, 0.75)
@@ -99,9 +108,9 @@ def _paste(scene: np.ndarray, picture: np.ndarray, corner: np.ndarray) -> None:
 def _foreground(rng: np.random.Generator, scene: np.ndarray) -> None:
     """A little clutter in front: grass or fallen leaves that hide some of the stem."""
     height, width = scene.shape[:2]
-    greens = colour(rng, rng.choice(GREENS)) * rng.uniform(0.7, 1.2)
+    green = colour(rng, rng.choice(GREENS))
     for _ in range(int(rng.choice((0, 4, 12, 25)))):
-        blade(rng, scene, rng.uniform([0, 0.9 * height], [width, 1.1 * height]), rng.uniform(15, 80), greens)
+        blade(rng, scene, rng.uniform([0, 0.9 * height], [width, 1.1 * height]), rng.uniform(15, 80), green * rng.uniform(0.5, 1.1))
     for _ in range(int(rng.integers(0, 6))):
         place = rng.uniform([0, 0.78 * height], [width, height])
         leaf(rng, scene, place, rng.uniform(14, 45), colour(rng, rng.choice(LEAVES)) * rng.uniform(0.6, 1.1))

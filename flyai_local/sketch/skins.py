@@ -33,7 +33,7 @@ class Skins:
 
 def colour(rng: np.random.Generator, code: str, spread: float = 0.05) -> np.ndarray:
     """The colour of a six-digit hex code, moved a little in brightness and hue."""
-    rgb = np.array([int(code[at : at + 2], 16) for at in (0, 2, 4)], np.float32) / 255
+    rgb = np.frombuffer(bytes.fromhex(code), np.uint8) / np.float32(255)
     return np.clip(rgb * (1 + rng.normal(0, spread * 1.5)) + rng.normal(0, spread * 0.4, 3), 0.02, 0.98).astype(np.float32)
 
 
@@ -55,12 +55,13 @@ def paint(rng: np.random.Generator, genus: Genus) -> Skins:
     centre, edge = genus.caps[rng.integers(len(genus.caps))]
     pale = np.clip(stem * 0.4 + 0.6 * colour(rng, "f4efe4"), 0, 1)
     under = colour(rng, rng.choice(genus.undersides), 0.03)
+    membrane = _membrane(rng, pale) if genus.ring or genus.volva else np.broadcast_to(under, (SIDE, SIDE, 3))
     return Skins(
         cap=_cap(rng, genus, colour(rng, centre), colour(rng, edge)),
         underside=_pores(rng, under) if genus.pores else _gills(rng, genus, under),
         stem=_stem(rng, genus, stem),
-        ring=_membrane(rng, pale),
-        volva=_membrane(rng, pale * 0.95),
+        ring=membrane,
+        volva=membrane,
     )
 
 
@@ -78,7 +79,7 @@ def _cap(rng: np.random.Generator, genus: Genus, centre: np.ndarray, edge: np.nd
         shade = shade - rng.uniform(0.1, 0.22) * np.cos(rng.integers(45, 75) * ANGLE) * np.clip((RADIUS - 0.75) * 5, 0, 1)
     skin = skin * shade[..., None]
     if rng.random() < genus.faded:
-        patch = np.clip((noise(rng, SIDE, SIDE, 90, 3) - rng.uniform(0.5, 0.65)) * 5, 0, 0.6)[..., None]
+        patch = np.clip((noise(rng, SIDE, SIDE, 90, 4) - rng.uniform(0.4, 0.6)) * 2.2, 0, 0.6)[..., None]
         skin = skin * (1 - patch) + patch * colour(rng, "dcc79a")
     if rng.random() < genus.scales:
         skin = _scales(rng, skin, centre)

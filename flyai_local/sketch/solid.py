@@ -142,9 +142,13 @@ def render(stack: Stack, skins: Skins, pose: Pose) -> tuple[np.ndarray, tuple[fl
     size = np.ceil(high - low).astype(int)
     centre, outline = centre - low, outline - low
     ring_at = np.full((size[1], size[0]), -1, np.float32)
-    order = range(len(stack.height)) if pose.tilt > 0 else range(len(stack.height) - 1, -1, -1)
     corners = np.round(outline * 8).astype(np.int32)
+    walls = _walls(corners)
+    order = range(len(stack.height)) if pose.tilt > 0 else range(len(stack.height) - 1, -1, -1)
+    slender = (stack.part == STEM) & (np.roll(stack.part, -1) == STEM)
     for ring in order:
+        if slender[ring]:  # rings of a slender stem do not touch each other
+            cv2.fillConvexPoly(ring_at, walls[ring], float(ring), shift=3)
         cv2.fillPoly(ring_at, [corners[ring]], float(ring), shift=3)
     picture = np.zeros((size[1], size[0], 4), np.float32)
     rows, columns = np.nonzero(ring_at >= 0)
@@ -170,14 +174,21 @@ def _outlines(stack: Stack, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     return centre, centre[:, None] + corners
 
 
+def _walls(corners: np.ndarray) -> np.ndarray:
+    """Outlines (N, 4, 2) of what spans from each ring to the one above it."""
+    sides = corners[:, [0, CORNERS // 2]]
+    return np.ascontiguousarray(np.concatenate([sides, np.roll(sides, -1, 0)[:, ::-1]], 1))
+
+
 def _shaded(
     stack: Stack, skins: Skins, pose: Pose, rings: np.ndarray, across: np.ndarray, down: np.ndarray
 ) -> np.ndarray:
     """Colours (P, 3) of the pixels: pattern times light, plus gloss."""
     reach = stack.radius[rings] * pose.scale * OVERSAMPLING
     cosine = np.clip(across / reach, -1, 1)
-    front = np.sign(down * np.sin(pose.tilt)) * np.sqrt(1 - cosine**2)
     part, along = stack.part[rings], stack.along[rings]
+    facing = np.where((part == STEM) | (part == VOLVA), 1, np.sign(down * np.sin(pose.tilt)))
+    front = facing * np.sqrt(1 - cosine**2)
     colours = np.empty((len(rings), 3), np.float32)
     for kind, skin in enumerate((skins.cap, skins.underside, skins.stem, skins.ring, skins.volva)):
         here = part == kind
