@@ -1,0 +1,50 @@
+"""Where the pictures lie that a CSV names: relative to which folder, with or without suffix, with either slash."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from recipe.findings import Finding
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"})
+_PROBED = 200  # rows on which the rule is tried
+
+
+def find_images(csv: Path, names: Sequence[str], images: Path) -> tuple[list[Path], list[Finding]]:
+    """The absolute path of every name, and what was noticed about them.
+
+    One rule holds for the whole file, the first of these that finds the most pictures: the name below `images`; below the folder
+    above it (a CSV that repeats the folder's name); its last part below `images`; each also with .jpg, .png or .jpeg added.
+    Backslashes count as slashes, unless a file of that very name exists. A path that does not exist is returned all the same.
+    """
+    backslashes = os.sep == "/" and any("\\" in name for name in names)
+    clean = [name.strip().replace("\\", "/") if backslashes and not (images / name).exists() else name.strip() for name in names]
+    probe = clean[:: max(1, len(clean) // _PROBED)]
+    rules = _rules(images)
+    best = max(rules, key=lambda rule: sum(rules[rule](name).is_file() for name in probe))
+    notes = []
+    if backslashes:
+        notes.append(Finding(csv, 0, "backslashes", "the paths hold backslashes, read as slashes", "write slashes; they work everywhere"))
+    if best != next(iter(rules)):
+        notes.append(
+            Finding(csv, 0, "image-folder", f"pictures are not found as written but {best}", "correct the paths or the image folder")
+        )
+    return [_absolute(rules[best](name)) for name in clean], notes
+
+
+def _rules(images: Path) -> dict[str, Callable[[str], Path]]:
+    """Ways to find a picture, the plain one first, by a clause that describes them."""
+    rules: dict[str, Callable[[str], Path]] = {}
+    for suffix in ("", ".jpg", ".png", ".jpeg"):
+        ending = f" with {suffix} added" if suffix else ""
+        rules[f"below {images}{ending}"] = lambda name, suffix=suffix: images / (name + suffix)  # type: ignore[misc]
+        rules[f"below {images.parent}{ending}"] = lambda name, suffix=suffix: images.parent / (name + suffix)  # type: ignore[misc]
+        rules[f"by their last part below {images}{ending}"] = lambda name, suffix=suffix: images / (Path(name).name + suffix)  # type: ignore[misc]
+    return rules
+
+
+def _absolute(path: Path) -> Path:
+    """Absolute, without "." and "..", links kept: two spellings of one place become one path."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..", Path.resolve follows links)

@@ -1,0 +1,105 @@
+"""Decoded pictures of a table, kept in memory as far as it goes.
+
+On the CPU decoding and shrinking cost more than augmenting: keeping uint8 pictures at the needed size brings a training loop from 0.85 of
+the bare step to 0.95 to 1.0 of it. The check before training decodes every picture once; what it decoded stays here for training.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+
+from recipe import decode
+from recipe.free_memory import free_memory_mb
+
+Progress = Callable[[int, int], None]  # (pictures ready, pictures in all)
+
+
+def default_workers() -> int:
+    """Threads that prepare pictures: 1 on one or two cores (the update needs the other), else all but one, at most 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if cores <= 2 else min(8, cores - 1)
+
+
+class _Cache:
+    """Pictures by path, up to a limit in bytes; safe to share among threads."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
+        self.images: dict[Path, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def offer(self, path: Path, image: np.ndarray) -> None:
+        """Keeps the picture if there is room for it."""
+        with self._lock:
+            if path not in self.images and self.used + image.nbytes <= self.limit:
+                self.images[path] = image
+                self.used += image.nbytes
+
+
+class Pictures:
+    """`pictures[row]` is the picture of a row, (h, w, 3) uint8 RGB with `min(h, w) == short_side`; treat it as read-only.
+
+    Thread-safe. Pictures are kept until `cache_mb` (2**20 bytes each) is used up; those beyond it are decoded at every access, so the
+    limit changes the speed and never the pixels.
+    """
+
+    def __init__(self, paths: Sequence[Path], short_side: int, cache_mb: int | None = None) -> None:
+        """`short_side` in pixels; `cache_mb=None` takes a quarter of the free memory, 0 keeps nothing."""
+        self.paths, self.short_side = tuple(paths), short_side
+        self._cache = _Cache((free_memory_mb() // 4 if cache_mb is None else cache_mb) * 2**20)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        """The picture of a row.
+
+        Raises:
+            UnreadablePicture, FileNotFoundError: as `decode.read`.
+        """
+        path = self.paths[row]
+        image = self._cache.images.get(path)
+        if image is None:
+            image = np.ascontiguousarray(decode.resize_short(decode.read(path), self.short_side))
+            self._cache.offer(path, image)
+        return image
+
+    @property
+    def kept(self) -> int:
+        """The number of rows whose picture is in memory."""
+        return sum(path in self._cache.images for path in self.paths)
+
+    def of(self, paths: Sequence[Path]) -> Pictures:
+        """The pictures of other rows (a fold, a checked table), sharing this cache and its limit."""
+        other = Pictures(paths, self.short_side, cache_mb=0)
+        other._cache = self._cache
+        return other
+
+    def load_all(self, progress: Progress | None = None, workers: int = 0) -> dict[int, Exception]:
+        """Decodes every row once, in `workers` threads (0: one per core); the rows that failed, with the reason, in row order."""
+        failures: dict[int, Exception] = {}
+        with ThreadPoolExecutor(workers or os.cpu_count() or 1, "decode") as pool:
+            jobs = {pool.submit(self._try, row): row for row in range(len(self))}
+            try:
+                for ready, job in enumerate(as_completed(jobs), start=1):
+                    if (failure := job.result()) is not None:
+                        failures[jobs[job]] = failure
+                    if progress is not None:
+                        progress(ready, len(self))
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return dict(sorted(failures.items()))
+
+    def _try(self, row: int) -> Exception | None:
+        try:
+            self[row]
+        except (decode.UnreadablePicture, FileNotFoundError) as failure:
+            return failure
+        return None
