@@ -19,12 +19,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from recipe.config import Config, checked
+from recipe.errors import UserError
 from recipe.models import Classifier, Preprocessing, build
 
 FORMAT = 1
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError, RuntimeError):
     """A checkpoint that is absent, broken or cannot be written; the message says what to do."""
 
 

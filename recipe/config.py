@@ -12,10 +12,11 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from recipe.errors import UserError
 from recipe.registry import nearest
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A setting that cannot be used; the message names the value, what is accepted and the remedy."""
 
 
@@ -89,7 +90,7 @@ class Config(Strict):
     grad_checkpoint: bool = Field(False, description="recompute activations in the backward pass: less memory, a quarter slower")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     workers: Annotated[int, Ge(0)] = Field(0, description="background threads that prepare pictures; 0 chooses by the number of cores")
-    cache_mb: Annotated[int, Ge(0)] = Field(0, description="memory for decoded pictures in MB; 0 takes a quarter of what is free")
+    cache_mb: Annotated[int, Ge(-1)] = Field(-1, description="memory for decoded pictures in MB; -1 takes a quarter of what is free, 0 keeps none")
     # Prediction
     views: str = Field("identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged")
 

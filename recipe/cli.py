@@ -1,0 +1,125 @@
+"""The command line of main.py: every setting is a flag, and nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic_core import PydanticUndefined
+
+from recipe.config import App, Config, read_app
+from recipe.errors import UserError
+
+SHORT = {"epochs": ("-e", "--EPOCHS"), "batch_size": ("-b", "--BATCH")}
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not exist; 130 interrupted (go on with --resume)."
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """A run as asked for: app.yaml, the settings in force, and what concerns this start only."""
+
+    app: App
+    config: Config
+    profile: str
+    why: str  # the profile was chosen
+    resume: bool = False
+    only_fold: int | None = None
+    strict: bool = False
+    output: Path | None = None
+
+
+class Job(Protocol):
+    """The platform's three steps."""
+
+    def download_data(self) -> None: ...
+
+    def deal_with_data(self) -> None: ...
+
+    def train(self) -> None: ...
+
+
+def add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """One flag per setting, with its help line; the default stays in Config alone."""
+    group = parser.add_argument_group("recipe", "settings; a value given here wins over app.yaml")
+    for name, field in Config.model_fields.items():
+        default = "" if field.default is PydanticUndefined else f" [{field.default}]".replace("%", "%%")
+        flags = [*SHORT.get(name, ()), f"--{name.replace('_', '-')}"]
+        group.add_argument(*flags, dest=name, metavar="VALUE", default=None, help=f"{field.description}{default}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of main.py."""
+    made = argparse.ArgumentParser(
+        prog="main.py", epilog=EXIT_CODES, allow_abbrev=False, description="Trains the submission under k-fold cross-validation."
+    )
+    made.add_argument("--competition", metavar="ID", help="another competition than the one app.yaml names")
+    made.add_argument("--profile", default="auto", help="profile of app.yaml; auto chooses by the hardware [auto]")
+    made.add_argument("--resume", action="store_true", help="go on with the run in MODEL_PATH")
+    made.add_argument("--only-fold", type=int, metavar="N", help="train fold N alone")
+    made.add_argument("--strict", action="store_true", help="refuse a data set with unreadable pictures instead of leaving them out")
+    made.add_argument("--output", type=Path, metavar="DIR", help="run folder instead of MODEL_PATH")
+    add_config_flags(made)
+    return made
+
+
+def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
+    """The run that a command line asks for.
+
+    Raises:
+        ConfigError: app.yaml or a flag holds something that cannot be used.
+    """
+    arguments = parser().parse_args(argv)
+    overrides = {name: value for name in Config.model_fields if (value := getattr(arguments, name)) is not None}
+    app = read_app(app_path)
+    if arguments.competition:
+        app = app.model_copy(update={"competition": app.competition.model_copy(update={"id": arguments.competition})})
+    if arguments.profile == "auto":
+        app.config(next(iter(app.profiles), "auto"), overrides)  # refuses a bad flag before torch is imported
+        profile, why = _auto_profile(str(overrides.get("device", "auto")))
+    else:
+        profile, why = arguments.profile, "as asked for"
+    config = app.config(profile, overrides)
+    return Options(app, config, profile, why, arguments.resume, arguments.only_fold, arguments.strict, arguments.output)
+
+
+def _auto_profile(device: str) -> tuple[str, str]:
+    from recipe.runtime import choose_device, choose_profile
+
+    return choose_profile(choose_device(device))
+
+
+def run_main(job: Callable[[Options], Job], app_path: Path) -> None:
+    """main.py as a program: the three steps in order; errors for users are sentences, not stack traces."""
+    raise SystemExit(guarded(lambda: _three_steps(job, options(app_path))))
+
+
+def _three_steps(job: Callable[[Options], Job], asked: Options) -> int:
+    from recipe.malloc import keep_freed_blocks
+
+    keep_freed_blocks()
+    others = [name for name in asked.app.profiles if name != asked.profile]
+    hint = f"; force another with --profile {'|'.join(others)}" if others else ""
+    print(f"competition {asked.app.competition.id}, profile {asked.profile}: {asked.why}{hint}", flush=True)
+    work = job(asked)
+    work.download_data()
+    work.deal_with_data()
+    work.train()
+    return 0
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """The exit code of some work; what a user can mend is said in a sentence on stderr."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        print("\ninterrupted; what was finished is kept. Go on with the same command and --resume.", file=sys.stderr)
+        return 130
+    except (UserError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,291 @@
+"""Cross-validation: k folds, out-of-fold predictions for every row, and the files of a run.
+
+run.json       settings, classes, versions, seed, data fingerprint
+fold0/         model.safetensors, fold.json, result.json, oof.npz, last/ (the state to go on from)
+oof.csv        every row with its out-of-fold probabilities
+metrics.json   scores; log.jsonl: one line per epoch
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from recipe.checkpoint import CheckpointError, write_bytes, write_json
+from recipe.config import Config, ConfigError
+from recipe.console import Bar, duration, say
+from recipe.console import table as aligned
+from recipe.data import Table
+from recipe.fold import Job, train_fold
+from recipe.folds import Fold, make_folds
+from recipe.metrics import METRICS
+from recipe.models import Classifier, Preprocessing, build, preprocessing, start
+from recipe.pictures import Pictures
+from recipe.probe import probe_features
+from recipe.results import EpochLog, FoldResult
+from recipe.runtime import Runtime, choose_runtime
+from recipe.weights import Fetch
+
+OnEpoch = Callable[[EpochLog], None]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The result of a run."""
+
+    folds: tuple[FoldResult, ...]
+    oof_probs: np.ndarray  # (N, K) float32; NaN for rows whose fold was not trained
+    oof_score: float  # over all rows that have a prediction
+    probe_score: float | None  # of the probe, over the same rows
+    seconds: float
+
+    @property
+    def scores(self) -> list[float]:
+        """Score of each trained fold."""
+        return [fold.score for fold in self.folds]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model at its start and what its pictures need: known before any picture is read."""
+
+    config: Config
+    model: Classifier
+    preprocessing: Preprocessing
+    origin: str  # where the weights came from
+
+
+def plan(config: Config, classes: int, fetch: Fetch | None = None) -> Plan:
+    """Builds the network and finds its weights.
+
+    Raises:
+        ConfigError, SpecError: a setting that cannot be used.
+        WeightsError: pretrained weights cannot be reached.
+    """
+    torch.manual_seed(config.seed)
+    model = build(config, classes)
+    return Plan(config, model, preprocessing(model, config), start(model, config, fetch))
+
+
+def cross_validate(
+    plan: Plan,
+    table: Table,
+    pictures: Pictures,
+    folder: Path,
+    *,
+    metric: str = "accuracy",
+    resume: bool = False,
+    only_fold: int | None = None,
+    on_epoch: OnEpoch = lambda log: None,
+) -> CrossValidation:
+    """Trains the folds one after another and writes the run folder.
+
+    Args:
+        pictures: of the table's rows, with the short side that the plan's preprocessing needs.
+        folder: MODEL_PATH.
+        resume: go on with the run that lies there.
+        only_fold: train this fold alone.
+
+    Raises:
+        ConfigError: an unknown fold, or settings other than those of the run to go on with.
+        CheckpointError: the folder cannot be written.
+    """
+    begin = time.perf_counter()
+    folds = make_folds(table, plan.config.folds, plan.config.seed)
+    chosen = _chosen(folds, only_fold)
+    open_run(folder, plan.config, table, resume)
+    runtime = choose_runtime(plan.config, plan.model)
+    _announce(plan, table, chosen, runtime)
+    features = _features(plan, pictures, runtime)
+    with Bar(_steps(plan.config, chosen), "step") as bar:
+
+        def report(log: EpochLog) -> None:
+            _append(folder / "log.jsonl", log)
+            say(epoch_line(log, metric))
+            on_epoch(log)
+
+        def advance(steps: int, doing: str) -> None:
+            bar.describe(doing)
+            bar.advance(steps)
+
+        say(EPOCH_HEADER.format(metric=metric[:12]))
+        job = Job(plan.config, table, pictures, plan.model, plan.preprocessing, runtime, features, folder, metric, advance, report)
+        results = [train_fold(job, fold, resume) for fold in chosen]
+    summary = summarise(table, chosen, results, metric, time.perf_counter() - begin)
+    write_summary(folder, table, summary, metric)
+    return summary
+
+
+def _chosen(folds: tuple[Fold, ...], only_fold: int | None) -> tuple[Fold, ...]:
+    if only_fold is None:
+        return folds
+    if not 0 <= only_fold < len(folds):
+        raise ConfigError(f"--only-fold {only_fold} does not exist; with --folds {len(folds)} the folds are 0 to {len(folds) - 1}.")
+    return (folds[only_fold],)
+
+
+def _steps(config: Config, folds: tuple[Fold, ...]) -> int:
+    return sum(max(1, len(fold.train_rows) // config.batch_size) for fold in folds) * config.epochs
+
+
+def _features(plan: Plan, pictures: Pictures, runtime: Runtime) -> np.ndarray | None:
+    """Probe features of all rows, computed once for all folds: the frozen network is the same in each."""
+    if not plan.config.probes:
+        return None
+    model = plan.model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]
+    if not isinstance(model.head.classifier, nn.Linear):
+        if plan.config.head_init == "probe":
+            raise ConfigError(
+                f"head_init: probe needs a head that ends in a linear layer, not {plan.config.head!r}; set head_init: random."
+            )
+        return None
+    with Bar(len(pictures), "picture", "features for the probe") as bar:
+
+        def counted() -> Any:
+            for row in range(len(pictures)):
+                bar.advance()
+                yield pictures[row]
+
+        return probe_features(model, counted(), plan.preprocessing, runtime)
+
+
+def _announce(plan: Plan, table: Table, folds: tuple[Fold, ...], runtime: Runtime) -> None:
+    say(f"backbone {plan.config.backbone}, weights: {plan.origin}; {len(table.classes)} classes, {len(table.labels)} pictures")
+    say(f"machine  {runtime}; {runtime.pictures_per_second:.1f} pictures/s forward and backward, as timed just now")
+    frozen = "frozen (batch_norm: train unfreezes them)" if plan.config.freezes_batch_norm else "those of the batch"
+    say(f"training {plan.config.epochs} epochs x {len(folds)} folds at {plan.config.image_size} px; BatchNorm statistics: {frozen}")
+    say(f"estimate {duration(estimate(plan.config, folds, runtime))} until the last fold is done")
+
+
+def estimate(config: Config, folds: tuple[Fold, ...], runtime: Runtime) -> float:
+    """Seconds that training will take, from the timed rate; validation costs a third of a pass."""
+    passes = 2.0 if "sam" in config.optimizer else 1.0
+    train = sum(len(fold.train_rows) for fold in folds) * passes
+    valid = sum(len(fold.valid_rows) for fold in folds) * (config.evaluation_size / config.image_size) ** 2 / 3
+    return config.epochs * (train + valid) / runtime.pictures_per_second
+
+
+EPOCH_HEADER = "fold  epoch        lr  train loss  valid loss  {metric:>12}  pictures/s      time"
+
+
+def epoch_line(log: EpochLog, metric: str) -> str:
+    """One aligned line per epoch; `~` marks a score of the moving average."""
+    mark = "~" if log.average else " "
+    return (
+        f"{log.fold:>4}  {log.epoch:>5}  {log.lr:>8.2e}  {log.train_loss:>10.4f}  {log.valid_loss:>10.4f}  "
+        f"{log.valid_score:>11.4f}{mark}  {log.pictures_per_second:>10.1f}  {duration(log.seconds):>8}"
+    )
+
+
+def open_run(folder: Path, config: Config, table: Table, resume: bool) -> None:
+    """Writes run.json. An earlier run is moved aside, never overwritten; with `resume` it must have the same settings and data.
+
+    Raises:
+        ConfigError: nothing to go on with, or something else lies there.
+    """
+    path = folder / "run.json"
+    here = {"config": config.model_dump(), "classes": list(table.classes), "fingerprint": table.fingerprint}
+    if resume:
+        _same_run(path, here)
+        return
+    if path.exists():
+        aside = folder.with_name(f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(path.stat().st_mtime))}")
+        try:
+            folder.rename(aside)
+        except OSError as error:
+            raise CheckpointError(f"cannot move the earlier run in {folder} aside: {error.strerror}. Choose another --output.") from error
+        say(f"the earlier run was moved to {aside}")
+    write_json(path, here | {"values": list(table.values), "versions": versions(), "machine": platform.platform(), "began": time.time()})
+
+
+def _same_run(path: Path, here: dict[str, Any]) -> None:
+    if not path.exists():
+        raise ConfigError(f"--resume: {path.parent} holds no run to go on with; leave --resume out to begin one.")
+    there = json.loads(path.read_text(encoding="utf-8"))
+    machine = {"device", "precision", "memory_format", "micro_batch", "workers", "cache_mb"}
+    changed = [
+        key for key, value in here["config"].items() if key not in machine and there["config"].get(key) != json.loads(json.dumps(value))
+    ]
+    if changed:
+        was = ", ".join(f"{key}: {there['config'].get(key)!r} (now {here['config'][key]!r})" for key in changed)
+        raise ConfigError(f"--resume: the run in {path.parent} was begun with {was}. Give the same settings, or leave --resume out.")
+    if there["fingerprint"] != here["fingerprint"]:
+        raise ConfigError(f"--resume: the pictures or labels have changed since the run in {path.parent} began; leave --resume out.")
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result may depend on."""
+    packages = ("torch", "timm", "albumentations", "opencv-python-headless", "numpy", "scikit-learn", "pytorch-optimizer")
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
+def _append(path: Path, log: EpochLog) -> None:
+    with open(path, "a", encoding="utf-8", newline="\n") as stream:
+        stream.write(json.dumps(dataclasses.asdict(log)) + "\n")
+
+
+def summarise(table: Table, folds: tuple[Fold, ...], results: list[FoldResult], metric: str, seconds: float) -> CrossValidation:
+    """Out-of-fold predictions put together, and their score."""
+    oof_probs = np.full((len(table.labels), len(table.classes)), np.nan, dtype=np.float32)
+    probe_probs = oof_probs.copy()
+    for fold, result in zip(folds, results, strict=True):
+        oof_probs[fold.valid_rows] = result.oof_probs
+        if result.probe_probs is not None:
+            probe_probs[fold.valid_rows] = result.probe_probs
+    return CrossValidation(tuple(results), oof_probs, _score(table, oof_probs, metric) or 0.0, _score(table, probe_probs, metric), seconds)
+
+
+def _score(table: Table, probs: np.ndarray, metric: str) -> float | None:
+    known = ~np.isnan(probs[:, 0])
+    return float(METRICS[metric](table.labels[known], probs[known])) if known.any() else None
+
+
+def write_summary(folder: Path, table: Table, summary: CrossValidation, metric: str) -> None:
+    """metrics.json and oof.csv."""
+    scores = summary.scores
+    write_json(folder / "metrics.json", {
+        "metric": metric, "oof": summary.oof_score, "probe_oof": summary.probe_score, "mean": float(np.mean(scores)), "std": float(np.std(scores)),
+        "folds": {str(fold.fold): {"score": fold.score, "probe": fold.probe_score, "epoch": fold.epoch, "seconds": fold.seconds} for fold in summary.folds},
+        "seconds": summary.seconds,
+    })  # fmt: skip
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["image_path", "label", *(f"p_{name}" for name in table.classes)])
+    for path, label, probs in zip(table.paths, table.labels, summary.oof_probs, strict=True):
+        writer.writerow([path, table.classes[label], *("" if np.isnan(p) else f"{p:.6f}" for p in probs)])
+    write_bytes(folder / "oof.csv", stream.getvalue().encode("utf-8"))
+
+
+def closing_table(summary: CrossValidation, metric: str, folder: Path) -> str:
+    """Score per fold, mean and standard deviation, out-of-fold score, and where everything lies."""
+    rows = [
+        (
+            f"fold {fold.fold}",
+            f"{fold.score:.4f}",
+            "" if fold.probe_score is None else f"{fold.probe_score:.4f}",
+            str(fold.epoch),
+            duration(fold.seconds),
+        )
+        for fold in summary.folds
+    ]
+    mean, deviation = float(np.mean(summary.scores)), float(np.std(summary.scores))
+    rows.append(("mean", f"{mean:.4f}", "", "", duration(summary.seconds)))
+    rows.append(("std", f"{deviation:.4f}", "", "", ""))
+    rows.append(("out of fold", f"{summary.oof_score:.4f}", "" if summary.probe_score is None else f"{summary.probe_score:.4f}", "", ""))
+    return aligned(("", metric, "probe", "epoch", "time"), rows) + (
+        f"\n\ncheckpoints  {folder}/fold*/model.safetensors\nscores       {folder / 'metrics.json'}\n"
+        f"out of fold  {folder / 'oof.csv'}\nepochs       {folder / 'log.jsonl'}"
+    )
