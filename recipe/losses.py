@@ -225,4 +225,4 @@ def ohem(keep: Positive = 0.7) -> Reduction:
     """
     if keep > 1:
         raise SpecError(f"reduction 'ohem': keep={keep} is refused: a share above 0 and at most 1.")
-    return lambda losses: losses.topk(max(1, math.ceil(keep * len(losses)))).values.mean()
+    return lambda losses: losses.topk(max(1, math.ceil(keep * len(losses) - 1e-9))).values.mean()

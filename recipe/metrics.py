@@ -122,7 +122,10 @@ def matthews(labels: np.ndarray, probs: np.ndarray, /) -> float:
     """
     from sklearn.metrics import matthews_corrcoef
 
-    return float(matthews_corrcoef(*_answers(labels, probs)))
+    labels, answers = _answers(labels, probs)
+    if len(set(labels)) == 1:
+        return 0.0  # as sklearn has it, without its warning about a table of one cell
+    return float(matthews_corrcoef(labels, answers))
 
 
 @metric(bounds=(-1.0, 1.0))

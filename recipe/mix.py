@@ -43,6 +43,8 @@ def paste(batch: Batch, box: tuple[int, int, int, int]) -> Batch:
     """
     top, bottom, left, right = box
     height, width = batch.images.shape[-2:]
+    if top == bottom or left == right:
+        return batch
     batch.images[..., top:bottom, left:right] = partner(batch.images[..., top:bottom, left:right])
     return _labelled(batch, 1 - (bottom - top) * (right - left) / (height * width))
 
