@@ -94,10 +94,11 @@ def resize_short(image: np.ndarray, short_side: int) -> np.ndarray:
     if short_side < 1:
         raise ValueError(f"short_side={short_side} is refused; a picture has at least 1 pixel.")
     short = min(image.shape[:2])
+    height, width = (min(side, MAX_ASPECT * short) for side in image.shape[:2])
+    if (height, width) != image.shape[:2]:
+        image = _middle(image, height, width)
     if short == short_side:
         return image
-    height, width = (min(side, MAX_ASPECT * short) for side in image.shape[:2])
-    image = _middle(image, height, width)
     size = (max(1, round(width * short_side / short)), max(1, round(height * short_side / short)))
     interpolation = cv2.INTER_AREA if short_side < short else cv2.INTER_CUBIC
     return cv2.resize(image, size, interpolation=interpolation)
