@@ -158,7 +158,7 @@ class FoldTraining:
         score, loss, average = self._validate(epoch)
         self.epoch = epoch
         self.seconds += (seconds := time.perf_counter() - begin)
-        lr = self.config.scaled_lr * self.schedule(epoch * len(self.loader) / self.steps)
+        lr = self.config.scaled_lr * self.schedule((epoch * len(self.loader) - 1) / self.steps)
         if hasattr(self.schedule, "observe"):
             self.schedule.observe(loss)
         self.job.on_epoch(EpochLog(self.fold.index, epoch, lr, train_loss, loss, score, average, rate, seconds))
@@ -175,7 +175,7 @@ class FoldTraining:
         return float(np.mean(losses))
 
     def _step(self, batch: Batch, step: int, mixes: bool) -> float:
-        factor = self.schedule((step + 1) / self.steps)
+        factor = self.schedule(step / self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.scaled_lr * group["lr_scale"] * factor
         seed = int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0])

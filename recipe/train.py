@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from recipe.checkpoint import CheckpointError, write_bytes, write_json
+from recipe.cli import Options
 from recipe.config import Config, ConfigError
 from recipe.console import Bar, duration, say
 from recipe.console import table as aligned
@@ -32,12 +32,12 @@ from recipe.data import Table
 from recipe.fold import Job, train_fold
 from recipe.folds import Fold, make_folds
 from recipe.metrics import METRICS
-from recipe.models import Classifier, Preprocessing, build, preprocessing, start
 from recipe.pictures import Pictures
+from recipe.plan import Plan
+from recipe.prepare import Prepared
 from recipe.probe import probe_features
 from recipe.results import EpochLog, FoldResult
 from recipe.runtime import Runtime, choose_runtime
-from recipe.weights import Fetch
 
 OnEpoch = Callable[[EpochLog], None]
 
@@ -56,28 +56,6 @@ class CrossValidation:
     def scores(self) -> list[float]:
         """Score of each trained fold."""
         return [fold.score for fold in self.folds]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A model at its start and what its pictures need: known before any picture is read."""
-
-    config: Config
-    model: Classifier
-    preprocessing: Preprocessing
-    origin: str  # where the weights came from
-
-
-def plan(config: Config, classes: int, fetch: Fetch | None = None) -> Plan:
-    """Builds the network and finds its weights.
-
-    Raises:
-        ConfigError, SpecError: a setting that cannot be used.
-        WeightsError: pretrained weights cannot be reached.
-    """
-    torch.manual_seed(config.seed)
-    model = build(config, classes)
-    return Plan(config, model, preprocessing(model, config), start(model, config, fetch))
 
 
 def cross_validate(
@@ -126,6 +104,17 @@ def cross_validate(
         results = [train_fold(job, fold, resume) for fold in chosen]
     summary = summarise(table, chosen, results, metric, time.perf_counter() - begin)
     write_summary(folder, table, summary, metric)
+    return summary
+
+
+def train(prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch = lambda log: None) -> CrossValidation:
+    """Cross-validates what was prepared and says how it went and where everything lies."""
+    metric = options.app.competition.metric
+    summary = cross_validate(
+        prepared.plan, prepared.table, prepared.pictures, folder,
+        metric=metric, resume=options.resume, only_fold=options.only_fold, on_epoch=on_epoch,
+    )  # fmt: skip
+    say("\n" + closing_table(summary, metric, folder))
     return summary
 
 
@@ -256,15 +245,17 @@ def _score(table: Table, probs: np.ndarray, metric: str) -> float | None:
 def write_summary(folder: Path, table: Table, summary: CrossValidation, metric: str) -> None:
     """metrics.json and oof.csv."""
     scores = summary.scores
-    write_json(folder / "metrics.json", {
-        "metric": metric, "oof": summary.oof_score, "probe_oof": summary.probe_score, "mean": float(np.mean(scores)), "std": float(np.std(scores)),
-        "folds": {str(fold.fold): {"score": fold.score, "probe": fold.probe_score, "epoch": fold.epoch, "seconds": fold.seconds} for fold in summary.folds},
-        "seconds": summary.seconds,
-    })  # fmt: skip
+    folds = {
+        str(fold.fold): {"score": fold.score, "probe": fold.probe_score, "epoch": fold.epoch, "seconds": fold.seconds}
+        for fold in summary.folds
+    }
+    mean, deviation = float(np.mean(summary.scores)), float(np.std(summary.scores))
+    totals = {"oof": summary.oof_score, "probe_oof": summary.probe_score, "mean": mean, "std": deviation, "seconds": summary.seconds}
+    write_json(folder / "metrics.json", {"metric": metric, **totals, "folds": folds})
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["image_path", "label", *(f"p_{name}" for name in table.classes)])
-    for path, label, probs in zip(table.paths, table.labels, summary.oof_probs, strict=True):
+    for path, label, probs in zip(table.names, table.labels, summary.oof_probs, strict=True):
         writer.writerow([path, table.classes[label], *("" if np.isnan(p) else f"{p:.6f}" for p in probs)])
     write_bytes(folder / "oof.csv", stream.getvalue().encode("utf-8"))
 

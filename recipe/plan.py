@@ -1,0 +1,35 @@
+"""A network at its start, and what its pictures need: known before any picture is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from recipe.components import check_components
+from recipe.config import Config
+from recipe.models import Classifier, Preprocessing, build, preprocessing, start
+from recipe.weights import Fetch
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model and what it was started from."""
+
+    config: Config
+    model: Classifier
+    preprocessing: Preprocessing
+    origin: str  # where the weights came from
+
+
+def plan(config: Config, classes: int, fetch: Fetch | None = None) -> Plan:
+    """Builds the network and finds its weights.
+
+    Raises:
+        ConfigError, SpecError: a setting that cannot be used.
+        WeightsError: pretrained weights cannot be reached.
+    """
+    check_components(config)
+    torch.manual_seed(config.seed)
+    model = build(config, classes)
+    return Plan(config, model, preprocessing(model, config), start(model, config, fetch))

@@ -1,0 +1,48 @@
+"""From a folder of pictures to everything a run needs: the checked table, the network at its start, the decoded pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipe.cli import Options
+from recipe.console import Bar, say
+from recipe.data import Table, read
+from recipe.data_check import check
+from recipe.findings import summary
+from recipe.metrics import METRICS
+from recipe.pictures import Pictures
+from recipe.plan import Plan, plan
+from recipe.predict import short_side
+from recipe.weights import Fetch
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to train."""
+
+    plan: Plan
+    table: Table
+    pictures: Pictures
+
+
+def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepared:
+    """Reads and checks the competition in `folder`, builds the network and decodes every picture once.
+
+    The cheap checks come first: a wrong name is refused before weights are fetched, and weights before pictures are decoded.
+
+    Raises:
+        UserError: a setting, the table, the weights or the pictures cannot be used.
+    """
+    competition = options.app.competition
+    METRICS[competition.metric]
+    columns = competition.columns
+    table = read(folder, columns.image, columns.label, group_column=columns.group or None)
+    planned = plan(options.config, len(table.classes), fetch)
+    cache_mb = None if options.config.cache_mb < 0 else options.config.cache_mb
+    pictures = Pictures(table.paths, short_side(planned.preprocessing), cache_mb)
+    with Bar(len(table), "picture", "decoding") as bar:
+        table, findings = check(table, options.config.folds, options.strict, pictures, lambda ready, total: bar.advance())
+    if findings:
+        say(summary(findings))
+    return Prepared(planned, table, pictures.of(table.paths))
