@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if arguments else 2
     name = arguments[0]
     if name not in available:
-        overview.error(f"there is no command {name!r}{_nearest(name, available)}; the commands are {', '.join(available)}")
+        hint = _nearest(name, available)
+        overview.error(f"there is no command {name!r}{hint}; the commands are {', '.join(available)}")
     module = importlib.import_module(f"flyai_local.commands.{name}")
     parser = _command_parser(name, module)
     return _run(module, parser.parse_args(arguments[1:]))

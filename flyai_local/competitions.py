@@ -9,12 +9,13 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flyai_local.errors import UserError
 from flyai_local.home import cache_folder, competitions_folder
-from flyai_local.tables import label_values, read_table, write_table
+from flyai_local.tables import Label, label_values, read_table, write_table
 
 EMBEDDED = {"MushroomSketch": "flyai_local.sketch", "Digits": "flyai_local.digits"}
 METRICS = ("accuracy",)
@@ -41,7 +42,7 @@ class Competition:
     embedded: bool
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> tuple[str, str]:
         """Header of the table that a submission finds."""
         return (self.image_column, self.label_column)
 
@@ -78,8 +79,8 @@ def competitions() -> list[Competition]:
 
 def known_ids() -> list[str]:
     """Ids of all competitions: the embedded ones first, then the user's own by name."""
-    own = sorted(card.parent.name for card in competitions_folder().glob(f"*/{CARD}") if NAME.fullmatch(card.parent.name))
-    return [*EMBEDDED, *own]
+    folders = (card.parent.name for card in competitions_folder().glob(f"*/{CARD}"))
+    return [*EMBEDDED, *sorted(name for name in folders if NAME.fullmatch(name))]
 
 
 def place(chosen: Competition, folder: Path, part: str = "train", limit: int | None = None, copy: bool = False) -> int:
@@ -107,15 +108,15 @@ def place(chosen: Competition, folder: Path, part: str = "train", limit: int | N
     return len(rows)
 
 
-def hidden_rows(chosen: Competition) -> list[tuple[Path, int | float | str]]:
+def hidden_rows(chosen: Competition) -> list[tuple[Path, Label]]:
     """Pictures and labels of the hidden part, for the scorer only; empty when there is none.
 
-    Labels have the type that pandas would read: int where all are whole numbers, float where all are numbers, else text.
+    Labels have the type that pandas would read: int where all are whole numbers, float where all are numbers, or text.
     """
     if chosen.hidden is None:
         return []
     rows = read_table(chosen.hidden, *chosen.columns)
-    labels = label_values([row.label for row in rows])
+    labels: Sequence[Label] = label_values([row.label for row in rows])
     return [(chosen.hidden_images / row.picture, label) for row, label in zip(rows, labels, strict=True)]
 
 
@@ -137,7 +138,8 @@ def _read_card(folder: Path) -> Competition:
         fields["images"], fields["hidden_images"] = Path(fields["images"]), Path(fields["hidden_images"])
         return Competition(**fields)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / CARD} cannot be read ({error}): remove that folder and add the competition again") from error
+        remedy = "remove that folder and add the competition again"
+        raise UserError(f"{folder / CARD} cannot be read ({error}): {remedy}") from error
 
 
 def _embedded_card(name: str) -> Competition:
@@ -188,7 +190,7 @@ def _in_turn(rows: list[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
 def _put(source: Path, target: Path, copy: bool) -> None:
     """Bring one picture to its place: a symbolic link, where that is not allowed a hard link, at last a copy."""
     if not source.is_file():
-        raise UserError(f"the picture {str(source)!r} is gone: put it back, or add the competition again with --replace")
+        raise UserError(f"the picture {str(source)!r} is gone: put it back, or add the competition with --replace")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     ways = (shutil.copyfile,) if copy else (os.symlink, os.link, shutil.copyfile)

@@ -19,7 +19,7 @@ SIDE = 64  # pixels of a written picture; a whole multiple of 8
 def write(folder: Path) -> None:
     """Write ``train.csv``, ``hidden.csv`` and the PNG pictures of both parts in folders of the same names.
 
-    Pictures are grey, 64 x 64, bicubic from 8 x 8 with dark ink on white paper; the split is stratified by a fixed seed.
+    Pictures are grey, 64 x 64, bicubic from 8 x 8, dark ink on white paper; the split is stratified by a fixed seed.
     """
     import cv2
     import numpy as np
@@ -27,7 +27,7 @@ def write(folder: Path) -> None:
     from sklearn.model_selection import train_test_split
 
     digits = load_digits()
-    order = np.random.default_rng(SEED).permutation(len(digits.target))  # file names then tell nothing about the writers
+    order = np.random.default_rng(SEED).permutation(len(digits.target))  # names then tell nothing about the writers
     train, hidden = train_test_split(order, test_size=HIDDEN_FRACTION, stratify=digits.target[order], random_state=SEED)
     for part, places in (("train", train), ("hidden", hidden)):
         (folder / part).mkdir(parents=True)

@@ -54,11 +54,9 @@ def add(
     if not images.is_dir():
         raise UserError(f"there is no folder {str(images)!r}: --images names the folder that holds the pictures")
     folder, rows = _located(csv, read_table(csv, image_column, label_column), images.absolute())
-    hidden_folder, hidden_rows = folder, []
+    hidden_folder, hidden_rows = folder, list[Row]()
     if hidden_csv is not None:
-        hidden_folder, hidden_rows = _located(
-            hidden_csv, read_table(hidden_csv, image_column, label_column), images.absolute()
-        )
+        hidden_folder, hidden_rows = _located(hidden_csv, read_table(hidden_csv, image_column, label_column), images.absolute())
         _check_hidden(csv, rows, folder, hidden_csv, hidden_rows, hidden_folder)
     elif hidden is not None:
         rows, hidden_rows = _split(rows, hidden)
@@ -81,16 +79,14 @@ def add(
 def _check_name(name: str, replace: bool) -> None:
     if not NAME.fullmatch(name) or RESERVED_NAMES.fullmatch(name):
         raise UserError(
-            f"the name {name!r} cannot be used: 1 to 64 letters a-z, digits, '_' and '-', beginning with a letter or digit, "
-            "and no device name such as 'con'"
+            f"the name {name!r} cannot be used: 1 to 64 letters a-z, digits, '_' and '-', beginning with a letter or "
+            "digit, and no device name such as 'con'"
         )
     taken = next((known for known in known_ids() if known.lower() == name.lower()), None)
     if taken in EMBEDDED:
         raise UserError(f"the name {name!r} is taken by the embedded competition {taken!r}: choose another name")
     if taken and not (replace and taken == name):  # some file systems do not tell upper from lower case
-        raise UserError(
-            f"the name {name!r} is taken by the competition {taken!r}: choose another, or use --replace to add {taken!r} anew"
-        )
+        raise UserError(f"the name {name!r} is taken by the competition {taken!r}: choose another, or use --replace to add {taken!r} anew")
 
 
 def _located(csv: Path, rows: list[Row], images: Path) -> tuple[Path, list[Row]]:
@@ -109,8 +105,8 @@ def _located(csv: Path, rows: list[Row], images: Path) -> tuple[Path, list[Row]]
         at = missing[best][0]
         tried = " and ".join(repr(str(images / way[at].picture)) for way in ways)
         raise UserError(
-            f"{csv}, line {rows[at].line}: the picture is not there; tried {tried}. {len(missing[best])} of {len(rows)} "
-            "pictures are missing: --images must name the folder that the paths begin from"
+            f"{csv}, line {rows[at].line}: the picture is not there; tried {tried}. {len(missing[best])} of "
+            f"{len(rows)} pictures are missing: --images must name the folder that the paths begin from"
         )
     _check_twice(csv, ways[best])
     if best == 0 and all(row.picture.startswith("image/") for row in written):
@@ -135,15 +131,12 @@ def _check_twice(csv: Path, rows: list[Row]) -> None:
     for row in rows:
         if row.picture in first:
             raise UserError(
-                f"{csv}, line {row.line}: the picture {row.picture!r} is in line {first[row.picture]} already: "
-                "keep one row per picture"
+                f"{csv}, line {row.line}: the picture {row.picture!r} is in line {first[row.picture]} already: keep one row per picture"
             )
         first[row.picture] = row.line
 
 
-def _check_hidden(
-    csv: Path, rows: list[Row], folder: Path, hidden_csv: Path, hidden_rows: list[Row], hidden_folder: Path
-) -> None:
+def _check_hidden(csv: Path, rows: list[Row], folder: Path, hidden_csv: Path, hidden_rows: list[Row], hidden_folder: Path) -> None:
     """Refuse a hidden table that shares a picture with the training table, or has a class that training never shows."""
     train_pictures = {folder / row.picture: row.line for row in rows}
     train_labels = {row.label for row in rows}
@@ -151,7 +144,7 @@ def _check_hidden(
         where = f"{hidden_csv}, line {row.line}"
         if hidden_folder / row.picture in train_pictures:
             line = train_pictures[hidden_folder / row.picture]
-            raise UserError(f"{where}: the picture {row.picture!r} is also a training picture ({csv}, line {line}): keep one")
+            raise UserError(f"{where}: {row.picture!r} is also a training picture ({csv}, line {line}): keep one")
         if row.label not in train_labels:
             raise UserError(f"{where}: the label {row.label!r} is in no row of {csv}, so nothing could learn it")
 

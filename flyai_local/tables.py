@@ -14,13 +14,14 @@ from pathlib import Path, PurePosixPath
 from flyai_local.errors import UserError
 
 ENCODINGS = ("utf-8-sig", "gb18030")  # gb18030 holds GBK and GB2312
+Label = int | float | str
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled picture: its path as the table writes it (forward slashes, no ``./``), label text, line of the file."""
+    """One labelled picture: its path as the table writes it (forward slashes, no ``./``), label text, line number."""
 
     picture: str
     label: str
@@ -51,7 +52,7 @@ def read_table(path: Path, image_column: str, label_column: str) -> list[Row]:
 
 
 def write_table(path: Path, header: tuple[str, str], rows: Iterable[tuple[str, str]]) -> None:
-    """Write picture paths and labels as the platform does: UTF-8, no index column, newline ends, quotes only where needed."""
+    """Write picture paths and labels as the platform does: UTF-8, no index, newline ends, quotes only where needed."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
@@ -96,7 +97,8 @@ def _position(path: Path, header: list[str], column: str) -> int:
 
 def _row(path: Path, cells: list[str], width: int, image_at: int, label_at: int, line: int) -> Row:
     if len(cells) != width:
-        raise UserError(f"{path}, line {line}: {len(cells)} cells where the header has {width}; quote cells that hold a comma")
+        counts = f"{len(cells)} cells where the header has {width}"
+        raise UserError(f"{path}, line {line}: {counts}; put quotes around a cell that holds a comma")
     picture, label = cells[image_at].strip().replace("\\", "/"), cells[label_at].strip()
     if not picture or not label:
         raise UserError(f"{path}, line {line}: the {'picture' if not picture else 'label'} is empty")

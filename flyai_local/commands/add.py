@@ -20,12 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``add``."""
     parser.add_argument("name", metavar="NAME", help="id of the new competition: letters, digits, '_' and '-'")
     parser.add_argument("--csv", type=Path, required=True, help="table of the training pictures with their labels")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder that the table's paths begin from")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder that the paths begin from")
     hidden = parser.add_mutually_exclusive_group()
     hidden.add_argument("--hidden-csv", type=Path, metavar="CSV", help="table of the hidden pictures, for the score")
-    hidden.add_argument(
-        "--hidden", type=float, metavar="FRACTION", help="hide this fraction of every class instead, for instance 0.25"
-    )
+    hidden.add_argument("--hidden", type=float, metavar="FRACTION", help="hide this fraction of every class instead, for instance 0.25")
     parser.add_argument("--image-column", default="image_path", help="column of the picture paths (%(default)s)")
     parser.add_argument("--label-column", default="label", help="column of the labels (%(default)s)")
     parser.add_argument("--metric", choices=METRICS, default=METRICS[0], help="score of the board (%(default)s)")
@@ -34,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Register the competition and say what was understood."""
-    card = add(**{name: value for name, value in vars(args).items()})
-    rows = read_table(card.train, *card.columns)
+    card = add(**vars(args))
+    rows, hidden = read_table(card.train, *card.columns), len(hidden_rows(card))
     classes = len({row.label for row in rows})
-    print(f"{card.id}: {classes} classes, {len(rows)} training pictures, {len(hidden_rows(card))} hidden, in {card.images}")
+    print(f"{card.id}: {classes} classes, {len(rows)} training pictures, {hidden} hidden, in {card.images}")
     if card.hidden is None:
         print("No hidden part: submissions will train but get no score. Add --hidden 0.25 or --hidden-csv for one.")
     return 0

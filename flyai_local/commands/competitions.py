@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, ensure_ascii=False, indent=2))
         return 0
-    header = {"id": "id", "classes": "classes", "train": "train", "hidden": "hidden", "metric": "metric", "source": "pictures"}
+    header: dict[str, object] = {name: name for name in ("id", "classes", "train", "hidden", "metric", "source")}
     widths = {key: max(len(_cell(row[key])) for row in [header, *rows]) for key in header}
     for row in [header, *rows]:
         print("  ".join(f"{_cell(row[key]):<{widths[key]}}" for key in header).rstrip())

@@ -47,7 +47,13 @@ class Genus:
 GENERA = (
     Genus(
         "Agaricus",
-        caps=(("f3eee3", "e4dac8"), ("8a6547", "c2a583"), ("6f5040", "a58a74"), ("eadfb9", "e2cf93"), ("d9cbb8", "c9b59c")),
+        caps=(
+            ("f3eee3", "e4dac8"),
+            ("8a6547", "c2a583"),
+            ("6f5040", "a58a74"),
+            ("eadfb9", "e2cf93"),
+            ("d9cbb8", "c9b59c"),
+        ),
         profiles=("dome", "cushion", "flat"),
         height=(0.35, 0.85),
         undersides=("d8a09a", "b97f77", "8a5a50", "543831"),
@@ -61,7 +67,14 @@ GENERA = (
     ),
     Genus(
         "Amanita",
-        caps=(("b7261a", "d4501f"), ("c9572a", "dd8a35"), ("efece4", "e6e0d2"), ("7d7064", "a4998b"), ("7c8550", "b3b37a"), ("a9774c", "caa274")),
+        caps=(
+            ("b7261a", "d4501f"),
+            ("c9572a", "dd8a35"),
+            ("efece4", "e6e0d2"),
+            ("7d7064", "a4998b"),
+            ("7c8550", "b3b37a"),
+            ("a9774c", "caa274"),
+        ),
         profiles=("dome", "flat", "cushion"),
         height=(0.25, 0.85),
         undersides=("f3efe4", "ebe5d3"),
@@ -78,7 +91,13 @@ GENERA = (
     ),
     Genus(
         "Boletus",
-        caps=(("6b4026", "8f5f39"), ("4c2d1e", "6d452d"), ("a87c4c", "c39a68"), ("7d3f2b", "9a5b3e"), ("94714c", "b59a70")),
+        caps=(
+            ("6b4026", "8f5f39"),
+            ("4c2d1e", "6d452d"),
+            ("a87c4c", "c39a68"),
+            ("7d3f2b", "9a5b3e"),
+            ("94714c", "b59a70"),
+        ),
         profiles=("cushion", "cushion", "dome"),
         height=(0.5, 0.9),
         undersides=("eee6cc", "d8c460", "a9a046", "a2492b"),
@@ -92,7 +111,14 @@ GENERA = (
     ),
     Genus(
         "Cortinarius",
-        caps=(("8e4f24", "b37a3f"), ("5f4a78", "84719a"), ("5d3d2a", "8a6748"), ("a88334", "bf9d4f"), ("98795f", "b59a80"), ("7a2f22", "9c4a30")),
+        caps=(
+            ("8e4f24", "b37a3f"),
+            ("5f4a78", "84719a"),
+            ("5d3d2a", "8a6748"),
+            ("a88334", "bf9d4f"),
+            ("98795f", "b59a80"),
+            ("7a2f22", "9c4a30"),
+        ),
         profiles=("umbonate", "dome", "cushion"),
         height=(0.4, 0.8),
         undersides=("a5602c", "8a4e26", "7b6390", "b07f45"),
@@ -108,7 +134,13 @@ GENERA = (
     ),
     Genus(
         "Entoloma",
-        caps=(("6b645d", "938b82"), ("7a6a5a", "a59684"), ("465066", "69748a"), ("a2937c", "c2b59f"), ("584a40", "81705f")),
+        caps=(
+            ("6b645d", "938b82"),
+            ("7a6a5a", "a59684"),
+            ("465066", "69748a"),
+            ("a2937c", "c2b59f"),
+            ("584a40", "81705f"),
+        ),
         profiles=("umbonate", "conical", "flat"),
         height=(0.3, 0.8),
         undersides=("dba99c", "cf9587", "d9bdb0"),
@@ -122,7 +154,14 @@ GENERA = (
     ),
     Genus(
         "Hygrocybe",
-        caps=(("b81f14", "d4481d"), ("d2601a", "e58f2a"), ("d99f1f", "e8c243"), ("8c8e35", "c1a744"), ("a83223", "33211d"), ("c9877a", "e0aea0")),
+        caps=(
+            ("b81f14", "d4481d"),
+            ("d2601a", "e58f2a"),
+            ("d99f1f", "e8c243"),
+            ("8c8e35", "c1a744"),
+            ("a83223", "33211d"),
+            ("c9877a", "e0aea0"),
+        ),
         profiles=("conical", "dome", "flat"),
         height=(0.35, 1.0),
         undersides=("e6b54a", "df8f3a", "e8d7a0", "d9a08a"),
@@ -138,7 +177,14 @@ GENERA = (
     ),
     Genus(
         "Lactarius",
-        caps=(("c06a2d", "dc9a58"), ("7d3d25", "a5623f"), ("8a7a72", "aa9b92"), ("62603b", "858058"), ("d6b08a", "e6cbb0"), ("a8452e", "c77a52")),
+        caps=(
+            ("c06a2d", "dc9a58"),
+            ("7d3d25", "a5623f"),
+            ("8a7a72", "aa9b92"),
+            ("62603b", "858058"),
+            ("d6b08a", "e6cbb0"),
+            ("a8452e", "c77a52"),
+        ),
         profiles=("funnel", "depressed", "funnel"),
         height=(0.2, 0.45),
         undersides=("e8cfa0", "d99a58", "e9dfc8"),
@@ -156,7 +202,14 @@ GENERA = (
     ),
     Genus(
         "Russula",
-        caps=(("a32631", "c4505a"), ("55304a", "85556f"), ("75834f", "9da877"), ("c7a040", "dcc07a"), ("d58f8f", "e6b5ad"), ("8a5a3c", "b08a64")),
+        caps=(
+            ("a32631", "c4505a"),
+            ("55304a", "85556f"),
+            ("75834f", "9da877"),
+            ("c7a040", "dcc07a"),
+            ("d58f8f", "e6b5ad"),
+            ("8a5a3c", "b08a64"),
+        ),
         profiles=("depressed", "flat", "depressed"),
         height=(0.25, 0.5),
         undersides=("f3eee0", "ecdcae", "f0e6cc"),
@@ -172,7 +225,13 @@ GENERA = (
     ),
     Genus(
         "Suillus",
-        caps=(("9c6c26", "bd8f3c"), ("5d3a22", "7f5733"), ("b97c34", "d3a352"), ("c9aa5e", "dac488"), ("84462a", "a86a40")),
+        caps=(
+            ("9c6c26", "bd8f3c"),
+            ("5d3a22", "7f5733"),
+            ("b97c34", "d3a352"),
+            ("c9aa5e", "dac488"),
+            ("84462a", "a86a40"),
+        ),
         profiles=("cushion", "dome", "flat"),
         height=(0.35, 0.7),
         undersides=("dcbc4a", "c7a53a", "b3933f", "e6d489"),

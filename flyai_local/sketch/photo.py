@@ -26,9 +26,9 @@ def photograph(rng: np.random.Generator, genus: Genus) -> np.ndarray:
 def _tilt(rng: np.random.Generator) -> float:
     """Most pictures are taken from the side, some from above, some from below with the mushroom picked or high up."""
     kind = rng.random()
-    if kind < 0.5:
+    if kind < 0.55:
         return float(rng.uniform(0.1, 0.4))
-    return float(rng.uniform(0.4, 1.05) if kind < 0.72 else rng.uniform(-0.75, -0.12))
+    return float(rng.uniform(0.4, 1.0) if kind < 0.73 else rng.uniform(-0.75, -0.12))
 
 
 def _background(rng: np.random.Generator, height: int, width: int, tilt: float) -> np.ndarray:
@@ -55,9 +55,9 @@ def _mushrooms(rng: np.random.Generator, scene: np.ndarray, genus: Genus, tilt: 
     """Place one mushroom, or a few of the same kind from the farthest to the nearest."""
     height, width = scene.shape[:2]
     skins = paint(rng, genus)
-    count = int(rng.choice((1, 2, 3, 4), p=(0.58, 0.24, 0.12, 0.06)))
+    count = int(rng.choice((1, 2, 3, 4), p=(0.64, 0.21, 0.1, 0.05)))
     side = min(height, width)
-    largest = rng.uniform(0.19, 0.38) * side * (1 if count == 1 else 0.75)
+    largest = rng.uniform(0.24, 0.42) * side * (1 if count == 1 else 0.75)
     light = rng.normal([0, 0.5, 1.1], [0.7, 0.5, 0.15])
     light /= np.linalg.norm(light)
     ambient = rng.uniform(0.4, 0.75)
@@ -68,7 +68,7 @@ def _mushrooms(rng: np.random.Generator, scene: np.ndarray, genus: Genus, tilt: 
         pose = Pose(
             tilt=tilt + rng.normal(0, 0.03),
             roll=rng.normal(0, 0.12) + (rng.choice((-1, 1)) * rng.uniform(0.9, 1.9) if lying else 0),
-            scale=largest * rng.uniform(0.65, 1.0),
+            scale=largest * rng.uniform(0.75, 1.0),
             lean=rng.normal(0, 0.08),
             bend=rng.normal(0, 0.05),
             wave=(float(rng.integers(2, 7)), rng.uniform(0, 0.09), rng.uniform(0, 6.3)),
@@ -97,7 +97,7 @@ def _shadow(scene: np.ndarray, base: np.ndarray, reach: float) -> None:
 
 def _paste(scene: np.ndarray, picture: np.ndarray, corner: np.ndarray) -> None:
     """Lay a premultiplied RGBA picture over the scene, cut at the frame."""
-    left, top = int(round(corner[0])), int(round(corner[1]))
+    left, top = round(float(corner[0])), round(float(corner[1]))
     height, width = picture.shape[:2]
     rows = slice(max(top, 0), min(top + height, scene.shape[0]))
     columns = slice(max(left, 0), min(left + width, scene.shape[1]))

@@ -76,7 +76,8 @@ def _cap(rng: np.random.Generator, genus: Genus, centre: np.ndarray, edge: np.nd
         wave = np.sin(2 * np.pi * (RADIUS * rng.uniform(3, 6) + 0.8 * mottle))
         shade = shade - rng.uniform(0.1, 0.22) * wave
     if rng.random() < genus.striate:
-        shade = shade - rng.uniform(0.1, 0.22) * np.cos(rng.integers(45, 75) * ANGLE) * np.clip((RADIUS - 0.75) * 5, 0, 1)
+        furrows = np.cos(rng.integers(45, 75) * ANGLE) * np.clip((RADIUS - 0.75) * 5, 0, 1)
+        shade = shade - rng.uniform(0.1, 0.22) * furrows
     skin = skin * shade[..., None]
     if rng.random() < genus.faded:
         patch = np.clip((noise(rng, SIDE, SIDE, 90, 4) - rng.uniform(0.4, 0.6)) * 2.2, 0, 0.6)[..., None]
@@ -104,9 +105,9 @@ def _warts(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
         blob = _blob(rng, size * (1.25 - 0.6 * reach) * rng.uniform(0.6, 1.4))
         at = np.array([np.cos(around), np.sin(around)]) * reach
         cv2.fillPoly(mask, [_pixels(blob + at)], float(rng.uniform(0.75, 1.0)))
-    mask = cv2.GaussianBlur(mask, (3, 3), 0)[..., None]
-    shadow = cv2.warpAffine(mask, np.float32([[1, 0, 1.5], [0, 1, 2]]), (SIDE, SIDE))[..., None]
-    return skin * (1 - 0.35 * shadow) * (1 - mask) + veil * mask
+    cover = cv2.GaussianBlur(mask, (3, 3), 0)[..., None]
+    shadow = np.roll(cover, (2, 1), (0, 1))
+    return skin * (1 - 0.35 * shadow) * (1 - cover) + veil * cover
 
 
 def _scales(rng: np.random.Generator, skin: np.ndarray, centre: np.ndarray) -> np.ndarray:

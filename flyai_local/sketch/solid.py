@@ -38,7 +38,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the camera sees a mushroom: ``tilt`` in radians (0 level, positive from above), ``scale`` pixels per cap radius."""
+    """How the camera sees a mushroom: ``tilt`` in radians (positive from above), ``scale`` in pixels per cap radius."""
 
     tilt: float
     roll: float
@@ -64,10 +64,12 @@ def grow(rng: np.random.Generator, genus: Genus) -> Stack:
         pieces.insert(0, _sac(rng, length, width * bulb))
     pieces.append(_underside(genus, length, width, decurrent))
     pieces.append(_cap(rng, genus, length))
-    columns = [np.concatenate([np.broadcast_to(piece[at], piece[0].shape) for piece in pieces]) for at in range(4)]
     normals = [_normals(piece[0], piece[1]) for piece in pieces]
     return Stack(
-        *columns,
+        height=np.concatenate([piece[0] for piece in pieces]),
+        radius=np.concatenate([piece[1] for piece in pieces]),
+        along=np.concatenate([piece[2] for piece in pieces]),
+        part=np.concatenate([np.full(len(piece[0]), piece[3]) for piece in pieces]),
         outward=np.concatenate([normal[0] for normal in normals]),
         upward=np.concatenate([normal[1] for normal in normals]),
         gloss=rng.uniform(*genus.gloss),
@@ -180,9 +182,7 @@ def _walls(corners: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate([sides, np.roll(sides, -1, 0)[:, ::-1]], 1))
 
 
-def _shaded(
-    stack: Stack, skins: Skins, pose: Pose, rings: np.ndarray, across: np.ndarray, down: np.ndarray
-) -> np.ndarray:
+def _shaded(stack: Stack, skins: Skins, pose: Pose, rings: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
     """Colours (P, 3) of the pixels: pattern times light, plus gloss."""
     reach = stack.radius[rings] * pose.scale * OVERSAMPLING
     cosine = np.clip(across / reach, -1, 1)
@@ -202,7 +202,8 @@ def _shaded(
     view = np.array([0, np.cos(pose.tilt), np.sin(pose.tilt)])
     half = (pose.light + view) / np.linalg.norm(pose.light + view)
     shine = stack.gloss * np.where(part == CAP, np.clip(normal @ half, 0, 1) ** 28, 0)
-    shelter = np.where(part == UNDERSIDE, 0.8, 1.0) * np.where(part == STEM, 1 - 0.35 * np.clip(along - 0.7, 0, 1) / 0.3, 1)
+    under_cap = np.where(part == STEM, 1 - 0.35 * np.clip(along - 0.7, 0, 1) / 0.3, 1)
+    shelter = np.where(part == UNDERSIDE, 0.8, under_cap)
     light = (pose.ambient + (1.15 - pose.ambient) * lit) * shelter
     return np.clip(colours * light[:, None] + shine[:, None], 0, 1)
 
