@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 
-from recipe import augment_colour, augment_crop, augment_erase, augment_geometry  # noqa: F401  (importing registers the components)
+from recipe import augment_colour, augment_crop, augment_erase, augment_geometry, augment_policy  # noqa: F401  (importing registers the components)
 from recipe.augment_step import AUGMENTATIONS, Step
 from recipe.decode import prepare
 from recipe.registry import Probability, Spec, SpecError, parse_many

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import cv2
+import numpy as np
 from annotated_types import Ge, Le
 
 from recipe.augment_step import AUGMENTATIONS, Step, albumentation, ordered
@@ -83,7 +85,12 @@ def gamma(size: int, /, exponent: tuple[Positive, Positive] = (0.8, 1.2), p: Pro
     Limit: exponent=(1, 1) is the identity.
     """
     low, high = ordered("gamma", "exponent", exponent)
-    return Step(albumentation("RandomGamma", gamma_limit=(100 * low, 100 * high)), p)
+    values = np.arange(256) / 255
+
+    def apply(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return cv2.LUT(image, np.rint(255 * values ** rng.uniform(low, high)).astype(np.uint8))
+
+    return Step(apply, p)
 
 
 @AUGMENTATIONS.register
@@ -93,7 +100,8 @@ def posterize(size: int, /, bits: Bits = 4, p: Probability = 0.5) -> Step:
     Source: Cubuk et al., "AutoAugment: Learning Augmentation Policies from Data", 2019, appendix, table 6.
     Limit: bits=8 is the identity.
     """
-    return Step(albumentation("Posterize", num_bits=bits), p)
+    kept = np.uint8(256 - (1 << (8 - bits)))
+    return Step(lambda image, rng: image & kept, p)
 
 
 @AUGMENTATIONS.register

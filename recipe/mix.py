@@ -65,7 +65,7 @@ def _share(alpha: float, rng: np.random.Generator) -> float:
 
 @MIXES.register
 def none() -> Mix:
-    """No mixing.
+    """No mixing: every picture stays itself.
 
     Source: Vapnik, "Principles of Risk Minimization for Learning Theory", 1991, section 2 (empirical risk, which mixup replaces).
     """
