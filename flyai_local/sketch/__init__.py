@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-VERSION = "4"  # a new one whenever a picture changes: it names the folder of the cache
+VERSION = "5"  # a new one whenever a picture changes: it names the folder of the cache
 
 
 def write(folder: Path) -> None:

@@ -59,7 +59,7 @@ def _mushrooms(rng: np.random.Generator, scene: np.ndarray, genus: Genus, tilt: 
     side = min(height, width)
     largest = rng.uniform(0.24, 0.42) * side * (1 if count == 1 else 0.75)
     light = rng.normal([0, 0.5, 1.1], [0.7, 0.5, 0.15])
-    light /= np.linalg.norm(light)
+    light = (light / np.linalg.norm(light)).astype(np.float32)
     ambient = rng.uniform(0.4, 0.75)
     lying = rng.random() < 0.1
     spots = rng.uniform([0.22, 0.6], [0.78, 0.95], (count, 2)) * [width, height]
@@ -124,7 +124,7 @@ def _developed(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
     vignette = 1 - rng.uniform(0, 0.3) * (down**2 + across**2) / 2
     balance = rng.normal(1, 0.05, 3) * rng.uniform(0.85, 1.3)
     picture = scene * (dapple * vignette)[..., None].astype(np.float32) * balance.astype(np.float32)
-    picture = np.clip(picture, 0, 1) ** np.float32(rng.uniform(0.75, 1.1))
+    picture = np.asarray(cv2.pow(np.clip(picture, 0, 1), rng.uniform(0.75, 1.1)))
     if rng.random() < 0.75:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.3))
     grain = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(0.003, 0.03))

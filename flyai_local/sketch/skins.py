@@ -6,29 +6,17 @@ runs around the stem in x and from the base (row 0) to the top in y.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from flyai_local.sketch.genera import Genus
 
+CAP, UNDERSIDE, STEM, RING, VOLVA = range(5)
 SIDE = 192
 AXIS = np.linspace(-1, 1, SIDE, dtype=np.float32)
 RADIUS = np.hypot(AXIS[None, :], AXIS[:, None])
 ANGLE = np.arctan2(AXIS[:, None], AXIS[None, :])
 AROUND = ((ANGLE / (2 * np.pi) + 0.5) * 719).astype(np.intp)
-
-
-@dataclass(frozen=True)
-class Skins:
-    """Patterns of one mushroom, shared by its neighbours of the same kind."""
-
-    cap: np.ndarray
-    underside: np.ndarray
-    stem: np.ndarray
-    ring: np.ndarray
-    volva: np.ndarray
 
 
 def colour(rng: np.random.Generator, code: str, spread: float = 0.05) -> np.ndarray:
@@ -49,20 +37,16 @@ def noise(rng: np.random.Generator, height: int, width: int, grain: float, octav
     return np.clip(0.5 + total * 0.8, 0, 1)
 
 
-def paint(rng: np.random.Generator, genus: Genus) -> Skins:
-    """Skins of one mushroom of that genus."""
+def paint(rng: np.random.Generator, genus: Genus) -> np.ndarray:
+    """Patterns of one mushroom of that genus, (5, SIDE, SIDE, 3), in the order of the parts above."""
     stem = colour(rng, rng.choice(genus.stems))
     centre, edge = genus.caps[rng.integers(len(genus.caps))]
     pale = np.clip(stem * 0.4 + 0.6 * colour(rng, "f4efe4"), 0, 1)
     under = colour(rng, rng.choice(genus.undersides), 0.03)
     membrane = _membrane(rng, pale) if genus.ring or genus.volva else np.broadcast_to(under, (SIDE, SIDE, 3))
-    return Skins(
-        cap=_cap(rng, genus, colour(rng, centre), colour(rng, edge)),
-        underside=_pores(rng, under) if genus.pores else _gills(rng, genus, under),
-        stem=_stem(rng, genus, stem),
-        ring=membrane,
-        volva=membrane,
-    )
+    cap = _cap(rng, genus, colour(rng, centre), colour(rng, edge))
+    underside = _pores(rng, under) if genus.pores else _gills(rng, genus, under)
+    return np.stack([cap, underside, _stem(rng, genus, stem), membrane, membrane])
 
 
 def _cap(rng: np.random.Generator, genus: Genus, centre: np.ndarray, edge: np.ndarray) -> np.ndarray:

@@ -14,11 +14,10 @@ import cv2
 import numpy as np
 
 from flyai_local.sketch.genera import Genus
-from flyai_local.sketch.skins import SIDE, Skins
+from flyai_local.sketch.skins import CAP, RING, SIDE, STEM, UNDERSIDE, VOLVA
 
 CORNERS = 36
-OVERSAMPLING = 2
-CAP, UNDERSIDE, STEM, RING, VOLVA = range(5)
+OVERSAMPLING = 1.5
 AROUND = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
 
 
@@ -66,12 +65,12 @@ def grow(rng: np.random.Generator, genus: Genus) -> Stack:
     pieces.append(_cap(rng, genus, length))
     normals = [_normals(piece[0], piece[1]) for piece in pieces]
     return Stack(
-        height=np.concatenate([piece[0] for piece in pieces]),
-        radius=np.concatenate([piece[1] for piece in pieces]),
-        along=np.concatenate([piece[2] for piece in pieces]),
+        height=np.concatenate([piece[0] for piece in pieces], dtype=np.float32),
+        radius=np.concatenate([piece[1] for piece in pieces], dtype=np.float32),
+        along=np.concatenate([piece[2] for piece in pieces], dtype=np.float32),
         part=np.concatenate([np.full(len(piece[0]), piece[3]) for piece in pieces]),
-        outward=np.concatenate([normal[0] for normal in normals]),
-        upward=np.concatenate([normal[1] for normal in normals]),
+        outward=np.concatenate([normal[0] for normal in normals], dtype=np.float32),
+        upward=np.concatenate([normal[1] for normal in normals], dtype=np.float32),
         gloss=rng.uniform(*genus.gloss),
         cobweb=bool(rng.random() < genus.cobweb),
     )
@@ -137,7 +136,7 @@ def _normals(height: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, np.nda
     return rise / size, -widen / size
 
 
-def render(stack: Stack, skins: Skins, pose: Pose) -> tuple[np.ndarray, tuple[float, float]]:
+def render(stack: Stack, skins: np.ndarray, pose: Pose) -> tuple[np.ndarray, tuple[float, float]]:
     """Picture (H, W, 4) in premultiplied RGBA, float32 in [0, 1], and the (x, y) of the stem's base in it."""
     centre, outline = _outlines(stack, pose)
     low, high = outline.min((0, 1)) - 4, outline.max((0, 1)) + 4
@@ -147,9 +146,9 @@ def render(stack: Stack, skins: Skins, pose: Pose) -> tuple[np.ndarray, tuple[fl
     corners = np.round(outline * 8).astype(np.int32)
     walls = _walls(corners)
     order = range(len(stack.height)) if pose.tilt > 0 else range(len(stack.height) - 1, -1, -1)
-    slender = (stack.part == STEM) & (np.roll(stack.part, -1) == STEM)
+    upright = np.isin(stack.part, (STEM, VOLVA)) & (np.roll(stack.part, -1) == stack.part)
     for ring in order:
-        if slender[ring]:  # rings of a slender stem do not touch each other
+        if upright[ring]:  # seen from the side, rings of something slender do not touch each other
             cv2.fillConvexPoly(ring_at, walls[ring], float(ring), shift=3)
         cv2.fillPoly(ring_at, [corners[ring]], float(ring), shift=3)
     picture = np.zeros((size[1], size[0], 4), np.float32)
@@ -182,26 +181,22 @@ def _walls(corners: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate([sides, np.roll(sides, -1, 0)[:, ::-1]], 1))
 
 
-def _shaded(stack: Stack, skins: Skins, pose: Pose, rings: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+def _shaded(stack: Stack, skins: np.ndarray, pose: Pose, rings: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
     """Colours (P, 3) of the pixels: pattern times light, plus gloss."""
-    reach = stack.radius[rings] * pose.scale * OVERSAMPLING
-    cosine = np.clip(across / reach, -1, 1)
+    reach = stack.radius[rings] * np.float32(pose.scale * OVERSAMPLING)
+    cosine = np.clip(across.astype(np.float32) / reach, -1, 1)
     part, along = stack.part[rings], stack.along[rings]
-    facing = np.where((part == STEM) | (part == VOLVA), 1, np.sign(down * np.sin(pose.tilt)))
+    facing = np.where((part == STEM) | (part == VOLVA), np.float32(1), np.sign(down * np.sin(pose.tilt)))
     front = facing * np.sqrt(1 - cosine**2)
-    colours = np.empty((len(rings), 3), np.float32)
-    for kind, skin in enumerate((skins.cap, skins.underside, skins.stem, skins.ring, skins.volva)):
-        here = part == kind
-        if kind == STEM:
-            column, row = np.arccos(cosine[here]) / np.pi, along[here]
-        else:
-            column, row = 0.5 + 0.5 * along[here] * cosine[here], 0.5 + 0.5 * along[here] * front[here]
-        colours[here] = skin[(row * (SIDE - 1)).astype(np.intp), (column * (SIDE - 1)).astype(np.intp)]
+    disc = part != STEM
+    column = np.where(disc, 0.5 + 0.5 * along * cosine, np.arccos(cosine) / np.float32(np.pi))
+    row = np.where(disc, 0.5 + 0.5 * along * front, along)
+    colours = skins[part, (row * (SIDE - 1)).astype(np.intp), (column * (SIDE - 1)).astype(np.intp)]
     normal = np.stack([stack.outward[rings] * cosine, stack.outward[rings] * front, stack.upward[rings]], 1)
-    lit = np.clip(normal @ pose.light, 0, 1)
-    view = np.array([0, np.cos(pose.tilt), np.sin(pose.tilt)])
+    lit = np.maximum(np.clip(normal @ pose.light, 0, 1), -0.4 * normal[:, 2])  # the ground sends light up
+    view = np.array([0, np.cos(pose.tilt), np.sin(pose.tilt)], np.float32)
     half = (pose.light + view) / np.linalg.norm(pose.light + view)
-    shine = stack.gloss * np.where(part == CAP, np.clip(normal @ half, 0, 1) ** 28, 0)
+    shine = np.where(part == CAP, stack.gloss * cv2.pow(np.clip(normal @ half, 0, 1), 28).ravel(), 0)
     under_cap = np.where(part == STEM, 1 - 0.35 * np.clip(along - 0.7, 0, 1) / 0.3, 1)
     shelter = np.where(part == UNDERSIDE, 0.8, under_cap)
     light = (pose.ambient + (1.15 - pose.ambient) * lit) * shelter
@@ -235,7 +230,7 @@ def _turned(picture: np.ndarray, base: np.ndarray, roll: float) -> tuple[np.ndar
     low, high = corners.min(0), corners.max(0)
     turn[:, 2] -= low
     size = np.ceil(high - low).astype(int)
-    smooth = cv2.blur(picture, (OVERSAMPLING, OVERSAMPLING))
+    smooth = cv2.blur(picture, (2, 2))
     turned = cv2.warpAffine(smooth, turn, (int(size[0]), int(size[1])), flags=cv2.INTER_LINEAR)
     place = turn @ np.array([base[0], base[1], 1.0])
     return turned, (float(place[0]), float(place[1]))
