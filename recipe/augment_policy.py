@@ -2,12 +2,12 @@
 
 The operations, their ranges and the learned tables are torchvision's. Its classes draw from torch's default generator,
 which in a background thread would disturb the run's own draws and differ from run to run. So the draws are made here,
-from the picture's own generator, and torchvision performs the operation drawn; no lock is needed.
+from the picture's own generator, and torchvision performs the operation drawn; no lock is needed. Interpolation is each
+source's own: nearest pixel, bilinear in AugMix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -35,22 +35,21 @@ def _torchvision() -> ModuleType:
 class Operations:
     """The operations of a torchvision policy: {name: (magnitudes, whether their sign is drawn)} for a size of picture."""
 
-    def __init__(self, magnitudes_for: Callable[..., dict[str, Any]], bins: int, sized: bool = True) -> None:
+    def __init__(self, policy: Any, bins: int, sized: bool = True) -> None:
         self._library = _torchvision()
-        self._magnitudes_for, self._bins, self._sized = magnitudes_for, bins, sized
+        self._policy, self._bins, self._sized = policy, bins, sized
         self.of_size = lru_cache(maxsize=64)(self._of_size)
 
     def _of_size(self, width: int, height: int) -> dict[str, tuple[list[float], bool]]:
         sizes = [(height, width)] if self._sized else []
-        table = self._magnitudes_for(self._bins, *sizes)
+        table = self._policy._augmentation_space(self._bins, *sizes)
         return {name: (magnitudes.reshape(-1).tolist(), signed) for name, (magnitudes, signed) in table.items()}
 
     def perform(self, picture: Image.Image, name: str, level: int, rng: np.random.Generator) -> Image.Image:
         """The picture after one operation at a level (bin) of its range; a sign, where it has one, is drawn."""
         magnitudes, signed = self.of_size(*picture.size)[name]
         magnitude = magnitudes[min(level, len(magnitudes) - 1)] * (-1 if signed and rng.random() < 0.5 else 1)
-        bilinear = self._library.InterpolationMode.BILINEAR
-        return self._library._apply_op(picture, name, magnitude, interpolation=bilinear, fill=GREY)
+        return self._library._apply_op(picture, name, magnitude, interpolation=self._policy.interpolation, fill=GREY)
 
     def draw(self, picture: Image.Image, levels: tuple[int, int], rng: np.random.Generator) -> Image.Image:
         """The picture after an operation drawn evenly, at a level drawn evenly from `levels` (both ends included)."""
@@ -68,7 +67,7 @@ def autoaugment(size: int, /, policy: Literal["imagenet", "cifar10", "svhn"] = "
     """
     library = _torchvision()
     transform = library.AutoAugment(library.AutoAugmentPolicy(policy))
-    operations = Operations(transform._augmentation_space, bins=10)
+    operations = Operations(transform, bins=10)
 
     def apply(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         picture = Image.fromarray(image)
@@ -87,7 +86,7 @@ def randaugment(size: int, /, count: Count = 2, magnitude: Magnitude = 9, p: Pro
     Source: Cubuk, Zoph, Shlens, Le, "RandAugment: Practical Automated Data Augmentation with a Reduced Search Space", 2020, section 3.
     Limit: p=0 is the identity. Magnitude 0 is not: some operations (equalize, autocontrast) have no magnitude.
     """
-    operations = Operations(_torchvision().RandAugment()._augmentation_space, bins=31)
+    operations = Operations(_torchvision().RandAugment(), bins=31)
 
     def apply(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         picture = Image.fromarray(image)
@@ -105,7 +104,7 @@ def trivialaugment(size: int, /, p: Probability = 1.0) -> Step:
     Source: Mueller, Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation", 2021, section 3.
     Limit: p=0 is the identity.
     """
-    operations = Operations(_torchvision().TrivialAugmentWide()._augmentation_space, bins=31, sized=False)
+    operations = Operations(_torchvision().TrivialAugmentWide(), bins=31, sized=False)
     return Step(lambda image, rng: np.array(operations.draw(Image.fromarray(image), (0, 30), rng)), p)
 
 
@@ -129,7 +128,7 @@ def augmix(
     Source: Hendrycks et al., "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty", 2020, section 3.
     Limit: p=0 is the identity.
     """
-    operations = Operations(_torchvision().AugMix(all_ops=all_operations)._augmentation_space, bins=10)
+    operations = Operations(_torchvision().AugMix(all_ops=all_operations), bins=10)
 
     def chain(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
         for _ in range(depth or rng.integers(1, 4)):
