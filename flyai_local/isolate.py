@@ -149,8 +149,7 @@ def protections(box: Box) -> list[str]:
     if not box.isolated:
         return ["not isolated: bubblewrap is absent or does not work; files and network are open to the run", *always]
     return [
-        "isolated by bubblewrap: own network (off), own processes, read-only system, private home and /tmp, "
-        "no capabilities",
+        "isolated by bubblewrap: own network (off), own processes, read-only system, private home and /tmp, no capabilities",
         *always,
     ]
 

@@ -162,9 +162,7 @@ def _stat(pid: int) -> Process | None:
 def _from_ps() -> dict[int, Process]:
     listing = subprocess.run(["ps", "-axo", "pid=,ppid=,rss=,stat="], capture_output=True, text=True, check=True).stdout
     rows = (line.split(None, 3) for line in listing.splitlines())
-    return {
-        int(row[0]): Process(int(row[1]), int(row[2]) / 1024, row[3].startswith("Z")) for row in rows if len(row) == 4
-    }
+    return {int(row[0]): Process(int(row[1]), int(row[2]) / 1024, row[3].startswith("Z")) for row in rows if len(row) == 4}
 
 
 def _proportional_kb(pid: int) -> int:

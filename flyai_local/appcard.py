@@ -1,0 +1,88 @@
+"""app.json made from app.yaml, so that both generations of the platform can read what a submission is about."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from flyai_local.errors import UserError
+
+__all__ = ["app_json", "for_old_readers", "parse"]
+
+OLD_HEADER = "\n# Added by `pack` for readers of the 1.x platform, which look for these keys.\n"
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The first document of an app.yaml as a mapping; files of the 1.x time begin with `---` and end with `...`.
+
+    Raises:
+        UserError: it is no YAML, or no mapping.
+    """
+    try:
+        card = next(yaml.safe_load_all(text), None)
+    except yaml.YAMLError as error:
+        raise UserError(f"app.yaml cannot be read: {error}. Correct the line it names, or remove the file") from error
+    if not isinstance(card, dict):
+        raise UserError("app.yaml must hold names with values, such as 'competition:'; it holds something else")
+    return card
+
+
+def app_json(card: dict[str, Any]) -> str:
+    """Text of an app.json in the form of 2.0, with the two keys of the 2022 form beside it; the same text each time."""
+    identity, inputs, outputs = _identity(card), _columns(card, "input"), _columns(card, "output")
+    name = str(card.get("name") or identity)
+    content = {
+        "name": name,
+        "author": str(card.get("author") or ""),
+        "description": str(card.get("description") or ""),
+        "topic": "image classification",
+        "model": {"input": {"columns": inputs}, "output": {"columns": outputs}},
+        "data": {"source": [{"id": identity, "name": name, "source": "flyai"}]},
+        "data_id": identity,
+        "project": {"id": "", "train": {"file": "main.py"}, "prediction": {"file": "prediction.py"}},
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def for_old_readers(text: str) -> str:
+    """The app.yaml as it is, with the keys that 1.x looks for (`name`, `data.id`, `model` columns) added at its end.
+
+    Unchanged when it has `data` and `model` already, or ends with an end mark after which nothing can be added.
+    """
+    card = parse(text)
+    added: dict[str, Any] = {}
+    if "data" not in card:
+        added["data"] = {"id": _identity(card)}
+    if "model" not in card:
+        added["model"] = {part: {"columns": _columns(card, part)} for part in ("input", "output")}
+    if not added or text.rstrip().endswith("..."):
+        return text
+    added = ({} if "name" in card else {"name": _identity(card)}) | added
+    extended = text.rstrip("\n") + "\n" + OLD_HEADER + yaml.safe_dump(added, sort_keys=False, allow_unicode=True)
+    return extended if parse(extended) == card | added else text
+
+
+def _identity(card: dict[str, Any]) -> str:
+    """Id of the competition: `competition.id` here, `data.id` in 1.x."""
+    for section in ("competition", "data"):
+        value = card.get(section)
+        if isinstance(value, dict) and value.get("id"):
+            return str(value["id"])
+    return ""
+
+
+def _columns(card: dict[str, Any], part: str) -> list[dict[str, str]]:
+    """Columns of the input or output in the form that both cards use."""
+    model = card.get("model")
+    described = model.get(part) if isinstance(model, dict) else None
+    columns = described.get("columns") if isinstance(described, dict) else None
+    if isinstance(columns, list):
+        return [column for column in columns if isinstance(column, dict)]
+    competition = card.get("competition")
+    named = competition.get("columns") if isinstance(competition, dict) else None
+    named = named if isinstance(named, dict) else {}
+    if part == "input":
+        return [{"name": str(named.get("image") or "image_path"), "type": "image"}]
+    return [{"name": str(named.get("label") or "label"), "type": "str"}]

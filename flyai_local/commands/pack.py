@@ -1,0 +1,51 @@
+"""Write the zip that would be uploaded: an allow-list of files, no top-level folder, the same bytes for the same content.
+
+app.json is made from app.yaml where it is missing. Data, caches, environments and the state for resuming stay here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from flyai_local import appcard
+from flyai_local.causes import explain
+from flyai_local.errors import UserError
+from flyai_local.pack import pack, select
+from flyai_local.refusals import MAX_FILE_MB
+from flyai_local.states import Code
+
+EXIT_CODES = {0: "the archive is written", 1: "refused: every reason is printed with file and line", 2: "wrong usage"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `pack`."""
+    parser.add_argument("submission", type=Path, nargs="?", default=Path(), metavar="DIR", help="project to pack (this folder)")
+    parser.add_argument("--to", type=Path, default=Path("submission.zip"), metavar="ZIP", help="where to write it (%(default)s)")
+    parser.add_argument("--with-model", action="store_true", help="take trained models along, without the state for resuming")
+    parser.add_argument("--max-file-mb", type=float, default=MAX_FILE_MB, metavar="MB", help="largest single file (%(default)s)")
+    parser.add_argument("--list", action="store_true", help="name every file that goes in and every one that stays")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Pack the project, or say everything that forbids it."""
+    folder = args.submission
+    if not (folder / "main.py").is_file():
+        raise UserError(f"{str(folder)!r} holds no main.py: name the folder that does")
+    selection = select(folder, args.with_model, args.max_file_mb)
+    if (folder / "app.yaml").is_file():
+        appcard.parse((folder / "app.yaml").read_text(encoding="utf-8-sig"))
+    for name, reason in selection.left_out.items() if args.list else ():
+        print(f"stays here: {name}: {reason}")
+    if selection.refused:
+        print(*selection.refused, sep="\n")
+        cause, remedy = explain(Code.PACK_REFUSED)
+        cause_zh, remedy_zh = explain(Code.PACK_REFUSED, "zh")
+        print(f"[{Code.PACK_REFUSED.value}] {cause} {remedy}\n{cause_zh}{remedy_zh}")
+        return 1
+    packed = pack(folder, args.to, selection)
+    for name in packed.names if args.list else ():
+        print(f"packed: {name}")
+    print(f"{packed.archive}: {len(packed.names)} files, {packed.size_bytes:,} bytes ({packed.size_bytes / 2**20:.2f} MB)")
+    print(f"{len(packed.left_out)} entries stay here (--list names them); sha256 {packed.sha256}")
+    return 0
