@@ -39,7 +39,7 @@ class Main(FlyAI):
     def train(self):
         torch.manual_seed(0)
         net = SmallVGG(self.classes).to(device)
-        optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
         criterion = nn.CrossEntropyLoss()
         for epoch in range(args.EPOCHS):
             right, seen, total = 0, 0, 0.0
