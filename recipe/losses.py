@@ -86,10 +86,21 @@ def bce(counts: torch.Tensor, /, epsilon: Fraction = 0.0, sum_classes: bool = Fa
     return loss
 
 
-def _weighted(base: Loss, weights: torch.Tensor) -> Loss:
-    """`base` times the weight of the true class; weights (K,) are scaled to a mean of 1 over classes."""
-    scaled = (weights / weights.mean()).float()
-    return lambda logits, labels: base(logits, labels) * scaled.to(logits.device)[labels]
+@dataclass(frozen=True)
+class Weighted:
+    """A loss times the weight of the true class; weights (K,) have a mean of 1 over classes."""
+
+    base: Loss
+    weights: torch.Tensor
+
+    def __call__(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return self.base(logits, labels) * self.weights.to(logits.device)[labels]
+
+
+def _weighted(base: Loss, weights: torch.Tensor) -> Weighted:
+    if isinstance(base, Deferred):
+        raise SpecError("loss 'deferred' cannot be weighted as a whole; put the weighted loss inside it: deferred(ce(), class_balanced()).")
+    return Weighted(base, (weights / weights.mean()).float())
 
 
 @LOSSES.register
@@ -100,7 +111,7 @@ def weighted_ce(counts: torch.Tensor, /, power: Probability = 1.0) -> Loss:
     Source: Huang, Li, Loy, Tang, "Learning Deep Representation for Imbalanced Classification", 2016, section 2 (inverse class frequency).
     Limit: power=0, or equal counts, is cross-entropy.
     """
-    return _weighted(ce(counts), counts.double().clamp(min=1) ** -power)
+    return _weighted(ce(counts), counts.cpu().double().clamp(min=1) ** -power)
 
 
 @LOSSES.register
@@ -111,15 +122,13 @@ def class_balanced(counts: torch.Tensor, /, base: Spec = parse("ce()"), beta: Fr
     Source: Cui, Jia, Lin, Song, Belongie, "Class-Balanced Loss Based on Effective Number of Samples", 2019, sections 3 and 4.
     Limit: beta=0, or equal counts, is the base loss; beta to 1 is inverse frequency.
     """
-    return _weighted(LOSSES.build(base, counts), (1 - beta) / (1 - beta ** counts.double().clamp(min=1)))
+    return _weighted(LOSSES.build(base, counts), (1 - beta) / (1 - beta ** counts.cpu().double().clamp(min=1)))
 
 
 class Margin:
     """Cross-entropy on cosines whose true class pays a margin. Logits must be scale * cosine, as the cosine head with
     the same scale gives them.
     """
-
-    head = "cosine"  # the head that this loss needs
 
     def __init__(self, scale: float, penalise: Callable[[torch.Tensor], torch.Tensor]) -> None:
         self.scale, self._penalise = scale, penalise
@@ -165,9 +174,7 @@ def cosface(counts: torch.Tensor, /, margin: NotNegative = 0.35, scale: Positive
 
 @dataclass(frozen=True)
 class Deferred:
-    """Two losses in turn; `at(progress)` gives the one that holds at that point of the run. Called directly, it is the
-    first.
-    """
+    """Two losses in turn; `at(progress)` gives the one that holds. Called directly, it is the one at the start."""
 
     before: Loss
     after: Loss
@@ -175,10 +182,10 @@ class Deferred:
 
     def at(self, progress: float) -> Loss:
         """The loss at a progress in [0, 1]."""
-        return self.before if progress < self.start else self.after
+        return at(self.before if progress < self.start else self.after, progress)
 
     def __call__(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return self.before(logits, labels)
+        return self.at(0.0)(logits, labels)
 
 
 @LOSSES.register
@@ -200,6 +207,27 @@ def deferred(
 def at(loss: Loss, progress: float) -> Loss:
     """The loss that holds at a progress in [0, 1]; the loss itself where it does not depend on it."""
     return loss.at(progress) if isinstance(loss, Deferred) else loss
+
+
+def margins(loss: Loss) -> list[Margin]:
+    """The margin losses in a loss, itself included."""
+    if isinstance(loss, Weighted):
+        return margins(loss.base)
+    if isinstance(loss, Deferred):
+        return margins(loss.before) + margins(loss.after)
+    return [loss] if isinstance(loss, Margin) else []
+
+
+def check_head(loss: Loss, scale: float | None) -> None:
+    """Refuses a margin loss on any head but a cosine head of its own scale; `scale` is the head's, None for other heads.
+
+    Raises:
+        SpecError: says which head to write.
+    """
+    for margin in margins(loss):
+        if scale != margin.scale:
+            found = "another head" if scale is None else f"a cosine head with scale={scale:g}"
+            raise SpecError(f"arcface and cosface need head 'cosine(scale={margin.scale:g})', and the settings have {found}.")
 
 
 @REDUCTIONS.register

@@ -1,6 +1,7 @@
 """Losses and reductions: limit cases, references written out, gradients that stay finite."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from recipe.losses import LOSSES, REDUCTIONS, Margin, at
+from recipe.heads import HEADS
+from recipe.losses import LOSSES, REDUCTIONS, at, check_head
 from recipe.registry import SpecError
 
 COUNTS = torch.tensor([50, 20, 5, 1, 200])
@@ -158,9 +160,19 @@ def test_arcface_rises_with_the_angle_all_the_way(margin: float) -> None:
     assert (losses.diff() >= -1e-4).all()
 
 
-def test_margin_losses_name_the_head_and_scale_they_need() -> None:
-    loss = LOSSES.build("arcface(scale=16)", COUNTS)
-    assert isinstance(loss, Margin) and loss.head == "cosine" and loss.scale == 16
+@pytest.mark.parametrize("spec", ["arcface(scale=16)", "class_balanced(cosface(scale=16))", "deferred(ce(), arcface(scale=16))"])
+def test_margin_losses_are_refused_without_their_cosine_head(spec: str) -> None:
+    loss = LOSSES.build(spec, COUNTS)
+    check_head(loss, 16.0)
+    check_head(LOSSES.build("ce", COUNTS), None)
+    for scale in (None, 30.0):
+        with pytest.raises(SpecError, match=re.escape("cosine(scale=16)")):
+            check_head(loss, scale)
+
+
+@pytest.mark.parametrize("name", ["arcface", "cosface"])
+def test_bare_margin_losses_fit_the_bare_cosine_head(name: str) -> None:
+    assert LOSSES.settings(name)["scale"].default == HEADS.settings("cosine")["scale"].default
 
 
 def test_deferred_changes_at_its_start() -> None:
@@ -168,6 +180,12 @@ def test_deferred_changes_at_its_start() -> None:
     loss = LOSSES.build("deferred(ce(), weighted_ce(), start=0.8)", COUNTS)
     torch.testing.assert_close(at(loss, 0.79)(logits, labels), cross_entropy(logits, labels))
     torch.testing.assert_close(at(loss, 0.8)(logits, labels), LOSSES.build("weighted_ce", COUNTS)(logits, labels))
+    nested = LOSSES.build("deferred(ce(), deferred(focal(), weighted_ce(), 0.9), 0.5)", COUNTS)
+    for progress, spec in [(0.4, "ce"), (0.6, "focal"), (1.0, "weighted_ce")]:
+        torch.testing.assert_close(at(nested, progress)(logits, labels), LOSSES.build(spec, COUNTS)(logits, labels))
+    torch.testing.assert_close(
+        LOSSES.build("deferred(start=0)", COUNTS)(logits, labels), LOSSES.build("class_balanced(beta=0.9999)", COUNTS)(logits, labels)
+    )
     plain = LOSSES.build("ce", COUNTS)
     assert at(plain, 0.9) is plain
 
@@ -190,7 +208,16 @@ def test_ohem_takes_the_hardest_and_its_limit_is_the_mean() -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    ["smoothing(1)", "focal(-1)", "class_balanced(beta=1)", "class_balanced(focul())", "arcface(margin=2)", "deferred(start=2)", "cee"],
+    [
+        "smoothing(1)",
+        "focal(-1)",
+        "class_balanced(beta=1)",
+        "class_balanced(focul())",
+        "arcface(margin=2)",
+        "deferred(start=2)",
+        "class_balanced(deferred())",
+        "cee",
+    ],
 )
 def test_wrong_settings_are_refused(spec: str) -> None:
     with pytest.raises(SpecError):
