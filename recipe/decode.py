@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recipe.errors import UserError
 from recipe.picture_header import Header, header
 from recipe.quiet import quiet_c_libraries
 
@@ -30,7 +31,7 @@ import cv2  # noqa: E402  (after its limit is set)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the reason is in the exception instead
 
 
-class UnreadablePicture(ValueError):  # noqa: N818  (says what it is)
+class UnreadablePicture(UserError, ValueError):  # noqa: N818  (says what it is)
     """A file that cannot be decoded: `name` (its path as given) and `reason` (a clause)."""
 
     def __init__(self, name: str, reason: str) -> None:
