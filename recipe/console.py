@@ -14,10 +14,10 @@ SECONDS_BETWEEN_LINES = 30.0  # of the bar, where the output is a file and every
 class Bar:
     """A progress bar with the time left; in a log file it writes a line now and then instead of redrawing."""
 
-    def __init__(self, total: int, unit: str, description: str = "", start: int = 0) -> None:
+    def __init__(self, total: int, unit: str, description: str = "", shown: bool = True) -> None:
         seconds = 0.2 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
         columns = None if sys.stderr.isatty() else 100
-        self._bar = tqdm(total=total, initial=start, unit=unit, desc=description, mininterval=seconds, ncols=columns, leave=False)
+        self._bar = tqdm(total=total, unit=unit, desc=description, mininterval=seconds, ncols=columns, leave=False, disable=not shown)
 
     def __enter__(self) -> Bar:
         return self
@@ -32,11 +32,6 @@ class Bar:
     def advance(self, count: int = 1) -> None:
         """Counts finished units."""
         self._bar.update(count)
-
-    def shorten(self, count: int) -> None:
-        """Takes units that will not be done off the total."""
-        self._bar.total -= count
-        self._bar.refresh()
 
 
 def say(text: str = "") -> None:

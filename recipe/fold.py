@@ -140,7 +140,7 @@ class FoldTraining:
         return self._finish()
 
     def _out_of_patience(self) -> bool:
-        return bool(self.config.patience) and self.epoch - self.best.epoch >= self.config.patience
+        return bool(self.config.patience) and self.epoch - max(self.best.epoch, 0) >= self.config.patience
 
     def _consider_probe(self) -> None:
         """Epoch 0 is the probe: the network never ends below it on the validation rows."""

@@ -91,6 +91,13 @@ def _backbone(config: Config) -> Any:
         raise ConfigError(f"unknown backbone {config.backbone!r}: {error}.") from None
 
 
+def timm_names() -> list[str]:
+    """Every timm name with published weights, tag included."""
+    import timm
+
+    return timm.list_pretrained()
+
+
 def _checkpoint_gradients(backbone: Any, name: str) -> None:
     if not hasattr(backbone, "set_grad_checkpointing"):
         raise ConfigError(f"backbone {name!r} cannot recompute activations; set grad_checkpoint: false.")

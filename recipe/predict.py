@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from recipe.checkpoint import CheckpointError, fold_folders, load_checkpoint
+from recipe.console import Bar
 from recipe.decode import UnreadablePicture, read, resize_short
 from recipe.models import Preprocessing
 from recipe.runtime import Runtime, choose_device, evaluating
@@ -121,6 +122,18 @@ class Ensemble:
             done(1)
         done(len(paths) - len(readable))
         return answers
+
+    def probs_of_files(self, paths: Sequence[Path | str], progress: bool = False) -> np.ndarray:
+        """As `probs`, for files that must exist, with a progress bar where asked.
+
+        Raises:
+            FileNotFoundError: names the first file that does not exist.
+        """
+        for path in paths:
+            if not Path(path).is_file():
+                raise FileNotFoundError(f"there is no picture {str(path)!r} (working directory {Path.cwd()}); check the path.")
+        with Bar(len(paths) if progress else 0, "picture", "predicting", shown=progress) as bar:
+            return self.probs(paths, bar.advance)
 
     def _decoded(self, paths: Sequence[Path | str], readable: list[int]) -> Iterator[np.ndarray]:
         """Decoded pictures in order, made ahead by threads; `readable` receives the position of each as it is yielded."""

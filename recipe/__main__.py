@@ -1,0 +1,35 @@
+"""python -m recipe COMMAND: what surrounds training. A command's module is imported only when it is named, so --help answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from recipe.cli import guarded
+
+COMMANDS = {
+    "names": "list the components that settings can name",
+    "predict": "write a table of answers for a folder or a CSV",
+}
+EXIT_CODES = "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 a command or option that does not exist; 130 interrupted."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="python -m recipe", epilog=EXIT_CODES, description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES, allow_abbrev=False)
+        if words and words[0] == name:
+            module = importlib.import_module(f"recipe.commands.{name.replace('-', '_')}")
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    arguments = parser.parse_args(words)
+    return guarded(lambda: arguments.run(arguments))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,79 @@
+"""python -m recipe predict DIR_OR_CSV --out submission.csv: answers for a folder of pictures, or for the rows of a CSV."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from pathlib import Path
+
+from recipe.checkpoint import write_bytes
+from recipe.errors import UserError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the pictures are and where the table goes."""
+    parser.add_argument(
+        "pictures", type=Path, metavar="DIR_OR_CSV", help="a folder (searched with its sub-folders) or a CSV with a column of paths"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the table to write: the pictures as they were named, and the label"
+    )
+    parser.add_argument(
+        "--run", type=Path, default=Path("data/output/model"), metavar="DIR", dest="folder", help="run folder [data/output/model]"
+    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder that the CSV's paths are relative to; the CSV's own by default")
+    parser.add_argument("--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]")
+    parser.add_argument("--label-column", default="label", help="name of the column of answers [label]")
+    parser.add_argument("--probs", action="store_true", help="add a column of probability per class")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the table, and says how many pictures could not be read."""
+    from recipe.predict import Ensemble
+
+    names, paths = listed(arguments)
+    ensemble = Ensemble(arguments.folder, arguments.device)
+    probs = ensemble.probs_of_files(paths, progress=True)
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        [arguments.image_column, arguments.label_column, *([f"p_{value}" for value in ensemble.values] if arguments.probs else [])]
+    )
+    for name, answer in zip(names, ensemble.answers(probs), strict=True):
+        writer.writerow([name, answer.label, *([f"{p:.6f}" for p in answer.probs] if arguments.probs else [])])
+    write_bytes(arguments.out, stream.getvalue().encode("utf-8"))
+    print(f"{len(names)} answers in {arguments.out}; {len(ensemble.unreadable)} pictures could not be read and got the class prior")
+    return 0
+
+
+def listed(arguments: argparse.Namespace) -> tuple[list[str], list[Path]]:
+    """The pictures as they are named in the table, and where they lie.
+
+    Raises:
+        UserError: nothing to predict, or a CSV without the column.
+    """
+    source: Path = arguments.pictures
+    if source.is_dir():
+        paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
+        names = [path.relative_to(source).as_posix() for path in paths]
+    elif source.is_file():
+        names = _column(source, arguments.image_column)
+        folder = arguments.images or source.parent
+        paths = [folder / name.replace("\\", "/") for name in names]
+    else:
+        raise UserError(f"there is no folder or CSV {str(source)!r}; check the path.")
+    if not paths:
+        raise UserError(f"{source} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
+    return names, paths
+
+
+def _column(source: Path, column: str) -> list[str]:
+    with open(source, encoding="utf-8-sig", newline="") as stream:
+        reader = csv.DictReader(stream)
+        if column not in (reader.fieldnames or []):
+            raise UserError(f"{source} has no column {column!r}, only {', '.join(reader.fieldnames or [])}; name it with --image-column.")
+        return [row[column] for row in reader]

@@ -1,0 +1,40 @@
+"""Shared by all tests: no per-user folder is touched, and the tiny competition that the journeys use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in's per-user folder is a fresh one in every test."""
+    monkeypatch.setenv("FLYAI_LOCAL_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+def draw(label: int, seed: int, size: int = 48) -> np.ndarray:
+    """A picture (size,size,3) uint8 whose class shows in its colour and stripes, with noise."""
+    rng = np.random.default_rng([label, seed])
+    image = rng.integers(0, 90, (size, size, 3), dtype=np.uint8)
+    image[:, :, label % 3] += 120
+    image[:: 2 + label] //= 2
+    return image
+
+
+@pytest.fixture
+def competition(tmp_path: Path) -> Path:
+    """A folder with train.csv and 36 pictures of 3 int classes."""
+    folder = tmp_path / "Tiny"
+    (folder / "image").mkdir(parents=True)
+    lines = ["image_path,label"]
+    for row in range(36):
+        name = f"image/{row:03d}.png"
+        cv2.imwrite(str(folder / name), draw(row % 3, row))
+        lines.append(f"./{name},{row % 3}")
+    (folder / "train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
