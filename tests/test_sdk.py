@@ -1,5 +1,6 @@
 """The 2.0 and 2022 SDK stand-ins: what old submissions import, call and rely on."""
 
+import inspect
 import io
 import json
 import math
@@ -87,6 +88,20 @@ def test_modules_listed_here_are_all_there_are():
     found = {".".join(path.relative_to(SDK).with_suffix("").parts) for path in SDK.rglob("*.py")}
     packages = {"flyai.__init__", "flyai.model.__init__", "flyai.processor.__init__", "flyai.source.__init__"}
     assert found - packages - {"flyai.utils.__init__", "flyai.project"} == set(MODULES) - {"flyai"}
+
+
+def test_the_page_on_the_sdk_names_every_module_and_public_name():
+    page = (SDK.parent.parent / "docs" / "sdk.md").read_text(encoding="utf-8")
+    names = [name for name in MODULES if name != "flyai.core"] + ["flyai.core.Lib"]
+    names += [name for each in (FlyAI, DataHelper, remote_helper, train_helper) for name in _public(each)]
+    assert [name for name in names if name not in page] == []
+
+
+def _public(holder):
+    """Functions that a class or module defines itself and does not hide."""
+    home = holder.__module__ if isinstance(holder, type) else holder.__name__
+    members = [(name, value) for name, value in vars(holder).items() if not name.startswith("_")]
+    return [name for name, value in members if inspect.isfunction(value) and value.__module__ == home]
 
 
 def test_folders_without_init_in_a_submission_stay_importable(tmp_path):

@@ -100,6 +100,13 @@ def online(project):
     return project
 
 
+def test_the_page_on_the_sdk_names_every_method():
+    page = (SDK.parent.parent / "docs" / "sdk.md").read_text(encoding="utf-8")
+    said_elsewhere = {"lib", "processor_x", "processor_y", "create_instance", "evaluate_source"}
+    methods = {name for each in (Dataset, ModelBase, Yaml) for name in vars(each) if not name.startswith("_")}
+    assert sorted(name for name in methods - said_elsewhere if name not in page) == []
+
+
 # Where the rows come from
 
 
@@ -413,7 +420,7 @@ def test_predict_methods_are_there_to_be_overridden():
 
 def test_app_yaml_with_its_markers(project):
     card = Yaml()
-    assert (card.get_data_id(), card.input_columns(), card.output_columns()) == ("HandInfo", ["image_path"], ["label"])
+    assert (card.get_data_id(), card.get_input_names(), card.get_output_names()) == ("HandInfo", ["image_path"], ["label"])
     assert card.get_servers()[0]["url"] == "https://www.flyai.com"
     assert card.processor()["processor"] == "Processor"
 
@@ -429,7 +436,7 @@ def test_app_yaml_in_the_encodings_of_its_time(project, encoding, newline):
 def test_a_poor_app_yaml_gives_the_usual_names(project, text):
     (project / "app.yaml").write_text(text, encoding="utf-8")
     card = Yaml()
-    assert (card.get_data_id(), card.input_columns(), card.get_servers()) == (None, [], [])
+    assert (card.get_data_id(), card.get_input_names(), card.get_servers()) == (None, [], [])
     assert card.processor()["processor"] == "Processor" and card.processor()["input_x"] == "input_x"
 
 

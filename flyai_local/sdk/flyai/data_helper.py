@@ -60,11 +60,13 @@ def _stand_in(competition_id, folder):
 
     Submissions name their competition in the code; a run may try them on another one.
     """
-    placed = [table.parent for table in sorted(project_path("data", "input").glob("*/train.csv"))]
+    # Resolved, because the same data may lie under several ids by links.
+    placed = {table.resolve().parent for table in project_path("data", "input").glob("*/train.csv")}
     if len(placed) != 1:
         return f"{competition_id} was not placed for this run; what lies in {folder} is used.", False
-    shutil.copytree(placed[0], folder, copy_function=link, dirs_exist_ok=True)
-    return f"{competition_id}: this run's {placed[0].name} stands in for it in {folder}", True
+    (only,) = placed
+    shutil.copytree(only, folder, copy_function=link, dirs_exist_ok=True)
+    return f"{competition_id}: this run's {only.name} stands in for it in {folder}", True
 
 
 def _flyai_local():

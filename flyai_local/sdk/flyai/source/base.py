@@ -95,7 +95,7 @@ class _Rounds:
 def _columns(table):
     """Split a table by app.yaml into two lists of dicts, inputs and outputs; values are Python's own types."""
     card = Yaml()
-    return tuple(_rows(table, columns) for columns in (card.input_columns(), card.output_columns()))
+    return tuple(_rows(table, columns) for columns in (card.get_input_names(), card.get_output_names()))
 
 
 def _rows(table, columns):

@@ -27,6 +27,14 @@ class Yaml:
         """Return the competition's id."""
         return self._section("data").get("id")
 
+    def data_config(self):
+        """Return the section `data`."""
+        return self._section("data")
+
+    def model_config(self):
+        """Return the section `model`."""
+        return self._section("model")
+
     def get_servers(self):
         """Return the list of training servers, as it is written."""
         return self.card.get("servers") or []
@@ -35,11 +43,11 @@ class Yaml:
         """Return the section `model` with the names of the processor's class and methods filled in."""
         return {**METHODS, **{key: value for key, value in self._section("model").items() if value is not None}}
 
-    def input_columns(self):
+    def get_input_names(self):
         """Return the names of the input columns."""
         return _names(self._section("model").get("input"))
 
-    def output_columns(self):
+    def get_output_names(self):
         """Return the names of the output columns."""
         return _names(self._section("model").get("output"))
 
