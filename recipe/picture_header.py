@@ -13,16 +13,19 @@ from typing import NamedTuple
 
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # a marker, but no stuffed byte (FF00) and no restart (FFD0 to FFD7)
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_MODES = {1: "grey", 3: "", 4: "CMYK"}  # by components
+_PNG_MODES = {0: "grey", 2: "", 3: "palette", 4: "grey, alpha", 6: "alpha"}  # by colour type
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 
 
 class Header(NamedTuple):
-    """Format name, size in pixels before any EXIF rotation (0 where the header does not say), and whether the file is whole."""
+    """What the header says; sizes are those before any EXIF rotation."""
 
     format: str  # "JPEG", "PNG", ...; empty: not a picture format known here
-    width: int = 0
+    width: int = 0  # pixels; 0 where the header does not say
     height: int = 0
     whole: bool = True  # False only for a JPEG without an end
+    mode: str = ""  # "grey", "palette", "CMYK", "16 bits", ...; empty: plain colour, or not said
 
 
 def header(encoded: bytes) -> Header:
@@ -41,26 +44,29 @@ def header(encoded: bytes) -> Header:
 
 def _jpeg(name: str, encoded: bytes) -> Header:
     """Walks the segments; between scans it jumps from marker to marker, so embedded thumbnails and appended bytes do not confuse it."""
-    position, width, height, in_scan = 2, 0, 0, False
+    position, width, height, in_scan, mode = 2, 0, 0, False, ""
     while (marker := _MARKER.search(encoded, position)) is not None:
         code, position = encoded[marker.end() - 1], marker.end()
         if code == _END_OF_IMAGE:
-            return Header(name, width, height, whole=in_scan)
+            return Header(name, width, height, in_scan, mode)
         if code in (0x01, _START_OF_IMAGE):
             continue
         (length,) = struct.unpack_from(">H", encoded, position)
         if code in _START_OF_FRAME:
-            height, width = struct.unpack_from(">HH", encoded, position + 3)
+            height, width, components = struct.unpack_from(">HHB", encoded, position + 3)
+            mode = _JPEG_MODES.get(components, f"{components} components")
         if code == _START_OF_SCAN:
             in_scan = True
             if encoded.endswith(b"\xff\xd9"):
-                return Header(name, width, height)
+                return Header(name, width, height, mode=mode)
         position += length
-    return Header(name, width, height, whole=False)
+    return Header(name, width, height, False, mode)
 
 
 def _png(name: str, encoded: bytes) -> Header:
-    return Header(name, *struct.unpack_from(">II", encoded, 16))
+    width, height, bits, colour = struct.unpack_from(">IIBB", encoded, 16)
+    modes = [_PNG_MODES.get(colour, ""), f"{bits} bits" if bits != 8 else ""]
+    return Header(name, width, height, mode=", ".join(mode for mode in modes if mode))
 
 
 def _gif(name: str, encoded: bytes) -> Header:
