@@ -116,7 +116,10 @@ class Dialogue:
         with contextlib.suppress(OSError):
             self._questions.close()
         self._running.watch.join(FAREWELL_SECONDS)
-        return self._running.stop()
+        outcome = self._running.stop()
+        if outcome.ended_by is not None:
+            raise diagnose.ended(outcome, self._log.tail())
+        return outcome
 
     def _exchange(self, event: str, **question: Any) -> dict[str, Any]:
         nonce = secrets.token_hex(16)

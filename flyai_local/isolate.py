@@ -25,7 +25,7 @@ from flyai_local import bubblewrap
 from flyai_local.environment import MARK, Layout, variables
 from flyai_local.limits import Limits, Outcome
 from flyai_local.logs import Log
-from flyai_local.processes import LINUX, end_marked, threads_of_user
+from flyai_local.processes import LINUX, threads_of_user
 from flyai_local.watch import Watch
 
 __all__ = ["Box", "Running", "protections", "run", "start"]
@@ -93,7 +93,6 @@ class Running:
     def wait(self) -> Outcome:
         """Wait for the end, of the command or at a limit, and for every process below it."""
         self.watch.join()
-        _end(self.process, self.box)
         self.pump.join(GRACE_SECONDS)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None and not self.pump.is_alive():
@@ -135,7 +134,7 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
     stream = process.stderr if talk else process.stdout
     pump = threading.Thread(target=log.pump, args=(stream,), daemon=True)
     pump.start()
-    watch = Watch(process, limits, log, (box.project, box.private))
+    watch = Watch(process, limits, log, (box.project, box.private), f"{MARK}={box.mark}")
     watch.start()
     return Running(process, watch, pump, box)
 
@@ -205,14 +204,3 @@ def _own_group() -> dict[str, Any]:
     if os.name == "nt":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined, unused-ignore]
     return {"start_new_session": True}
-
-
-def _end(process: subprocess.Popen[bytes], box: Box) -> None:
-    """Let the keeper end the tree; where the keeper itself was killed, end what carries the run's mark."""
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if LINUX:
-        end_marked(f"{MARK}={box.mark}")

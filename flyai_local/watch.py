@@ -14,12 +14,13 @@ from pathlib import Path
 
 from flyai_local.limits import Limits, Outcome
 from flyai_local.logs import Log
-from flyai_local.processes import descendants, shared_memory_mb, snapshot, unlinked_bytes
+from flyai_local.processes import LINUX, descendants, end_marked, shared_memory_mb, snapshot, unlinked_bytes
 from flyai_local.states import Code
 
 __all__ = ["Watch", "folder_bytes"]
 
 POLL_SECONDS = 0.1
+GRACE_SECONDS = 10.0
 DISK_SECONDS = 1.0  # at least; a large folder is measured at most a tenth of the time
 
 
@@ -31,11 +32,13 @@ class Watch(threading.Thread):
         limits: what the tree may use.
         log: asked whether it is full.
         folders: what the tree may write to; bytes that lie there already do not count.
+        mark: text in the environment of every process of the tree. Where the keeper itself was killed, its orphans are
+            found by it and ended at once.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, log: Log, folders: tuple[Path, ...]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, log: Log, folders: tuple[Path, ...], mark: str) -> None:
         super().__init__(daemon=True)
-        self._process, self._limits, self._log, self._folders = process, limits, log, folders
+        self._process, self._limits, self._log, self._folders, self._mark = process, limits, log, folders, mark
         self._ended_by: Code | None = None
         self._stopping = threading.Event()
         self._began = time.monotonic()
@@ -54,6 +57,9 @@ class Watch(threading.Thread):
                 end_tree(self._process)
                 break
             time.sleep(POLL_SECONDS)
+        wait_for_end(self._process)
+        if LINUX:
+            end_marked(self._mark)
         self._seconds = time.monotonic() - self._began
         self._measure_disk([])
         if self._ended_by is None and self._disk_mb > self._limits.disk_mb:
@@ -108,6 +114,15 @@ def end_tree(process: subprocess.Popen[bytes]) -> None:
         subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True)
     else:
         process.terminate()
+
+
+def wait_for_end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process that has been told to end; one that does not is killed."""
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def folder_bytes(folder: Path) -> int:
