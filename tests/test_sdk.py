@@ -237,6 +237,19 @@ def test_outside_a_run_the_download_command_is_another_process(project, capsys, 
     assert "Sketch was placed" in capsys.readouterr().out
 
 
+def test_a_disk_or_python_that_fails_is_said_and_not_raised(project, capsys, monkeypatch):
+    def fail(*arguments, **options):
+        raise PermissionError(13, "not allowed")
+
+    place(project / "data" / "input" / "Sketch", count=1)
+    monkeypatch.setattr("shutil.copytree", fail)
+    DataHelper().download_from_ids("Other")
+    monkeypatch.delenv("FLYAI_LOCAL_RUN")
+    monkeypatch.setattr(subprocess, "run", fail)
+    DataHelper().download_from_ids("Other")
+    assert capsys.readouterr().out.count("Other was not fetched: [Errno 13] not allowed") == 2
+
+
 def test_unknown_id_is_a_sentence_and_no_error(tmp_path):
     (tmp_path / "main.py").write_text(
         "from flyai.data_helper import DataHelper\nDataHelper().download_from_ids('NoSuchThing', log=False)\n"

@@ -47,6 +47,14 @@ def fetch(competition_id, folder):
         return f"the data id {competition_id!r} is not a plain name; nothing was fetched.", False
     if (folder / "train.csv").is_file():
         return f"{competition_id} is there already: {folder}", True
+    try:
+        return _brought(competition_id, folder)
+    except OSError as error:  # A full disk, a read-only folder, a Python that cannot be started.
+        return f"{competition_id} was not fetched: {error}; what lies in {folder} is used.", False
+
+
+def _brought(competition_id, folder):
+    """Return the same for a folder without a train.csv."""
     if os.environ.get("FLYAI_LOCAL_RUN"):
         return _stand_in(competition_id, folder)
     package = _flyai_local()
