@@ -7,6 +7,7 @@ import json
 
 from flyai_local.competitions import Competition, competitions
 from flyai_local.errors import UserError
+from flyai_local.listing import aligned
 from flyai_local.tables import read_table
 
 EXIT_CODES = {0: "the list was printed", 2: "wrong usage"}
@@ -23,15 +24,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, ensure_ascii=False, indent=2))
         return 0
-    header: dict[str, object] = {name: name for name in ("id", "classes", "train", "hidden", "metric", "source")}
-    widths = {key: max(len(_cell(row[key])) for row in [header, *rows]) for key in header}
-    for row in [header, *rows]:
-        print("  ".join(f"{_cell(row[key]):<{widths[key]}}" for key in header).rstrip())
+    header = ("id", "classes", "train", "hidden", "metric", "source")
+    print(aligned([header, *([row[name] for name in header] for row in rows)]))
     return 0
-
-
-def _cell(value: object) -> str:
-    return "-" if value is None else str(value)
 
 
 def _summary(card: Competition) -> dict[str, object]:

@@ -1,0 +1,73 @@
+"""What a run printed, phase by phase, as its participant may see it, and why it ended.
+
+The platform's own notes and the hidden labels are in none of these logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import deque
+from pathlib import Path
+
+from flyai_local import records
+from flyai_local.errors import UserError
+from flyai_local.progress import failure
+from flyai_local.records import Run
+
+EXIT_CODES = {
+    0: "the log was printed",
+    1: "no such run or phase, or its log file is gone: a sentence on stderr says which",
+    2: "wrong usage",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``log``."""
+    parser.add_argument("run", type=int, metavar="N", help="number of the run, as 'board' shows it")
+    parser.add_argument("--phase", metavar="PHASE", help="only this phase, for instance train or evaluate")
+    parser.add_argument("--tail", type=_count, metavar="K", help="only the last K lines of each phase")
+    parser.add_argument("--json", action="store_true", help="print JSON: the lines of every phase")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the logs of a run, then how it ended."""
+    book = records.open()
+    chosen, logs = book.run(args.run), book.logs(args.run)
+    if args.phase is not None:
+        if args.phase not in logs:
+            known = ", ".join(logs) or "none, because it ended before any began"
+            raise UserError(f"run {chosen.id} has no log of a phase {args.phase!r}; it has: {known}")
+        logs = {args.phase: logs[args.phase]}
+    lines = {phase: _lines(path, args.tail) for phase, path in logs.items()}
+    if args.json:
+        code = chosen.code.value if chosen.code else None
+        ended = {"run": chosen.id, "state": chosen.state.value, "code": code, "detail": chosen.detail}
+        print(json.dumps({**ended, "logs": lines}, ensure_ascii=False, indent=2))
+        return 0
+    for phase, text in lines.items():
+        print(f"--- {phase} ({logs[phase]})", *text, sep="\n")
+    print(_ending(chosen))
+    return 0
+
+
+def _ending(run: Run) -> str:
+    state = f"--- run {run.id} of {run.name} on {run.competition}: {run.state.value}"
+    if run.code is None:
+        return state + (f", score {run.score}" if run.score is not None else "")
+    return f"{state}\n{failure(run.code, run.detail, [], '')}"
+
+
+def _lines(path: Path, tail: int | None) -> list[str]:
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            return [line.rstrip("\n") for line in (deque(file, tail) if tail else file)]
+    except FileNotFoundError as error:
+        raise UserError(f"the log file {str(path)!r} is gone: somebody removed it from the folder of runs") from error
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of lines: give 1 or more")
+    return count
