@@ -218,16 +218,16 @@ class FoldTraining:
             save_checkpoint(self.folder, model.state_dict(), description)
 
     def _finish(self) -> FoldResult:
-        """Out-of-fold probabilities of the kept checkpoint, with the views of prediction; written as the fold's result."""
+        """Out-of-fold probabilities of the kept checkpoint, without and with the views; written as the fold's result."""
         from safetensors.torch import load_file
 
         self.model.load_state_dict(load_file(self.folder / "model.safetensors"))
-        probs = self._probs(self.model, self.config.views)
+        probs = self._probs(self.model)
+        view_probs = probs if self.config.views == "identity()" else self._probs(self.model, self.config.views)
         probe_probs = self._probe_probs() if self.probe is not None else None
         probe_score = None if probe_probs is None else self.metric(self.labels, probe_probs)
-        result = FoldResult(
-            self.fold.index, self.metric(self.labels, probs), probe_score, self.best.epoch, self.seconds, probs, probe_probs
-        )
+        score = self.metric(self.labels, probs)
+        result = FoldResult(self.fold.index, score, probe_score, self.best.epoch, self.seconds, probs, view_probs, probe_probs)
         save_result(self.folder, result)
         return result
 

@@ -7,6 +7,7 @@ Nothing of training is imported here.
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +81,12 @@ def _softmax(model: nn.Module, runtime: Runtime) -> Forward:
     return forward
 
 
+def chosen_views(folder: Path) -> str:
+    """The views that out-of-fold predictions decided for; empty where the run has not come to that."""
+    path = folder / "ensemble.json"
+    return str(json.loads(path.read_text(encoding="utf-8"))["views"]) if path.exists() else ""
+
+
 class Ensemble:
     """The fold checkpoints of a run, ready to answer.
 
@@ -101,7 +108,7 @@ class Ensemble:
                 f"the folds in {folder} belong to different runs (classes or sizes differ); train again or remove the foreign ones."
             )
         self.prior = np.mean([description.prior for description in descriptions], axis=0, dtype=np.float32)
-        self.views = build_views(descriptions[0].config.views, self.preprocessing.size)
+        self.views = build_views(chosen_views(Path(folder)) or descriptions[0].config.views, self.preprocessing.size)
         self.runtime = Runtime(choose_device(device), memory_format=torch.channels_last)
         for model in self.models:
             model.to(memory_format=torch.channels_last)

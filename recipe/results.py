@@ -34,19 +34,19 @@ class FoldResult:
     """What a finished fold leaves."""
 
     fold: int
-    score: float  # of the kept weights, on the validation rows, with the views of prediction
+    score: float  # of the kept weights, on the validation rows, with the centre crop alone
     probe_score: float | None  # of logistic regression on the frozen features
     epoch: int  # the kept one; 0 is the start
     seconds: float
-    oof_probs: np.ndarray  # (n, K) float32, one row per validation row
+    oof_probs: np.ndarray  # (n, K) float32, one row per validation row, with the centre crop alone
+    view_probs: np.ndarray  # (n, K), with the views that the settings name
     probe_probs: np.ndarray | None  # (n, K), likewise
 
 
 def save_result(folder: Path, result: FoldResult) -> None:
     """`oof.npz` and then `result.json`: a folder with `result.json` is a finished fold."""
     stream = io.BytesIO()
-    arrays = {"oof_probs": result.oof_probs} | ({} if result.probe_probs is None else {"probe_probs": result.probe_probs})
-    np.savez(stream, **arrays)
+    np.savez(stream, **{key: value for key, value in dataclasses.asdict(result).items() if isinstance(value, np.ndarray)})
     write_bytes(folder / "oof.npz", stream.getvalue())
     scalars = {key: value for key, value in dataclasses.asdict(result).items() if not isinstance(value, np.ndarray)}
     write_json(folder / "result.json", scalars)
@@ -58,5 +58,5 @@ def load_result(folder: Path) -> FoldResult | None:
         return None
     scalars: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     with np.load(folder / "oof.npz") as arrays:
-        probs = {"oof_probs": arrays["oof_probs"], "probe_probs": arrays["probe_probs"] if "probe_probs" in arrays else None}
+        probs = {key: arrays.get(key) for key in ("oof_probs", "view_probs", "probe_probs")}
     return FoldResult(**(scalars | probs))

@@ -8,14 +8,11 @@ metrics.json   scores; log.jsonl: one line per epoch
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,39 +20,22 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from recipe.checkpoint import CheckpointError, write_bytes, write_json
+from recipe.checkpoint import CheckpointError, write_json
 from recipe.cli import Options
 from recipe.config import Config, ConfigError
 from recipe.console import Bar, duration, say
-from recipe.console import table as aligned
 from recipe.data import Table
 from recipe.fold import Job, train_fold
 from recipe.folds import Fold, make_folds
-from recipe.metrics import METRICS
 from recipe.pictures import Pictures
 from recipe.plan import Plan
 from recipe.prepare import Prepared
 from recipe.probe import probe_features
-from recipe.results import EpochLog, FoldResult
+from recipe.results import EpochLog
 from recipe.runtime import Runtime, choose_runtime
+from recipe.summary import CrossValidation, closing_table, summarise, write_summary
 
 OnEpoch = Callable[[EpochLog], None]
-
-
-@dataclass(frozen=True)
-class CrossValidation:
-    """The result of a run."""
-
-    folds: tuple[FoldResult, ...]
-    oof_probs: np.ndarray  # (N, K) float32; NaN for rows whose fold was not trained
-    oof_score: float  # over all rows that have a prediction
-    probe_score: float | None  # of the probe, over the same rows
-    seconds: float
-
-    @property
-    def scores(self) -> list[float]:
-        """Score of each trained fold."""
-        return [fold.score for fold in self.folds]
 
 
 def cross_validate(
@@ -102,7 +82,7 @@ def cross_validate(
         say(EPOCH_HEADER.format(metric=metric[:12]))
         job = Job(plan.config, table, pictures, plan.model, plan.preprocessing, runtime, features, folder, metric, advance, report)
         results = [train_fold(job, fold, resume) for fold in chosen]
-    summary = summarise(table, chosen, results, metric, time.perf_counter() - begin)
+    summary = summarise(table, chosen, results, plan.config.views, metric, time.perf_counter() - begin)
     write_summary(folder, table, summary, metric)
     return summary
 
@@ -224,59 +204,3 @@ def versions() -> dict[str, str]:
 def _append(path: Path, log: EpochLog) -> None:
     with open(path, "a", encoding="utf-8", newline="\n") as stream:
         stream.write(json.dumps(dataclasses.asdict(log)) + "\n")
-
-
-def summarise(table: Table, folds: tuple[Fold, ...], results: list[FoldResult], metric: str, seconds: float) -> CrossValidation:
-    """Out-of-fold predictions put together, and their score."""
-    oof_probs = np.full((len(table.labels), len(table.classes)), np.nan, dtype=np.float32)
-    probe_probs = oof_probs.copy()
-    for fold, result in zip(folds, results, strict=True):
-        oof_probs[fold.valid_rows] = result.oof_probs
-        if result.probe_probs is not None:
-            probe_probs[fold.valid_rows] = result.probe_probs
-    return CrossValidation(tuple(results), oof_probs, _score(table, oof_probs, metric) or 0.0, _score(table, probe_probs, metric), seconds)
-
-
-def _score(table: Table, probs: np.ndarray, metric: str) -> float | None:
-    known = ~np.isnan(probs[:, 0])
-    return float(METRICS[metric](table.labels[known], probs[known])) if known.any() else None
-
-
-def write_summary(folder: Path, table: Table, summary: CrossValidation, metric: str) -> None:
-    """metrics.json and oof.csv."""
-    scores = summary.scores
-    folds = {
-        str(fold.fold): {"score": fold.score, "probe": fold.probe_score, "epoch": fold.epoch, "seconds": fold.seconds}
-        for fold in summary.folds
-    }
-    mean, deviation = float(np.mean(summary.scores)), float(np.std(summary.scores))
-    totals = {"oof": summary.oof_score, "probe_oof": summary.probe_score, "mean": mean, "std": deviation, "seconds": summary.seconds}
-    write_json(folder / "metrics.json", {"metric": metric, **totals, "folds": folds})
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["image_path", "label", *(f"p_{name}" for name in table.classes)])
-    for path, label, probs in zip(table.names, table.labels, summary.oof_probs, strict=True):
-        writer.writerow([path, table.classes[label], *("" if np.isnan(p) else f"{p:.6f}" for p in probs)])
-    write_bytes(folder / "oof.csv", stream.getvalue().encode("utf-8"))
-
-
-def closing_table(summary: CrossValidation, metric: str, folder: Path) -> str:
-    """Score per fold, mean and standard deviation, out-of-fold score, and where everything lies."""
-    rows = [
-        (
-            f"fold {fold.fold}",
-            f"{fold.score:.4f}",
-            "" if fold.probe_score is None else f"{fold.probe_score:.4f}",
-            str(fold.epoch),
-            duration(fold.seconds),
-        )
-        for fold in summary.folds
-    ]
-    mean, deviation = float(np.mean(summary.scores)), float(np.std(summary.scores))
-    rows.append(("mean", f"{mean:.4f}", "", "", duration(summary.seconds)))
-    rows.append(("std", f"{deviation:.4f}", "", "", ""))
-    rows.append(("out of fold", f"{summary.oof_score:.4f}", "" if summary.probe_score is None else f"{summary.probe_score:.4f}", "", ""))
-    return aligned(("", metric, "probe", "epoch", "time"), rows) + (
-        f"\n\ncheckpoints  {folder}/fold*/model.safetensors\nscores       {folder / 'metrics.json'}\n"
-        f"out of fold  {folder / 'oof.csv'}\nepochs       {folder / 'log.jsonl'}"
-    )
