@@ -63,19 +63,15 @@ def test_trains_and_answers(name, tmp_path):
     labels, answers = evaluate(tmp_path / "project", pictures=36)
     right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
     assert right >= 18, f"{right} of 36; nine classes by chance give 4"
+    if "train_log(" in (GOOD / name / "main.py").read_text(encoding="utf-8"):
+        curve = (tmp_path / "project" / "data" / "output" / "logs" / "train_log.jsonl").read_text("utf-8").splitlines()
+        assert len(curve) == 4 and 0 <= json.loads(curve[-1])["train_acc"] <= 1
 
 
 def test_string_labels_stay_strings(tmp_path):
     train("string_labels", tmp_path / "project", epochs=1, label=lambda number: f"genus {number}")
     labels, answers = evaluate(tmp_path / "project", pictures=18)
     assert sum(answer == f"genus {label}" for answer, label in zip(answers, labels, strict=True)) >= 9
-
-
-@pytest.mark.parametrize("name", ["mushroom_2_0", "keyword_arguments"])
-def test_curves_are_drawn(name, tmp_path):
-    train(name, tmp_path / "project", epochs=2)
-    lines = (tmp_path / "project" / "data" / "output" / "logs" / "train_log.jsonl").read_text("utf-8").splitlines()
-    assert len(lines) == 2 and 0 <= json.loads(lines[-1])["train_acc"] <= 1
 
 
 @pytest.mark.parametrize("name", SAMPLES)
