@@ -1,4 +1,7 @@
-"""app.json made from app.yaml, so that both generations of the platform can read what a submission is about."""
+"""app.json made from app.yaml, so that both generations of the platform can read what a submission is about.
+
+app.yaml itself travels as it is: 1.x reads it, and a project that checks its keys would refuse added ones.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,7 @@ import yaml
 
 from flyai_local.errors import UserError
 
-__all__ = ["app_json", "for_old_readers", "parse"]
-
-OLD_HEADER = "\n# Added by `pack` for readers of the 1.x platform, which look for these keys.\n"
+__all__ = ["app_json", "parse"]
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -44,24 +45,6 @@ def app_json(card: dict[str, Any]) -> str:
         "project": {"id": "", "train": {"file": "main.py"}, "prediction": {"file": "prediction.py"}},
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def for_old_readers(text: str) -> str:
-    """The app.yaml as it is, with the keys that 1.x looks for (`name`, `data.id`, `model` columns) added at its end.
-
-    Unchanged when it has `data` and `model` already, or ends with an end mark after which nothing can be added.
-    """
-    card = parse(text)
-    added: dict[str, Any] = {}
-    if "data" not in card:
-        added["data"] = {"id": _identity(card)}
-    if "model" not in card:
-        added["model"] = {part: {"columns": _columns(card, part)} for part in ("input", "output")}
-    if not added or text.rstrip().endswith("..."):
-        return text
-    added = ({} if "name" in card else {"name": _identity(card)}) | added
-    extended = text.rstrip("\n") + "\n" + OLD_HEADER + yaml.safe_dump(added, sort_keys=False, allow_unicode=True)
-    return extended if parse(extended) == card | added else text
 
 
 def _identity(card: dict[str, Any]) -> str:

@@ -6,7 +6,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from flyai_local import bubblewrap, limits
+from flyai_local import bubblewrap, limits, records
+from flyai_local.board import ranking
 from flyai_local.competitions import EMBEDDED, Competition, competition, known_ids
 from flyai_local.errors import UserError
 from flyai_local.limits import Limits
@@ -107,7 +108,13 @@ def _report(result: Result, chosen: Competition) -> int:
 
 
 def _rank(result: Result, chosen: Competition) -> str:
-    return f"the board: python -m flyai_local board --competition {chosen.id}"
+    """Where the run's submission stands on the board now."""
+    entries = ranking(records.open().runs(chosen.id))
+    own = next((entry for entry in entries if entry.run.id == result.run_id), None)
+    more = f"python -m flyai_local board --competition {chosen.id}"
+    if own is None:
+        return f"not on the board: a test, or an earlier run of the same archive stands higher ({more})"
+    return f"rank {own.rank} of {len(entries)} on the board of {chosen.id} by the public score ({more})"
 
 
 def _positive(text: str) -> int:

@@ -148,11 +148,8 @@ def _left_out(name: PurePosixPath, own: bool, with_model: bool) -> str | None:
 
 
 def _cards(folder: Path, selection: Selection) -> dict[str, bytes]:
-    """The cards of both generations, from app.yaml; nothing without one."""
-    if "app.yaml" not in selection.files:
+    """An app.json made from app.yaml where there is only the latter."""
+    if "app.yaml" not in selection.files or "app.json" in selection.files:
         return {}
     text = (folder / "app.yaml").read_text(encoding="utf-8-sig")
-    made = {"app.yaml": appcard.for_old_readers(text).encode("utf-8")}
-    if "app.json" not in selection.files:
-        made["app.json"] = appcard.app_json(appcard.parse(text)).encode("utf-8")
-    return made
+    return {"app.json": appcard.app_json(appcard.parse(text)).encode("utf-8")}

@@ -100,7 +100,7 @@ def execute(job: Job, progress: Progress) -> Result:
         run_id = book.start_run(job.submission.resolve().name, job.competition.id, job.command, sha256, size)
         result = Result(run_id, runs_folder() / str(run_id))
         result.folder.mkdir(parents=True)
-        if archive:
+        if archive and job.command != "evaluate":
             shutil.move(archive, result.folder / "submission.zip")
     with book.turn(run_id, lambda ahead: progress.step(f"waiting for run {ahead}")), _recorded(book, result):
         if refused is not None:
@@ -243,10 +243,13 @@ class _Run:
 
 
 def _archive(job: Job, folder: Path, progress: Progress) -> tuple[Path | None, RunError | None]:
-    """The archive to run, and why there is none: a zip file as it is, a folder packed."""
+    """The archive to run, and why there is none: a zip file as it is, a folder packed.
+
+    For `evaluate` it stands for the folder in the records only, so its models are in it.
+    """
     archive = folder / "submission.zip"
     if job.command == "evaluate":
-        return None, None
+        return pack(job.submission, archive, select(job.submission, with_model=True)).archive, None
     if job.submission.is_file():
         shutil.copyfile(job.submission, archive)
         return archive, None

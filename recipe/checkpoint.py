@@ -102,7 +102,7 @@ def read_description(folder: Path) -> Description:
     if content.pop("format", None) != FORMAT:
         raise CheckpointError(f"{folder} was written by another version of this project; train again or use that version.")
     content["config"] = checked(Config, content["config"], f"{folder.name}/fold.json")
-    size = {key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("preprocessing").items()}
+    size: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("preprocessing").items()}
     content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
     return Description(preprocessing=Preprocessing(**size), **content)
 

@@ -90,7 +90,9 @@ class Config(Strict):
     grad_checkpoint: bool = Field(False, description="recompute activations in the backward pass: less memory, a quarter slower")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     workers: Annotated[int, Ge(0)] = Field(0, description="background threads that prepare pictures; 0 chooses by the number of cores")
-    cache_mb: Annotated[int, Ge(-1)] = Field(-1, description="memory for decoded pictures in MB; -1 takes a quarter of what is free, 0 keeps none")
+    cache_mb: Annotated[int, Ge(-1)] = Field(
+        -1, description="memory for decoded pictures in MB; -1 takes a quarter of what is free, 0 keeps none"
+    )
     # Prediction
     views: str = Field("identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged")
 
@@ -159,7 +161,7 @@ class Competition(Strict):
     """What is being entered."""
 
     id: str = Field(description="data id on the platform, or the name of a local competition")
-    columns: Columns = Field(default=Columns(), description="columns of train.csv")
+    columns: Columns = Field(default_factory=lambda: checked(Columns, {}, "columns"), description="columns of train.csv")
     metric: str = Field("accuracy", description="score by which epochs are chosen and runs compared")
 
     @field_validator("id", mode="before")

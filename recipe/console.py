@@ -44,7 +44,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Aligned columns: the first to the left, the others to the right."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    aligned: list[Callable[[str, int], str]] = [str.ljust] + [str.rjust] * (len(header) - 1)
+    aligned: list[Callable[..., str]] = [str.ljust] + [str.rjust] * (len(header) - 1)
     return "\n".join(
         "  ".join(align(cell, width) for align, cell, width in zip(aligned, line, widths, strict=True)).rstrip() for line in lines
     )

@@ -186,6 +186,12 @@ def _three_channels(image: np.ndarray) -> np.ndarray:
     return over_white.astype(np.uint8)
 
 
+def exif_orientation(encoded: bytes) -> int:
+    """The EXIF orientation (1 to 8) that a JPEG states; 1 for anything else."""
+    start = encoded.find(b"Exif\0\0", 0, 1 << 17) if encoded.startswith(b"\xff\xd8\xff") else -1
+    return _orientation(encoded[start + 6 : start + (1 << 16)]) if start >= 0 else 1
+
+
 def _orientation(exif: bytes) -> int:
     """The orientation tag (1 to 8) of an EXIF block; 1 where it has none. Source: CIPA DC-008 (EXIF 2.32), tag 0x0112."""
     order = "<" if exif.startswith(b"II") else ">"

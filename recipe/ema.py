@@ -28,7 +28,7 @@ class ExponentialMovingAverage:
         """Takes one optimizer step's weights in."""
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
-        averages = list(self.model.parameters())
+        averages: list[torch.Tensor] = list(self.model.parameters())
         torch._foreach_lerp_(averages, [weight.detach() for weight in model.parameters()], 1 - decay)
         for average, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
             average.copy_(buffer)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ class FoldTraining:
         self.job, self.fold, self.config = job, fold, job.config
         self.folder = job.folder / f"fold{fold.index}"
         self.labels = job.table.labels[fold.valid_rows]
-        self.metric = METRICS[job.metric]
+        self.metric: Any = METRICS[job.metric]
         self.seed = int(np.random.SeedSequence([self.config.seed, fold.index]).generate_state(1)[0])
         self.model = self._start()
         self.probe = self._probe()
@@ -94,7 +95,8 @@ class FoldTraining:
         self.loader = self._loader()
         self.steps = len(self.loader) * self.config.epochs
         warmup = min(self.config.warmup_epochs * len(self.loader), WARMUP_SHARE * self.steps) / max(1, self.steps)
-        self.schedule = with_warmup(SCHEDULES.build(self.config.schedule), warmup)
+        self.plain_schedule: Any = SCHEDULES.build(self.config.schedule)
+        self.schedule = with_warmup(self.plain_schedule, warmup)
         self.mix = MIXES.build(self.config.mix)
         objective = build_objective(self.config, torch.from_numpy(self._counts()))
         self.update = Update(self.model, self.optimizer, objective, job.runtime, self.config.clip_grad)
@@ -106,7 +108,7 @@ class FoldTraining:
         model = copy_of(self.job.model)
         for layer in model.head.modules():
             if hasattr(layer, "reset_parameters"):
-                layer.reset_parameters()
+                layer.reset_parameters()  # type: ignore[operator]
         return model.to(self.job.runtime.device, memory_format=self.job.runtime.memory_format)  # type: ignore[call-overload]
 
     def _probe(self) -> Probe | None:
@@ -159,8 +161,8 @@ class FoldTraining:
         self.epoch = epoch
         self.seconds += (seconds := time.perf_counter() - begin)
         lr = self.config.scaled_lr * self.schedule((epoch * len(self.loader) - 1) / self.steps)
-        if hasattr(self.schedule, "observe"):
-            self.schedule.observe(loss)
+        if hasattr(self.plain_schedule, "observe"):
+            self.plain_schedule.observe(loss)
         self.job.on_epoch(EpochLog(self.fold.index, epoch, lr, train_loss, loss, score, average, rate, seconds))
 
     def _train(self, epoch: int) -> float:
@@ -237,7 +239,7 @@ class FoldTraining:
             "epoch": self.epoch, "seconds": self.seconds, "best": dataclasses.asdict(self.best),
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
             "ema": self.ema and {"model": self.ema.model.state_dict(), "steps": self.ema.steps},
-            "schedule": self.schedule.state_dict() if hasattr(self.schedule, "state_dict") else None,
+            "schedule": self.plain_schedule.state_dict() if hasattr(self.plain_schedule, "state_dict") else None,
             "scale": self.update.scale and dataclasses.asdict(self.update.scale),
         }  # fmt: skip
         stream = io.BytesIO()
@@ -266,7 +268,7 @@ class FoldTraining:
             self.ema.model.load_state_dict(state["ema"]["model"])
             self.ema.steps = state["ema"]["steps"]
         if state["schedule"] is not None:
-            self.schedule.load_state_dict(state["schedule"])
+            self.plain_schedule.load_state_dict(state["schedule"])
         if self.update.scale is not None:
             self.update.scale.value, self.update.scale.good_steps = state["scale"]["value"], state["scale"]["good_steps"]
         return True

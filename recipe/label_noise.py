@@ -21,7 +21,7 @@ class Suspect(NamedTuple):
 
 
 def thresholds(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
-    """(K,) what counts as confident for each class: the mean probability it gets on the rows labelled with it; inf for a class without rows."""
+    """(K,) what counts as confident: the mean probability a class gets on the rows labelled with it; inf for a class without rows."""
     counts = np.bincount(labels, minlength=probs.shape[1])
     own = np.bincount(labels, weights=probs[np.arange(len(labels)), labels], minlength=probs.shape[1])
     return np.where(counts > 0, own / np.maximum(counts, 1), np.inf)

@@ -82,7 +82,7 @@ def _backbone(config: Config) -> Any:
         raise ConfigError(
             f"unknown backbone {config.backbone!r}.{nearest(config.backbone, known)} `python -m recipe names backbone` lists all."
         )
-    settings = {"drop_path_rate": config.drop_path} if config.drop_path else {}
+    settings: dict[str, Any] = {"drop_path_rate": config.drop_path} if config.drop_path else {}
     try:
         return timm.create_model(config.backbone, pretrained=False, num_classes=0, **settings)
     except TypeError as error:

@@ -111,7 +111,7 @@ class Ensemble:
         self.views = build_views(chosen_views(Path(folder)) or descriptions[0].config.views, self.preprocessing.size)
         self.runtime = Runtime(choose_device(device), memory_format=torch.channels_last)
         for model in self.models:
-            model.to(memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.unreadable: list[str] = []
 
     def probs(self, paths: Sequence[Path | str], done: Callable[[int], None] = lambda count: None) -> np.ndarray:

@@ -46,7 +46,8 @@ class FoldResult:
 def save_result(folder: Path, result: FoldResult) -> None:
     """`oof.npz` and then `result.json`: a folder with `result.json` is a finished fold."""
     stream = io.BytesIO()
-    np.savez(stream, **{key: value for key, value in dataclasses.asdict(result).items() if isinstance(value, np.ndarray)})
+    arrays: dict[str, Any] = {key: value for key, value in dataclasses.asdict(result).items() if isinstance(value, np.ndarray)}
+    np.savez(stream, **arrays)
     write_bytes(folder / "oof.npz", stream.getvalue())
     scalars = {key: value for key, value in dataclasses.asdict(result).items() if not isinstance(value, np.ndarray)}
     write_json(folder / "result.json", scalars)

@@ -114,7 +114,7 @@ def _timed(model: nn.Module, runtime: Runtime, config: Config) -> float:
 
 def _pictures_per_second(model: nn.Module, runtime: Runtime, count: int, size: int) -> float:
     images = torch.zeros(count, 3, size, size, device=runtime.device).contiguous(memory_format=runtime.memory_format)
-    model = model.to(memory_format=runtime.memory_format).eval()
+    model = model.to(memory_format=runtime.memory_format).eval()  # type: ignore[call-overload]
 
     def one_pass() -> None:
         with runtime.autocast():

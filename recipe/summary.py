@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,8 +68,9 @@ def _together(table: Table, folds: tuple[Fold, ...], parts: Sequence[np.ndarray 
 def _quality(table: Table, probs: np.ndarray, metric: str) -> tuple[float, float]:
     """Larger is better: the score in its direction, then the log loss."""
     known = ~np.isnan(probs[:, 0])
-    sign = 1 if METRICS[metric].higher_is_better else -1
-    return sign * METRICS[metric](table.labels[known], probs[known]), -log_loss(table.labels[known], probs[known])
+    score: Any = METRICS[metric]
+    sign = 1 if score.higher_is_better else -1
+    return sign * score(table.labels[known], probs[known]), -log_loss(table.labels[known], probs[known])
 
 
 def _score(table: Table, probs: np.ndarray, metric: str) -> float | None:

@@ -34,7 +34,7 @@ def test_every_loss_is_per_picture_finite_and_not_negative(name: str) -> None:
     assert torch.isfinite(losses).all() and (losses >= 0).all()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [*LOSSES, "focal(gamma=0.5)", "focal(gamma=0)"])
 @pytest.mark.parametrize("scale", [0.0, 30.0, 1e3])
 def test_gradients_are_finite_on_flat_and_on_extreme_logits(name: str, scale: float) -> None:
     for sign in (1, -1):

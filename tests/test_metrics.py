@@ -88,6 +88,12 @@ def test_settings_and_limits() -> None:
     assert METRICS.build("calibration_error(bins=1)", labels, probs) == pytest.approx(mean_gap)
 
 
+def test_calibration_intervals_are_open_on_the_left() -> None:
+    """0.5 belongs to (0, 0.5] and is right, 0.75 to (0.5, 1] and is wrong: |1 - 0.5| and |0 - 0.75|, not one interval of both."""
+    assert METRICS.build("calibration_error(bins=2)", [0, 1], [[0.5, 0.5], [0.75, 0.25]]) == pytest.approx((0.5 + 0.75) / 2)
+    assert METRICS.build("calibration_error(bins=2)", [0, 1], [[1.0, 0.0], [0.0, 1.0]]) == 0
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_float32_probabilities_and_absent_classes_raise_no_warning(name: str) -> None:
     labels, probs = predictions(3, classes=7)

@@ -97,6 +97,8 @@ def test_known_values(spec: str, progress: float, factor: float) -> None:
 def test_milestones_fall_on_their_step_in_spite_of_rounding() -> None:
     schedule = SCHEDULES.build("step(every=0.1, gamma=0.5)")
     assert [schedule(step / 10) for step in range(10)] == [0.5**step for step in range(10)]
+    warmed = with_warmup(SCHEDULES.build("multistep((0.5,), gamma=0.1)"), 0.2)
+    assert warmed(6 / 10) == 0.1 and warmed(5.9 / 10) == 1
 
 
 def torch_factors(make: object, steps: int) -> list[float]:

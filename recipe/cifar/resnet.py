@@ -16,8 +16,8 @@ from recipe.registry import Fraction
 
 
 def small_resnet(name: str, drop_path: float, activation: Activation, **settings: Any) -> Any:
-    """A network of timm's ResNet class with the 3x3 stem."""
-    network = from_timm(name, activation, drop_path_rate=drop_path, **settings)
+    """A network of timm's ResNet class with the 3x3 stem. Zero gamma, timm's default, is left to `init.zero_gamma`."""
+    network = from_timm(name, activation, drop_path_rate=drop_path, zero_init_last=False, **settings)
     network.conv1, network.maxpool = small_stem(network.conv1), nn.Identity()
     return network
 
