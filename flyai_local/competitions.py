@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,8 +99,9 @@ def place(chosen: Competition, folder: Path, part: str = "train", limit: int | N
     rows = [(row.picture, row.label) for row in read_table(chosen.train, *chosen.columns)]
     if limit is not None:
         rows = _in_turn(rows, limit)
+    ways = _ways(chosen, copy)
     for picture, _ in rows:
-        _put(chosen.images / picture, folder / "image" / picture, copy)
+        _put(chosen.images / picture, folder / "image" / picture, ways)
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".train.csv.{os.getpid()}"
     write_table(unfinished, chosen.columns, ((f"./image/{picture}", label) for picture, label in rows))
@@ -187,13 +188,25 @@ def _in_turn(rows: list[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
     return [rows[at] for at in sorted(at for _, at in sorted(turns)[:limit])]
 
 
-def _put(source: Path, target: Path, copy: bool) -> None:
-    """Bring one picture to its place: a symbolic link, where that is not allowed a hard link, at last a copy."""
+Way = Callable[[Path, Path], object]
+
+
+def _ways(chosen: Competition, copy: bool) -> tuple[Way, ...]:
+    """How to bring a picture to its place, in the order of trying.
+
+    A link to the user's own picture follows when that is replaced; a hard link to a cached one outlives the cache.
+    """
+    if copy:
+        return (shutil.copyfile,)
+    return (os.link, os.symlink, shutil.copyfile) if chosen.embedded else (os.symlink, os.link, shutil.copyfile)
+
+
+def _put(source: Path, target: Path, ways: tuple[Way, ...]) -> None:
+    """Bring one picture to its place by the first way that this system and the file systems allow."""
     if not source.is_file():
         raise UserError(f"the picture {str(source)!r} is gone: put it back, or add the competition with --replace")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
-    ways = (shutil.copyfile,) if copy else (os.symlink, os.link, shutil.copyfile)
     for way in ways[:-1]:
         try:
             way(source, target)

@@ -96,8 +96,7 @@ class Records:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 if version == 0:
                     _create(connection)
-            if version == 0:
-                self._use_write_ahead_log()
+            self._use_write_ahead_log()
         except sqlite3.DatabaseError as error:
             raise UserError(
                 f"the records in {path} cannot be used ({error}): free the disk or the rights to it, or move the file "
@@ -229,6 +228,7 @@ class Records:
             return ahead[0] if ahead else None
 
     def _use_write_ahead_log(self) -> None:
+        """The mode is kept in the file, so this does something only once."""
         with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
 
