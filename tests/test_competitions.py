@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -284,6 +285,22 @@ def test_own_columns_and_subfolders_are_kept(pictures: Path, tmp_path: Path) -> 
         ["./image/deep/0.jpg", "Fly agaric"],
         ["./image/1.jpg", "a, b"],
     ]
+
+
+def test_placed_pictures_outlive_the_cache(tmp_path: Path) -> None:
+    card = competition("Digits")
+    place(card, tmp_path / "to", limit=10)
+    shutil.rmtree(home() / "cache")
+    assert all(cv2.imread(str(tmp_path / "to" / path)) is not None for path, _ in placed_rows(tmp_path / "to")[1:])
+
+
+def test_a_replaced_picture_of_ones_own_is_seen(pictures: Path, tmp_path: Path) -> None:
+    place(add("Own", table(pictures), pictures), tmp_path / "to")
+    if not (tmp_path / "to" / "image" / "0.jpg").is_symlink():
+        pytest.skip("this system does not let users make symbolic links")
+    (pictures / "0.jpg").unlink()
+    (pictures / "0.jpg").write_bytes(b"repaired")
+    assert (tmp_path / "to" / "image" / "0.jpg").read_bytes() == b"repaired"
 
 
 def test_a_picture_that_is_gone_is_named(pictures: Path, tmp_path: Path) -> None:
