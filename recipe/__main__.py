@@ -11,6 +11,7 @@ from recipe.cli import guarded
 
 COMMANDS = {
     "names": "list the components that settings can name",
+    "docs": "write docs/components.md and docs/settings.md from the code",
     "predict": "write a table of answers for a folder or a CSV",
 }
 EXIT_CODES = "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 a command or option that does not exist; 130 interrupted."

@@ -161,7 +161,7 @@ class Competition(Strict):
     """What is being entered."""
 
     id: str = Field(description="data id on the platform, or the name of a local competition")
-    columns: Columns = Field(default_factory=lambda: checked(Columns, {}, "columns"), description="columns of train.csv")
+    columns: Columns = Field(default=Columns(), description="columns of train.csv")
     metric: str = Field("accuracy", description="score by which epochs are chosen and runs compared")
 
     @field_validator("id", mode="before")

@@ -142,8 +142,8 @@ def _fill(backbone: nn.Module, state: dict[str, torch.Tensor], origin: str) -> s
     if missing or shapes:
         example = (missing + shapes)[0]
         raise WeightsError(
-            f"the weights from {origin} belong to another network: {len(missing)} tensors are missing and {len(shapes)} have another shape, "
-            f"for example {example!r}. Give the file for this backbone, or the backbone for this file."
+            f"the weights from {origin} belong to another network: {len(missing)} tensors are missing and {len(shapes)} have another "
+            f"shape, for example {example!r}. Give the file for this backbone, or the backbone for this file."
         )
     backbone.load_state_dict({key: state.get(key, value) for key, value in wanted.items()})
     return origin

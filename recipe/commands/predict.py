@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder that the CSV's paths are relative to; the CSV's own by default")
     parser.add_argument("--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]")
     parser.add_argument("--label-column", default="label", help="name of the column of answers [label]")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N pictures alone")
     parser.add_argument("--probs", action="store_true", help="add a column of probability per class")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
 
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the table, and says how many pictures could not be read."""
     from recipe.predict import Ensemble
 
-    names, paths = listed(arguments)
+    names, paths = (column[: arguments.limit] for column in listed(arguments))
     ensemble = Ensemble(arguments.folder, arguments.device)
     probs = ensemble.probs_of_files(paths, progress=True)
     stream = io.StringIO(newline="")

@@ -1,0 +1,37 @@
+# make demo: from nothing to a trained, tried submission. make test: everything but the slow tests.
+PYTHON ?= python3
+VENV ?= .venv
+PY = $(VENV)/bin/python
+
+.PHONY: demo test test-all lint docs clean
+
+demo: $(VENV)/ready
+	$(PY) main.py -e 3 -b 32 --folds 3
+	$(PY) -m recipe predict data/input/MushroomSketch/image --limit 1 --out data/output/one.csv
+	@echo "checkpoints, scores and out-of-fold predictions: data/output/model"
+
+test: $(VENV)/ready-dev
+	$(PY) -m pytest -m "not slow"
+
+test-all: $(VENV)/ready-dev
+	$(PY) -m pytest
+
+lint: $(VENV)/ready-dev
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+docs: $(VENV)/ready
+	$(PY) -m recipe docs
+
+$(VENV)/ready: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet torch==2.13.0
+	$(PY) -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
+	$(PY) -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) data build

@@ -1,0 +1,74 @@
+"""python -m recipe docs: writes docs/components.md and docs/settings.md from the code; a test fails where they are stale."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+from pathlib import Path
+
+from recipe.components import FAMILIES, family
+from recipe.config import Config
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+GENERATED = "Written by `python -m recipe docs`; edit the docstrings instead."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Nothing to choose."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes both files."""
+    for name, text in (("components.md", components()), ("settings.md", settings())):
+        (DOCS / name).write_text(text, encoding="utf-8", newline="\n")
+        print(f"docs/{name}")
+    return 0
+
+
+def components() -> str:
+    """A table per family: the component with its settings, what it does, its limit case and its source."""
+    parts = ["# Components", "", GENERATED, "", "A setting names one as `name` or `name(setting=value)`, nested where it wraps another."]
+    for name, (_, setting) in FAMILIES.items():
+        parts += ["", f"## {name}" + (f" (`--{setting.replace('_', '-')}`)" if setting else ""), ""]
+        parts += ["| component | what it does | limit case | source |", "|---|---|---|---|"]
+        parts += [_row(name, component) for component in family(name)]
+    return "\n".join(parts) + "\n"
+
+
+def _row(name: str, component: str) -> str:
+    registry = family(name)
+    text = inspect.getdoc(registry[component]) or ""
+    call = f"{component}({', '.join(_setting(p) for p in registry.settings(component).values())})"
+    return f"| `{call}` | {_cell(text.split(chr(10) * 2)[0])} | {_cell(paragraph(text, 'Limit'))} | {_cell(paragraph(text, 'Source'))} |"
+
+
+def _setting(parameter: inspect.Parameter) -> str:
+    star = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else ""
+    default = (
+        ""
+        if parameter.default is parameter.empty
+        else f"={parameter.default if not isinstance(parameter.default, str) else repr(parameter.default)}"
+    )
+    return f"{star}{parameter.name}{default}"
+
+
+def paragraph(text: str, word: str) -> str:
+    """The text after `Word:` up to the next such word or blank line; empty where there is none."""
+    match = re.search(rf"^{word}: (.+?)(?=\n\n|\n[A-Z][a-z]+( of [^\n:]+)?: |\Z)", text, re.DOTALL | re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def settings() -> str:
+    """A table of all settings with default and meaning."""
+    parts = ["# Settings", "", GENERATED, "", "In app.yaml under `recipe` or a profile; on the command line as `--name value`.", ""]
+    parts += ["| setting | default | what it is |", "|---|---|---|"]
+    parts += [
+        f"| `{name}` | `{field.default if field.default != '' else ' '}` | {_cell(field.description or '')} |"
+        for name, field in Config.model_fields.items()
+    ]
+    return "\n".join(parts) + "\n"
