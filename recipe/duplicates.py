@@ -67,8 +67,8 @@ def find_pairs(thumbnails: np.ndarray, digests: Sequence[str]) -> list[Pair]:
     flipped_vectors, flipped_bits = _centred(thumbnails[:, :, ::-1]), perceptual_bits(thumbnails, mirrored=True)
     for kind, others, other_bits in (("near", vectors, bits), ("mirrored", flipped_vectors, flipped_bits)):
         for row, other in _close(bits, other_bits):
-            similarity = float(vectors[row] @ others[other])
-            if similarity >= MIN_CORRELATION and similarity > pairs.get((row, other), (0, 0, "", 0.0))[3]:
+            similarity = min(1.0, float(vectors[row] @ others[other]))  # rounding may exceed 1
+            if similarity >= MIN_CORRELATION and ((row, other) not in pairs or similarity > pairs[row, other].similarity):
                 pairs[row, other] = Pair(row, other, kind, similarity)
     return sorted(pairs.values())
 
