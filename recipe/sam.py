@@ -142,7 +142,7 @@ class GSAM(SAM):
 class LookSAM(SAM):
     """SAM every k-th step; between, the part of its gradient that is orthogonal to the plain one is reused.
 
-    Other steps descend by g + alpha * ||g|| / ||v|| * v with that part v, at the cost of one pass. k=1 is SAM.
+    Other steps descend by g + alpha * ||g|| / ||v|| * v with that part v, at the cost of one pass. k=1 is SAM. The state keeps v / ||v||.
 
     Source: Liu, Mai, Chen, Hsieh, You, "Towards Efficient and Scalable Sharpness-Aware Minimization", 2022, algorithm 1.
     """
@@ -163,14 +163,16 @@ class LookSAM(SAM):
             return
         plain = copies(gradients(weights))
         super()._second_pass(closure)
-        for p, v in zip(weights, orthogonal_part(gradients(weights), plain), strict=True):
-            self.state[p]["orthogonal"] = v
+        across = orthogonal_part(gradients(weights), plain)
+        torch._foreach_div_(across, norm(across) + _TINY)
+        for p, direction in zip(weights, across, strict=True):
+            self.state[p]["direction"] = direction
 
     def _reuse(self, weights: Tensors) -> None:
-        known = [p for p in weights if "orthogonal" in self.state[p]]
-        direction = [self.state[p]["orthogonal"] for p in known]
+        known = [p for p in weights if "direction" in self.state[p]]
         if known:
-            add_to_gradients(known, direction, self.alpha * norm(gradients(known)) / (norm(direction) + _TINY))
+            directions = [self.state[p]["direction"] for p in known]
+            add_to_gradients(known, directions, self.alpha * norm(gradients(known)))
 
 
 def perturbation(grads: Tensors, rho: float) -> list[torch.Tensor]:
@@ -180,8 +182,8 @@ def perturbation(grads: Tensors, rho: float) -> list[torch.Tensor]:
 
 def orthogonal_part(vectors: Tensors, to: Tensors) -> list[torch.Tensor]:
     """`vectors` less their projection on `to`, both read as one long vector."""
-    share = -dot(vectors, to) / (dot(to, to) + _TINY**2)
-    return [v + share * t for v, t in zip(vectors, to, strict=True)]
+    share = dot(vectors, to) / (dot(to, to) + _TINY**2)
+    return list(torch._foreach_sub(list(vectors), torch._foreach_mul(list(to), share)))
 
 
 def gradients(weights: Tensors) -> list[torch.Tensor]:
@@ -194,11 +196,12 @@ def copies(tensors: Tensors) -> list[torch.Tensor]:
     return [tensor.clone(memory_format=torch.preserve_format) for tensor in tensors]
 
 
-def add_to_gradients(weights: Tensors, direction: Tensors, factor: float | torch.Tensor) -> None:
+def add_to_gradients(weights: Tensors, directions: Tensors, factor: float | torch.Tensor) -> None:
     """Gradient += factor * direction, in place, on the gradients that exist."""
-    for p, d in zip(weights, direction, strict=True):
-        if p.grad is not None:
-            p.grad += factor * d
+    pairs = [(p.grad, direction) for p, direction in zip(weights, directions, strict=True) if p.grad is not None]
+    if pairs:
+        grads, existing = map(list, zip(*pairs, strict=True))
+        torch._foreach_add_(grads, torch._foreach_mul(existing, factor))
 
 
 def norm(tensors: Tensors) -> torch.Tensor:
