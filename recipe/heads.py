@@ -57,8 +57,12 @@ class CosineLinear(nn.Module):
 
     def __init__(self, channels: int, classes: int, scale: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(classes, channels)))
-        self.scale = scale
+        self.weight, self.scale = nn.Parameter(torch.empty(classes, channels)), scale
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws new directions, as torch's own layers do under this name."""
+        nn.init.xavier_uniform_(self.weight)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(B, D) to (B, K) in [-scale, scale]."""

@@ -53,6 +53,15 @@ def test_weights_are_all_in_the_state(name):
     assert torch.equal(first(features), second(features))
 
 
+@pytest.mark.parametrize("name", HEADS)
+def test_classifier_can_start_anew(name):
+    """Every fold starts its own head by `reset_parameters`."""
+    head = make(name)
+    before = head.classifier.weight.detach().clone()
+    head.classifier.reset_parameters()
+    assert not torch.equal(head.classifier.weight, before)
+
+
 def test_linear_without_dropout_is_a_linear_layer():
     head, features = make("linear"), torch.randn(4, CHANNELS)
     assert torch.equal(head(features), nn.functional.linear(features, head.classifier.weight, head.classifier.bias))
