@@ -51,7 +51,7 @@ def perceptual_bits(thumbnails: np.ndarray, mirrored: bool = False) -> np.ndarra
     low = np.array([cv2.dct(image)[:FREQUENCIES, :FREQUENCIES] for image in grey]).reshape(-1, FREQUENCIES, FREQUENCIES)
     if mirrored:
         low = low * np.where(np.arange(FREQUENCIES) % 2, -1, 1)
-    terms = low.reshape(len(low), -1)[:, 1:]
+    terms = low.reshape(len(low), FREQUENCIES**2)[:, 1:]
     return np.where(terms > np.median(terms, axis=1, keepdims=True), 1, -1).astype(np.float32)
 
 
@@ -119,7 +119,7 @@ def _equal(digests: Sequence[str]) -> list[tuple[int, int]]:
 
 def _centred(thumbnails: np.ndarray) -> np.ndarray:
     """(N, 3072) float32 without mean, of length 1, so that a product is a correlation; a picture of one colour gives zeros."""
-    vectors = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    vectors = thumbnails.reshape(len(thumbnails), 3 * THUMBNAIL**2).astype(np.float32)
     vectors = vectors - vectors.mean(axis=1, keepdims=True)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
