@@ -31,6 +31,7 @@ class CrossValidation:
     plain_score: float  # out of fold, with the centre crop alone
     view_score: float  # out of fold, with the views that the settings name
     oof_probs: np.ndarray  # (N, K) float32 with the chosen views; NaN for rows whose fold was not trained
+    fold_of: np.ndarray  # (N,) int64, the fold that each row was left out of; -1 for rows whose fold was not trained
     oof_score: float  # over all rows that have a prediction
     probe_score: float | None  # of the probe, over the same rows
     seconds: float
@@ -50,6 +51,7 @@ def summarise(table: Table, folds: tuple[Fold, ...], results: list[FoldResult], 
         plain_score=_score(table, plain, metric) or 0.0,
         view_score=_score(table, viewed, metric) or 0.0,
         oof_probs=chosen,
+        fold_of=_fold_of(table, folds),
         oof_score=_score(table, chosen, metric) or 0.0,
         probe_score=_score(table, probe, metric),
         seconds=seconds,
@@ -63,6 +65,13 @@ def _together(table: Table, folds: tuple[Fold, ...], parts: Sequence[np.ndarray 
         if part is not None:
             probs[fold.valid_rows] = part
     return probs
+
+
+def _fold_of(table: Table, folds: tuple[Fold, ...]) -> np.ndarray:
+    numbers = np.full(len(table.labels), -1, dtype=np.int64)
+    for fold in folds:
+        numbers[fold.valid_rows] = fold.index
+    return numbers
 
 
 def _quality(table: Table, probs: np.ndarray, metric: str) -> tuple[float, float]:
@@ -91,9 +100,9 @@ def write_summary(folder: Path, table: Table, summary: CrossValidation, metric: 
     write_json(folder / "metrics.json", {"metric": metric, **totals, "folds": folds})
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["image_path", "label", *(f"p_{name}" for name in table.classes)])
-    for path, label, probs in zip(table.names, table.labels, summary.oof_probs, strict=True):
-        writer.writerow([path, table.classes[label], *("" if np.isnan(p) else f"{p:.6f}" for p in probs)])
+    writer.writerow(["image_path", "label", "fold", *(f"p_{name}" for name in table.classes)])
+    for path, label, fold, probs in zip(table.names, table.labels, summary.fold_of, summary.oof_probs, strict=True):
+        writer.writerow([path, table.classes[label], "" if fold < 0 else fold, *("" if np.isnan(p) else f"{p:.6f}" for p in probs)])
     write_bytes(folder / "oof.csv", stream.getvalue().encode("utf-8"))
 
 
