@@ -16,16 +16,19 @@ class Batch:
     labels_b: torch.Tensor  # (B,) int64, the labels of the pictures mixed in
     lam: torch.Tensor  # (B,) float32 in [0, 1], the share of `labels`
     rows: torch.Tensor  # (B,) int64, row numbers of the table
+    teacher_probs: torch.Tensor | None = None  # (B, K) what the teacher says, mixed as the pictures are; None without one
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in self.__dataclass_fields__}
-        return replace(self, **moved)
+        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in self._tensors().items()})
 
     def split(self, size: int) -> list[Batch]:
         """Micro-batches of at most `size` pictures; one alone where `size` >= len(self)."""
-        parts = zip(*(getattr(self, name).split(size) for name in self.__dataclass_fields__), strict=True)
-        return [Batch(*part) for part in parts]
+        parts = {name: tensor.split(size) for name, tensor in self._tensors().items()}
+        return [Batch(**dict(zip(parts, values, strict=True))) for values in zip(*parts.values(), strict=True)]
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        return {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name)) is not None}

@@ -87,6 +87,17 @@ def save_checkpoint(folder: Path, state: dict[str, torch.Tensor], description: D
     write_json(folder / "fold.json", {"format": FORMAT, **content})
 
 
+def save_snapshot(folder: Path, state: dict[str, torch.Tensor], step: int, keep: int = 0) -> None:
+    """`snapshots/step00000123.safetensors` of a fold; with `keep`, only so many stay: the newest, and the others evenly thinned."""
+    snapshots = folder / "snapshots"
+    write_bytes(snapshots / f"step{step:08d}.safetensors", save({key: value.detach().cpu().contiguous() for key, value in state.items()}))
+    there = sorted(snapshots.glob("step*.safetensors"))
+    while keep and len(there) > keep:
+        steps = [int(path.stem.removeprefix("step")) for path in there]
+        gaps = [steps[i + 1] - (steps[i - 1] if i else 0) for i in range(len(there) - 1)]
+        there.pop(gaps.index(min(gaps))).unlink()
+
+
 def read_description(folder: Path) -> Description:
     """`fold.json` of a checkpoint.
 

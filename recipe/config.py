@@ -54,6 +54,11 @@ class Config(Strict):
         "auto", description="BatchNorm statistics during training; auto: frozen when pretrained"
     )
     drop_path: Annotated[float, Ge(0), Lt(1)] = Field(0.0, description="stochastic depth rate of the backbone")
+    activation: str = Field("", description="activation in place of the backbone's own: relu, silu, gelu and so on; empty keeps it")
+    init: Literal["default", "kaiming"] = Field("default", description="initialisation of a random start")
+    zero_gamma: bool = Field(False, description="residual branches of a random start begin as the identity")
+    freeze_epochs: Annotated[int, Ge(0)] = Field(0, description="first epochs that train the head alone, backbone and BatchNorm frozen")
+    freeze_lr: Annotated[float, Gt(0)] = Field(1e-3, description="base learning rate of those epochs")
     # The pictures as the network sees them
     augment: str = Field("scale_crop(), hflip()", description="augmentations in order")
     mix: str = Field("none()", description="mixing within the batch")
@@ -61,6 +66,13 @@ class Config(Strict):
     # The objective and the steps
     loss: str = Field("ce()", description="loss per picture")
     reduction: str = Field("mean()", description="from losses per picture to one number")
+    l1: Annotated[float, Ge(0)] = Field(0.0, description="weight of the sum of absolute weights in the loss")
+    consistency: Annotated[float, Ge(0)] = Field(
+        0.0, description="weight of AugMix's consistency term (12 in the paper); needs augmix() in augment"
+    )
+    teacher: str = Field("", description="distil from: an oof.csv, a run folder, or a timm name with as many classes; empty for none")
+    teacher_weight: Annotated[float, Ge(0), Le(1)] = Field(0.5, description="share of the teacher in the loss")
+    teacher_temperature: Annotated[float, Gt(0)] = Field(4.0, description="temperature of both in the distillation")
     optimizer: str = Field("sam(sgd(momentum=0.9), rho=0.05)", description="the optimizer, with what wraps it")
     lr: Annotated[float, Gt(0)] = Field(0.01, description="base learning rate at the top of the schedule")
     lr_batch: Annotated[int, Ge(0)] = Field(
@@ -79,6 +91,10 @@ class Config(Strict):
     patience: Annotated[int, Ge(0)] = Field(
         0, description="epochs without a better validation score before a fold stops; 0 never stops early"
     )
+    snapshot_steps: Annotated[int, Ge(0)] = Field(
+        0, description="keep the weights every so many steps, for soups and looking back; 0 keeps none"
+    )
+    snapshot_keep: Annotated[int, Ge(0)] = Field(0, description="snapshots that stay, evenly thinned; 0 keeps all")
     # The machine
     precision: Literal["auto", "float32", "bf16", "fp16"] = Field("auto", description="arithmetic of forward and backward")
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
@@ -114,13 +130,24 @@ class Config(Strict):
                 self.head_init == "probe" and not self.pretrained,
                 "head_init: probe needs pretrained features; set pretrained: true or head_init: random.",
             ),
+            (self.mix_off_epochs > self.epochs, f"mix_off_epochs: {self.mix_off_epochs} is more than epochs: {self.epochs}; lower it."),
+            (bool(self.weights) and not self.pretrained, "weights names a file but pretrained is false; drop one of the two."),
             (
-                self.mix_off_epochs > self.epochs,
-                f"mix_off_epochs: {self.mix_off_epochs} is more than epochs: {self.epochs}; lower it.",
+                self.pretrained and self.init != "default",
+                "init: kaiming would overwrite the pretrained weights; set pretrained: false or init: default.",
             ),
             (
-                bool(self.weights) and not self.pretrained,
-                "weights names a file but pretrained is false; drop one of the two.",
+                self.pretrained and self.zero_gamma,
+                "zero_gamma would cut the pretrained branches off; set pretrained: false or zero_gamma: false.",
+            ),
+            (self.freeze_epochs > self.epochs, f"freeze_epochs: {self.freeze_epochs} is more than epochs: {self.epochs}; lower it."),
+            (
+                bool(self.freeze_epochs) and not self.pretrained,
+                "freeze_epochs would freeze a random backbone; set pretrained: true or freeze_epochs: 0.",
+            ),
+            (
+                bool(self.consistency) and self.mix != "none()",
+                "consistency compares views of one picture, and mix blends two; set mix: none().",
             ),
             (
                 self.micro_batch > self.batch_size,

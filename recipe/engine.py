@@ -103,12 +103,15 @@ class Update:
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.runtime.device)
         for part in batch.split(self.runtime.micro_batch):
-            with self.runtime.autocast():
-                logits = self.model(part.images)
-            loss = self.objective(logits.float(), part) * (len(part) / len(batch))
+            loss = self.objective(self._forward, part) * (len(part) / len(batch))
             (loss * self.scale.value if self.scale else loss).backward()
             total += loss.detach()
         return float(total)
+
+    def _forward(self, images: torch.Tensor) -> torch.Tensor:
+        with self.runtime.autocast():
+            logits = self.model(images)
+        return logits.float()
 
     def _unscale(self, scale: LossScale) -> bool:
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]

@@ -10,9 +10,6 @@ import copy
 import dataclasses
 import io
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,61 +17,25 @@ import torch
 from torch import nn
 
 from recipe.augment import Augment
+from recipe.augment_views import AugmentViews
 from recipe.batch import Batch
-from recipe.checkpoint import CheckpointError, Description, read_description, save_checkpoint, write_bytes
-from recipe.config import Config
-from recipe.data import Table
+from recipe.checkpoint import CheckpointError, Description, read_description, save_checkpoint, save_snapshot, write_bytes
 from recipe.ema import ExponentialMovingAverage
 from recipe.engine import Update, training_mode
 from recipe.folds import Fold
+from recipe.job import Best, Job
 from recipe.loader import Loader
 from recipe.metrics import METRICS
 from recipe.mix import MIXES
-from recipe.models import Classifier, Preprocessing
-from recipe.objective import build_objective
-from recipe.optim import OPTIMIZERS
-from recipe.param_groups import param_groups
-from recipe.pictures import Pictures
+from recipe.models import Classifier
+from recipe.objective import Objective
 from recipe.predict import average_views
-from recipe.probe import Probe, fit_probe
+from recipe.probe import Probe, fit_probe, frozen_features
 from recipe.results import EpochLog, FoldResult, load_result, save_result
-from recipe.runtime import Runtime
 from recipe.sampler import SAMPLERS
-from recipe.schedule import SCHEDULES, with_warmup
+from recipe.stages import stage_of
+from recipe.teacher import build_teacher
 from recipe.views import build_views
-
-WARMUP_SHARE = 0.2  # of the run at most, so that a trial of one epoch still learns
-
-
-@dataclass
-class Job:
-    """What every fold of a run shares."""
-
-    config: Config
-    table: Table
-    pictures: Pictures
-    model: Classifier  # at its start; folds copy it
-    preprocessing: Preprocessing
-    runtime: Runtime
-    features: np.ndarray | None  # (N, D) for the probe
-    folder: Path
-    metric: str
-    on_step: Callable[[int, str], None]  # steps done, what is being done
-    on_epoch: Callable[[EpochLog], None]
-
-
-@dataclass
-class Best:
-    """The epoch to keep: chosen by validation only, by score and then by loss."""
-
-    score: float = -np.inf
-    loss: float = np.inf
-    epoch: int = -1
-
-    def beaten_by(self, score: float, loss: float, higher_is_better: bool) -> bool:
-        """Whether a new epoch is better."""
-        sign = 1 if higher_is_better else -1
-        return self.epoch < 0 or (sign * score, -loss) > (sign * self.score, -self.loss)
 
 
 class FoldTraining:
@@ -89,18 +50,32 @@ class FoldTraining:
         self.model = self._start()
         self.probe = self._probe()
         self.ema = ExponentialMovingAverage(self.model, self.config.ema_decay) if self.config.ema_decay else None
-        groups = param_groups(self.model, self.config.scaled_lr, self.config.weight_decay, self.config.layer_decay,
-                              self.config.head_lr_scale, not self.config.decay_all)  # fmt: skip
-        self.optimizer = OPTIMIZERS.build(self.config.optimizer, groups, self.config.scaled_lr)
         self.loader = self._loader()
-        self.steps = len(self.loader) * self.config.epochs
-        warmup = min(self.config.warmup_epochs * len(self.loader), WARMUP_SHARE * self.steps) / max(1, self.steps)
-        self.plain_schedule: Any = SCHEDULES.build(self.config.schedule)
-        self.schedule = with_warmup(self.plain_schedule, warmup)
         self.mix = MIXES.build(self.config.mix)
-        objective = build_objective(self.config, torch.from_numpy(self._counts()))
-        self.update = Update(self.model, self.optimizer, objective, job.runtime, self.config.clip_grad)
+        self.teacher = build_teacher(self.config, job.table, fold, job.preprocessing, job.runtime)
+        self.objective = Objective(self.config, torch.from_numpy(self._counts()).to(job.runtime.device), self.model.parameters())
+        self.enter_stage(1)
         self.epoch, self.best, self.seconds = 0, Best(), 0.0
+
+    def enter_stage(self, epoch: int) -> None:
+        """Optimizer and schedule of the stage that an epoch belongs to."""
+        self.stage = stage_of(epoch, self.model, self.config, len(self.loader))
+        self.features = self._frozen_features()
+        network = self.model if self.features is None else self.model.head
+        self.update = Update(network, self.stage.optimizer, self.objective, self.job.runtime, self.config.clip_grad)
+
+    def _frozen_features(self) -> torch.Tensor | None:
+        """What the head takes, for every training row, where the backbone is frozen and no augmentation changes the pictures."""
+        plain = not self.config.augment.strip() and self.config.mix == "none()" and not self.config.consistency
+        if not (self.stage.frozen and plain) or self.teacher is not None:
+            return None
+        rows = self.fold.train_rows
+        found = frozen_features(
+            self.model, (self.loader.transform(self.job.pictures[row], 0) for row in rows), self.job.preprocessing, self.job.runtime
+        )
+        features = torch.zeros(len(self.job.table), *found.shape[1:], device=self.job.runtime.device)
+        features[torch.from_numpy(rows).to(features.device)] = found
+        return features
 
     def _start(self) -> Classifier:
         """A copy of the job's model whose head starts from this fold's seed."""
@@ -126,7 +101,8 @@ class FoldTraining:
 
     def _loader(self) -> Loader:
         rows = self.fold.train_rows
-        transform = Augment(self.config.augment, self.config.image_size, self.job.preprocessing.crop_pct)
+        augment = AugmentViews if self.config.consistency else Augment
+        transform = augment(self.config.augment, self.config.image_size, self.job.preprocessing.crop_pct)
         weights = SAMPLERS.build(self.config.sampler, self.job.table.labels[rows])
         return Loader(self.job.pictures, self.job.table.labels, rows, self.config.batch_size, transform, seed=self.seed,
                       weights=weights, workers=self.config.workers)  # fmt: skip
@@ -155,36 +131,40 @@ class FoldTraining:
 
     def _train_and_validate(self, epoch: int) -> None:
         begin = time.perf_counter()
-        train_loss = self._train(epoch)
+        if epoch == self.stage.last + 1:
+            self.enter_stage(epoch)
+        train_loss, lr = self._train(epoch)
         rate = len(self.loader) * self.config.batch_size / (time.perf_counter() - begin)
         score, loss, average = self._validate(epoch)
         self.epoch = epoch
         self.seconds += (seconds := time.perf_counter() - begin)
-        lr = self.config.scaled_lr * self.schedule((epoch * len(self.loader) - 1) / self.steps)
-        if hasattr(self.plain_schedule, "observe"):
-            self.plain_schedule.observe(loss)
+        if hasattr(self.stage.plain_schedule, "observe"):
+            self.stage.plain_schedule.observe(loss)
         self.job.on_epoch(EpochLog(self.fold.index, epoch, lr, train_loss, loss, score, average, rate, seconds))
 
-    def _train(self, epoch: int) -> float:
-        """One pass over the training rows; the mean loss per step."""
-        training_mode(self.model, self.config.freezes_batch_norm)
+    def _train(self, epoch: int) -> tuple[float, float]:
+        """One pass over the training rows; the mean loss per step, and the base rate of the last step."""
+        training_mode(self.model, self.config.freezes_batch_norm or self.stage.frozen)
         mixes = epoch <= self.config.epochs - self.config.mix_off_epochs
-        losses = []
-        for position, batch in enumerate(self.loader.epoch(epoch)):
-            step = (epoch - 1) * len(self.loader) + position
+        losses, lr = [], 0.0
+        for step, batch in enumerate(self.loader.epoch(epoch), start=(epoch - 1) * len(self.loader)):
+            lr = self.stage.set_lr(step)
+            self.objective.progress = step / (len(self.loader) * self.config.epochs)
             losses.append(self._step(batch, step, mixes))
+            if self.config.snapshot_steps and (step + 1) % self.config.snapshot_steps == 0:
+                save_snapshot(self.folder, self.model.state_dict(), step + 1, self.config.snapshot_keep)
             self.job.on_step(1, f"fold {self.fold.index} epoch {epoch}/{self.config.epochs}")
-        return float(np.mean(losses))
+        return float(np.mean(losses)), lr
 
     def _step(self, batch: Batch, step: int, mixes: bool) -> float:
-        factor = self.schedule(step / self.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.scaled_lr * group["lr_scale"] * factor
         seed = int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0])
         batch = batch.to(self.job.runtime.device)
-        batch = dataclasses.replace(batch, images=self.job.preprocessing.normalise(batch.images))
+        images = self.job.preprocessing.normalise(batch.images) if self.features is None else self.features[batch.rows]
+        batch = dataclasses.replace(batch, images=images)
         if mixes:
             batch = self.mix(batch, torch.Generator().manual_seed(seed))
+        if self.teacher is not None:
+            batch = dataclasses.replace(batch, teacher_probs=self.teacher(batch))
         loss = self.update.step(batch, step, seed)
         if self.ema is not None:
             self.ema.update(self.model)
@@ -237,9 +217,9 @@ class FoldTraining:
         """Everything a resumed fold needs, in one file."""
         state = {
             "epoch": self.epoch, "seconds": self.seconds, "best": dataclasses.asdict(self.best),
-            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "model": self.model.state_dict(), "optimizer": self.stage.optimizer.state_dict(),
             "ema": self.ema and {"model": self.ema.model.state_dict(), "steps": self.ema.steps},
-            "schedule": self.plain_schedule.state_dict() if hasattr(self.plain_schedule, "state_dict") else None,
+            "schedule": self.stage.plain_schedule.state_dict() if hasattr(self.stage.plain_schedule, "state_dict") else None,
             "scale": self.update.scale and dataclasses.asdict(self.update.scale),
         }  # fmt: skip
         stream = io.BytesIO()
@@ -263,12 +243,13 @@ class FoldTraining:
             ) from error
         self.epoch, self.seconds, self.best = state["epoch"], state["seconds"], Best(**state["best"])
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.enter_stage(max(1, self.epoch))
+        self.stage.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
             self.ema.model.load_state_dict(state["ema"]["model"])
             self.ema.steps = state["ema"]["steps"]
         if state["schedule"] is not None:
-            self.plain_schedule.load_state_dict(state["schedule"])
+            self.stage.plain_schedule.load_state_dict(state["schedule"])
         if self.update.scale is not None:
             self.update.scale.value, self.update.scale.good_steps = state["scale"]["value"], state["scale"]["good_steps"]
         return True

@@ -12,9 +12,11 @@ import torch
 from torch import nn
 
 from recipe import torchvision_guard  # noqa: F401  (before timm)
+from recipe.activation import replace_activation
 from recipe.cifar import BACKBONES
 from recipe.config import Config, ConfigError
 from recipe.heads import HEADS
+from recipe.init import kaiming, zero_gamma
 from recipe.registry import nearest, parse
 from recipe.weights import Fetch, load_pretrained
 
@@ -65,6 +67,8 @@ def build(config: Config, classes: int) -> Classifier:
     head = HEADS.build(config.head, backbone.num_features, classes)
     if config.grad_checkpoint:
         _checkpoint_gradients(backbone, config.backbone)
+    if config.activation:
+        replace_activation(backbone, config.activation)
     model = Classifier(backbone, head)
     if head.spatial:
         _check_feature_map(model, config)
@@ -121,10 +125,23 @@ def start(model: Classifier, config: Config, fetch: Fetch | None = None) -> str:
         WeightsError: pretrained weights cannot be reached.
     """
     if not config.pretrained:
-        return "random"
+        return _random_start(model, config)
     if "." not in config.backbone and parse(config.backbone).name in BACKBONES:
         raise ConfigError(f"backbone {config.backbone!r} has no pretrained weights; set pretrained: false.")
     return load_pretrained(model.backbone, config.backbone, config.weights, fetch)
+
+
+def _random_start(model: Classifier, config: Config) -> str:
+    done = ["random"]
+    try:
+        if config.init == "kaiming":
+            kaiming(model)
+            done.append("Kaiming initialisation")
+        if config.zero_gamma:
+            done.append(f"zero gamma in {zero_gamma(model.backbone)} blocks")
+    except ValueError as error:
+        raise ConfigError(f"zero_gamma: {error}") from None
+    return ", ".join(done)
 
 
 def preprocessing(model: Classifier, config: Config) -> Preprocessing:

@@ -8,6 +8,7 @@ import torch
 
 from recipe.components import check_components
 from recipe.config import Config
+from recipe.losses import LOSSES, check_head
 from recipe.models import Classifier, Preprocessing, build, preprocessing, start
 from recipe.weights import Fetch
 
@@ -32,4 +33,5 @@ def plan(config: Config, classes: int, fetch: Fetch | None = None) -> Plan:
     check_components(config)
     torch.manual_seed(config.seed)
     model = build(config, classes)
+    check_head(LOSSES.build(config.loss, torch.ones(classes)), getattr(model.head.classifier, "scale", None))
     return Plan(config, model, preprocessing(model, config), start(model, config, fetch))

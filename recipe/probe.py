@@ -6,6 +6,7 @@ linear probing, then fine-tuning).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,6 +48,17 @@ def probe_features(model: Classifier, pictures: Iterable[np.ndarray], preprocess
 
     views = build_views("identity()", preprocessing.size)
     return np.stack([features[0, 0] for features in run_views([forward], pictures, views, preprocessing, runtime)])
+
+
+def frozen_features(model: Classifier, crops: Iterable[np.ndarray], preprocessing: Preprocessing, runtime: Runtime) -> torch.Tensor:
+    """What the head takes, (N,D) or (N,C,h,w) float32 on the device, of finished crops (S,S,3) uint8."""
+    parts = []
+    stream = iter(crops)
+    while chunk := list(itertools.islice(stream, 64)):
+        images = torch.from_numpy(np.stack(chunk)).to(runtime.device).permute(0, 3, 1, 2)
+        with evaluating(model), runtime.autocast():
+            parts.append(model.features(preprocessing.normalise(images)).float())
+    return torch.cat(parts).clone()
 
 
 def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int, c: float) -> Probe:

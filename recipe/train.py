@@ -13,20 +13,24 @@ import json
 import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from recipe.checkpoint import CheckpointError, write_json
 from recipe.cli import Options
+from recipe.commit import commit
 from recipe.config import Config, ConfigError
 from recipe.console import Bar, duration, say
 from recipe.data import Table
-from recipe.fold import Job, train_fold
+from recipe.fold import train_fold
 from recipe.folds import Fold, make_folds
+from recipe.job import Job
+from recipe.optim import OPTIMIZERS
 from recipe.pictures import Pictures
 from recipe.plan import Plan
 from recipe.prepare import Prepared
@@ -67,7 +71,7 @@ def cross_validate(
     open_run(folder, plan.config, table, resume)
     runtime = choose_runtime(plan.config, plan.model)
     _announce(plan, table, chosen, runtime)
-    features = _features(plan, pictures, runtime)
+    features = start_features(plan, pictures, runtime)
     with Bar(_steps(plan.config, chosen), "step") as bar:
 
         def report(log: EpochLog) -> None:
@@ -110,7 +114,7 @@ def _steps(config: Config, folds: tuple[Fold, ...]) -> int:
     return sum(max(1, len(fold.train_rows) // config.batch_size) for fold in folds) * config.epochs
 
 
-def _features(plan: Plan, pictures: Pictures, runtime: Runtime) -> np.ndarray | None:
+def start_features(plan: Plan, pictures: Pictures, runtime: Runtime) -> np.ndarray | None:
     """Probe features of all rows, computed once for all folds: the frozen network is the same in each."""
     if not plan.config.probes:
         return None
@@ -141,10 +145,18 @@ def _announce(plan: Plan, table: Table, folds: tuple[Fold, ...], runtime: Runtim
 
 def estimate(config: Config, folds: tuple[Fold, ...], runtime: Runtime) -> float:
     """Seconds that training will take, from the timed rate; validation costs a third of a pass."""
-    passes = 2.0 if "sam" in config.optimizer else 1.0
+    passes = passes_per_step(config)
     train = sum(len(fold.train_rows) for fold in folds) * passes
     valid = sum(len(fold.valid_rows) for fold in folds) * (config.evaluation_size / config.image_size) ** 2 / 3
     return config.epochs * (train + valid) / runtime.pictures_per_second
+
+
+def passes_per_step(config: Config) -> float:
+    """Forward and backward passes of one optimizer step: 1, or 2 with SAM."""
+    groups = [
+        {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 1.0, "lr_scale": 1.0, "weight_decay": 0.0, "name": "norm", "kind": "norm"}
+    ]
+    return float(getattr(OPTIMIZERS.build(config.optimizer, groups, 1.0), "passes_per_step", 1.0))
 
 
 EPOCH_HEADER = "fold  epoch        lr  train loss  valid loss  {metric:>12}  pictures/s      time"
@@ -177,7 +189,8 @@ def open_run(folder: Path, config: Config, table: Table, resume: bool) -> None:
         except OSError as error:
             raise CheckpointError(f"cannot move the earlier run in {folder} aside: {error.strerror}. Choose another --output.") from error
         say(f"the earlier run was moved to {aside}")
-    write_json(path, here | {"values": list(table.values), "versions": versions(), "machine": platform.platform(), "began": time.time()})
+    origin = {"source": str(table.source), "commit": commit(), "versions": versions(), "machine": platform.platform(), "began": time.time()}
+    write_json(path, here | {"values": list(table.values)} | origin)
 
 
 def _same_run(path: Path, here: dict[str, Any]) -> None:
@@ -198,7 +211,14 @@ def _same_run(path: Path, here: dict[str, Any]) -> None:
 def versions() -> dict[str, str]:
     """Versions that a result may depend on."""
     packages = ("torch", "timm", "albumentations", "opencv-python-headless", "numpy", "scikit-learn", "pytorch-optimizer")
-    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+    return {"python": platform.python_version()} | {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"  # for example under another name, as OpenCV has several
 
 
 def _append(path: Path, log: EpochLog) -> None:

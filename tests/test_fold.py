@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from recipe.config import Config, ConfigError
 from recipe.data import read
-from recipe.fold import Best, FoldTraining
+from recipe.fold import FoldTraining
+from recipe.job import Best
 from recipe.pictures import Pictures
 from recipe.plan import plan
 from recipe.predict import Ensemble, short_side
@@ -134,3 +135,113 @@ def test_the_probe_is_epoch_0_and_the_floor(competition, tmp_path):
     for fold in result.folds:
         assert fold.epoch == 0
         assert np.allclose(fold.oof_probs, fold.probe_probs, atol=1e-4)
+
+
+LITE = Config(backbone="tf_efficientnet_lite0", image_size=32, epochs=2, batch_size=12, folds=2, memory_format="contiguous",
+              optimizer="sgd()", lr=0.01, views="identity()", workers=1)  # fmt: skip
+
+
+@pytest.mark.parametrize("augment", ["hflip()", ""])
+def test_the_first_stage_moves_the_head_alone(competition, tmp_path, monkeypatch, augment):
+    seen = []
+    save = FoldTraining._save_state
+
+    def spy(self):
+        seen.append((self.epoch, self.model.backbone.conv_stem.weight.detach().clone(), self.model.head.classifier.weight.detach().clone()))
+        save(self)
+
+    monkeypatch.setattr(FoldTraining, "_save_state", spy)
+    config = LITE.model_copy(update={"freeze_epochs": 1, "augment": augment, "head_init": "random"})
+    run(competition, tmp_path / "run", config, only_fold=0)
+    (_, stem_1, head_1), (_, stem_2, head_2) = seen
+    reference = plan(config, 3).model.backbone.conv_stem.weight
+    assert torch.equal(stem_1, reference)
+    assert not torch.equal(stem_2, reference)
+    assert not torch.equal(head_1, head_2)
+
+
+def test_cached_features_train_the_head_as_the_network_does(competition, tmp_path, monkeypatch):
+    """Where nothing is augmented, the first stage on stored features is the first stage on pictures."""
+    config = LITE.model_copy(update={"epochs": 1, "freeze_epochs": 1, "augment": ""})
+    _, cached = run(competition, tmp_path / "cached", config, only_fold=0)
+    monkeypatch.setattr(FoldTraining, "_frozen_features", lambda self: None)
+    _, plain = run(competition, tmp_path / "plain", config, only_fold=0)
+    assert np.allclose(cached.folds[0].oof_probs, plain.folds[0].oof_probs, atol=1e-4)
+
+
+def test_distillation_from_out_of_fold_and_from_a_run(competition, tmp_path):
+    _, teacher = run(competition, tmp_path / "teacher")
+    for name in (tmp_path / "teacher" / "oof.csv", tmp_path / "teacher"):
+        config = FAST.model_copy(update={"teacher": str(name), "epochs": 1})
+        _, student = run(competition, tmp_path / f"student of {name.name}", config)
+        assert np.isfinite(student.oof_probs).all()
+    with pytest.raises(ConfigError, match="has seen validation rows"):
+        run(competition, tmp_path / "other", FAST.model_copy(update={"teacher": str(tmp_path / "teacher"), "seed": 5}))
+    with pytest.raises(ConfigError, match=r"is no oof\.csv, no run folder and no timm name"):
+        run(competition, tmp_path / "none", FAST.model_copy(update={"teacher": "nobody"}))
+    assert teacher.oof_score >= 0
+
+
+def test_teacher_weight_0_is_the_plain_run(competition, tmp_path):
+    run(competition, tmp_path / "teacher")
+    _, plain = run(competition, tmp_path / "plain", only_fold=0)
+    config = FAST.model_copy(update={"teacher": str(tmp_path / "teacher" / "oof.csv"), "teacher_weight": 0.0})
+    _, taught = run(competition, tmp_path / "taught", config, only_fold=0)
+    assert np.array_equal(plain.folds[0].oof_probs, taught.folds[0].oof_probs)
+
+
+def test_snapshots_are_thinned_evenly_and_the_newest_stays(competition, tmp_path):
+    run(competition, tmp_path / "run", FAST.model_copy(update={"snapshot_steps": 1, "snapshot_keep": 3}), only_fold=0)
+    steps = sorted(int(path.stem[4:]) for path in (tmp_path / "run" / "fold0" / "snapshots").iterdir())
+    assert len(steps) == 3
+    assert steps[-1] == 6  # 18 rows, 8 per step, 3 epochs
+    assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"consistency": 12.0, "augment": "hflip(), augmix()", "mix": "none()"},
+        {"l1": 1e-5, "loss": "deferred(ce(), class_balanced(), start=0.5)", "reduction": "ohem(keep=0.5)"},
+        {"head": "cosine(scale=30)", "loss": "arcface()"},
+        {"init": "kaiming", "zero_gamma": True, "activation": "silu", "drop_path": 0.1},
+        {"sampler": "class_balanced()", "schedule": "plateau()", "clip_grad": 1.0, "precision": "bf16", "grad_checkpoint": True},
+        {"precision": "fp16", "micro_batch": 3, "layer_decay": 0.8, "head_lr_scale": 2.0, "lr_batch": 32},
+    ],
+    ids=lambda changes: ", ".join(changes),
+)
+def test_techniques_in_the_main_job_and_over_a_resume(competition, tmp_path, changes, monkeypatch):
+    """Each goes with SAM, an average and mixing where allowed, and a resumed run equals an uninterrupted one."""
+    config = Config(**(FAST.model_dump() | {"epochs": 2} | changes))
+    _, whole = run(competition, tmp_path / "whole", config, only_fold=0)
+    save = FoldTraining._save_state
+
+    def interrupted(self):
+        save(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FoldTraining, "_save_state", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(competition, tmp_path / "stopped", config, only_fold=0)
+    monkeypatch.setattr(FoldTraining, "_save_state", save)
+    _, resumed = run(competition, tmp_path / "stopped", config, only_fold=0, resume=True)
+    assert np.isfinite(whole.folds[0].oof_probs).all()
+    assert np.array_equal(whole.folds[0].oof_probs, resumed.folds[0].oof_probs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pretrained": True, "init": "kaiming"}, "overwrite the pretrained weights"),
+        ({"pretrained": True, "zero_gamma": True}, "cut the pretrained branches off"),
+        ({"consistency": 1.0}, "mix blends two"),
+        ({"freeze_epochs": 1}, "freeze a random backbone"),
+        ({"loss": "arcface()"}, "need head 'cosine"),
+        ({"activation": "silly"}, "unknown activation"),
+        ({"backbone": "test_vit", "image_size": 160, "zero_gamma": True}, "zero_gamma"),
+    ],
+    ids=str,
+)
+def test_combinations_without_sense_are_refused_in_a_sentence(changes, message):
+    with pytest.raises(ValueError, match=message):
+        plan(Config(**(FAST.model_dump() | changes)), 3)
