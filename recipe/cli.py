@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -58,14 +58,20 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="main.py", epilog=EXIT_CODES, allow_abbrev=False, description="Trains the submission under k-fold cross-validation."
     )
-    made.add_argument("--competition", metavar="ID", help="another competition than the one app.yaml names")
-    made.add_argument("--profile", default="auto", help="profile of app.yaml; auto chooses by the hardware [auto]")
     made.add_argument("--resume", action="store_true", help="go on with the run in MODEL_PATH")
     made.add_argument("--only-fold", type=int, metavar="N", help="train fold N alone")
-    made.add_argument("--strict", action="store_true", help="refuse a data set with unreadable pictures instead of leaving them out")
     made.add_argument("--output", type=Path, metavar="DIR", help="run folder instead of MODEL_PATH")
-    add_config_flags(made)
+    add_run_flags(made)
     return made
+
+
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """What chooses the data and the settings: shared by main.py and the commands that prepare a run."""
+    parser.add_argument("--app", type=Path, metavar="FILE", help="another file than app.yaml, such as one of examples/")
+    parser.add_argument("--competition", metavar="ID", help="another competition than the one app.yaml names")
+    parser.add_argument("--profile", default="auto", help="profile of app.yaml; auto chooses by the hardware [auto]")
+    parser.add_argument("--strict", action="store_true", help="refuse a data set with unreadable pictures instead of leaving them out")
+    add_config_flags(parser)
 
 
 def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
@@ -75,8 +81,23 @@ def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
         ConfigError: app.yaml or a flag holds something that cannot be used.
     """
     arguments = parser().parse_args(argv)
-    overrides = {name: value for name in Config.model_fields if (value := getattr(arguments, name)) is not None}
-    app = read_app(app_path)
+    asked = options_of(arguments, app_path)
+    return replace(asked, resume=arguments.resume, only_fold=arguments.only_fold, output=arguments.output)
+
+
+def overrides_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """The settings that the command line names."""
+    return {name: value for name in Config.model_fields if (value := getattr(arguments, name)) is not None}
+
+
+def options_of(arguments: argparse.Namespace, app_path: Path) -> Options:
+    """The run that the flags of `add_run_flags` ask for.
+
+    Raises:
+        ConfigError: app.yaml or a flag holds something that cannot be used.
+    """
+    overrides = overrides_of(arguments)
+    app = read_app(arguments.app or app_path)
     if arguments.competition:
         app = app.model_copy(update={"competition": app.competition.model_copy(update={"id": arguments.competition})})
     if arguments.profile == "auto":
@@ -85,7 +106,7 @@ def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
     else:
         profile, why = arguments.profile, "as asked for"
     config = app.config(profile, overrides)
-    return Options(app, config, profile, why, arguments.resume, arguments.only_fold, arguments.strict, arguments.output)
+    return Options(app, config, profile, why, strict=arguments.strict)
 
 
 def _auto_profile(device: str) -> tuple[str, str]:
