@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["HOME", "PLATFORM", "PROJECT", "WEIGHTS", "arguments", "program"]
+__all__ = ["HOME", "PLATFORM", "PROJECT", "WEIGHTS", "arguments", "program", "user_packages"]
 
 ROOT = Path("/flyai")
 PROJECT = ROOT / "project"
@@ -69,7 +69,7 @@ def arguments(
     line = [found, *_fences(found), "--die-with-parent", *IDENTITY]
     line += [] if network else ["--unshare-net"]
     line += [*_system(network), "--proc", "/proc", "--dev", "/dev"]
-    line += ["--size", str(int(shared_memory_mb * 2**20)), "--tmpfs", "/dev/shm", *_graphics()]
+    line += [*_sized(found, shared_memory_mb), "--tmpfs", "/dev/shm", *_graphics()]
     for folder in masked:
         if folder.is_dir() and _inside_system(folder):
             line += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
@@ -86,6 +86,13 @@ def _fences(found: str) -> list[str]:
     """The namespaces to leave; with a recent bubblewrap, no new ones can be made inside either."""
     strict = [*ISOLATION, "--disable-userns"]
     return strict if _works([found, *strict, "--ro-bind", "/", "/", "--proc", "/proc"]) else list(ISOLATION)
+
+
+@functools.cache
+def _sized(found: str, size_mb: float) -> list[str]:
+    """The option that bounds the next temporary file system; nothing where this bubblewrap does not know it yet."""
+    option = ["--size", str(int(size_mb * 2**20))]
+    return option if _works([found, *_fences(found), "--ro-bind", "/", "/", *option, "--tmpfs", "/tmp"]) else []
 
 
 def _works(line: list[str]) -> bool:
@@ -113,12 +120,18 @@ def _system(network: bool) -> list[str]:
 def _interpreter() -> list[Path]:
     """Folders outside /usr that the interpreter and its packages live in."""
     folders = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
-    folders += [Path(folder) for folder in site.getsitepackages()]
+    folders += [Path(folder) for folder in (*site.getsitepackages(), *user_packages())]
     kept: list[Path] = []
     for folder in sorted({folder.absolute() for folder in folders}, key=lambda folder: len(folder.parts)):
         if folder.is_dir() and not any(folder.is_relative_to(outer) for outer in [Path("/usr"), *kept]):
             kept.append(folder)
     return kept
+
+
+def user_packages() -> list[str]:
+    """The folder of packages that the user installed for himself, where this interpreter uses it."""
+    folder = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
+    return [folder] if folder and Path(folder).is_dir() else []
 
 
 def _inside_system(folder: Path) -> bool:

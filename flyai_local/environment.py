@@ -54,6 +54,7 @@ class Layout:
     platform: Path  # holds sdk/, bootstrap/ and evaluator.py
     weights: Path | None
     python: Path
+    packages: tuple[str, ...] = ()  # folders of packages that the interpreter would not find in the private home
 
     @property
     def torch_home(self) -> Path:
@@ -84,7 +85,7 @@ def variables(layout: Layout, mark: str, offline: bool, install: bool = False) -
         "TMP": str(layout.scratch),
         "XDG_CACHE_HOME": str(layout.home / ".cache"),
         "TORCH_HOME": str(layout.torch_home),
-        "PYTHONPATH": os.pathsep.join(str(layout.platform / name) for name in ("bootstrap", "sdk")),
+        "PYTHONPATH": os.pathsep.join([str(layout.platform / "bootstrap"), str(layout.platform / "sdk"), *layout.packages]),
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

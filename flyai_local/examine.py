@@ -72,7 +72,7 @@ def examine(
         outcome = dialogue.close()
     finally:
         running.stop()
-    return Examined(answers, str(ready["chosen"])[:100], [str(name)[:100] for name in ready["candidates"]], outcome)
+    return Examined(answers, str(ready.get("chosen"))[:100], _names(ready.get("candidates")), outcome)
 
 
 class Dialogue:
@@ -104,7 +104,8 @@ class Dialogue:
     def all_at_once(self, rows: Sequence[dict[str, str]]) -> list[Answer]:
         """One question with all rows: 1.x submissions answer a list. A bare label is what they should give."""
         reply = self._exchange("answer", rows=list(rows))
-        answers = [_accepted(answer) for answer in reply.get("answers", ())]
+        given = reply.get("answers")
+        answers = [_accepted(answer) for answer in (given if isinstance(given, list) else [given])]
         if len(answers) != len(rows):
             raise RunError(Code.WRONG_COUNT, f"{len(answers)} answers for {len(rows)} rows")
         for answer in answers:
@@ -180,8 +181,13 @@ def _refuse_unusable(answer: Answer, bare: bool = False) -> None:
 
 def _wrong_class(ready: dict[str, Any], error: RunError) -> RunError:
     """The failure again, under the code of its cause when the platform had taken another class than Prediction."""
-    candidates = ready.get("candidates")
-    if ready.get("chosen") == "Prediction" or not isinstance(candidates, list) or "Prediction" not in candidates:
+    candidates = _names(ready.get("candidates"))
+    if ready.get("chosen") == "Prediction" or "Prediction" not in candidates:
         return error
-    detail = f"{ready.get('chosen')} was taken, of {', '.join(map(str, candidates))}; then: {error.detail}"
+    detail = f"{str(ready.get('chosen'))[:100]} was taken, of {', '.join(candidates)}; then: {error.detail}"
     return RunError(Code.WRONG_CLASS, detail) if error.code not in (Code.TIME_LIMIT, Code.EVALUATION_VIOLATED) else error
+
+
+def _names(given: Any) -> list[str]:
+    """Class names as the evaluator tells them, cut to what a report can show."""
+    return [str(name)[:100] for name in given[:20]] if isinstance(given, list) else []

@@ -72,13 +72,14 @@ class Box:
 
     def layout(self) -> Layout:
         """Paths as the command sees them."""
-        python = Path(sys.executable)
+        python, packages = Path(sys.executable), tuple(bubblewrap.user_packages())
         if self.environment is not None:
+            packages = ()
             python = self.environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         if not self.isolated:
-            return Layout(self.project, self.home, self.scratch, PACKAGE, self.weights, python)
+            return Layout(self.project, self.home, self.scratch, PACKAGE, self.weights, python, packages)
         weights = bubblewrap.WEIGHTS if self.weights else None
-        return Layout(bubblewrap.PROJECT, bubblewrap.HOME, Path("/tmp"), bubblewrap.PLATFORM, weights, python)
+        return Layout(bubblewrap.PROJECT, bubblewrap.HOME, Path("/tmp"), bubblewrap.PLATFORM, weights, python, packages)
 
 
 @dataclass

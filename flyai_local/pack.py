@@ -68,7 +68,10 @@ def select(folder: Path, with_model: bool = False, max_mb: float = MAX_FILE_MB) 
             selection.left_out[name] = reason
             continue
         link = examine_link(name, file, folder) if file.is_symlink() else None
-        selection.refused += [link] if link else examine_file(name, file, max_mb)
+        if link:
+            selection.refused.append(link)
+            continue
+        selection.refused += examine_file(name, file, max_mb)
         selection.files[name] = file
     return selection
 

@@ -19,6 +19,7 @@ __all__ = ["Submission", "ids", "read"]
 FLYAI_MODULES = ("flyai.framework", "flyai_sdk")
 NOT_CODE = {"data", "tests", "flyai_local", "node_modules"}
 MOST_SOURCES = 500
+LARGEST_SOURCE = 2**21
 
 
 @dataclass(frozen=True)
@@ -132,15 +133,22 @@ def _within(card: Any, *names: str) -> Any:
 def _mapping(file: Path) -> dict[str, Any]:
     """Content of a JSON or YAML card; empty when the file is missing or is no mapping."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = _small(file).decode("utf-8-sig")
         content = json.loads(text) if file.suffix == ".json" else next(yaml.safe_load_all(text), None)
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def _tree(file: Path) -> ast.Module | None:
     try:
-        return ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError, RecursionError):
+        return ast.parse(_small(file))
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
         return None
+
+
+def _small(file: Path) -> bytes:
+    """Content of a file of usual size: nobody vouches for these files, and the platform must survive reading them."""
+    if file.stat().st_size > LARGEST_SOURCE:
+        raise OSError(f"{file} is too large to be looked at")
+    return file.read_bytes()

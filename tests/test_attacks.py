@@ -32,6 +32,7 @@ from flyai_local.logs import Log
 from flyai_local.processes import LINUX
 from flyai_local.score import final_line, score
 from flyai_local.states import Code
+from flyai_local.submission import read
 from flyai_local.unpack import ArchiveError, unpack
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the attacks are written for POSIX systems")
@@ -605,6 +606,32 @@ def test_a_replayed_answer_ends_the_evaluation(tmp_path, isolated):
     with pytest.raises(RunError) as caught:
         ask(box(tmp_path, {"prediction.py": attack}, isolated))
     assert caught.value.code is Code.EVALUATION_VIOLATED
+
+
+@pytest.mark.parametrize("change", ["chosen=None, candidates=5", "chosen=[1], candidates=[[2]] * 9000"])
+def test_a_malformed_greeting_is_no_fault_of_the_platform(tmp_path, change):
+    attack = f"""
+    import __main__
+    from flyai.framework import FlyAI
+    tell = __main__.Dialogue.tell
+    def greet(self, **message):
+        if message["event"] == "ready":
+            message.update({change})
+        tell(self, **message)
+    __main__.Dialogue.tell = greet
+    class Prediction(FlyAI):
+        def predict(self, image_path):
+            return {{"label": 0}}
+    """
+    found = ask(box(tmp_path, {"prediction.py": attack}, isolated=False))
+    assert len(found.candidates) <= 20 and len(found.answers) == 3
+
+
+@pytest.mark.parametrize("card", ["[" * 100000, "{" * 100000, "a: " * 5000, "x" * 3 * 2**20])
+def test_a_hostile_card_or_source_is_survived(tmp_path, card):
+    for name in ("app.json", "app.yaml", "main.py", "prediction.py"):
+        (tmp_path / name).write_text(card, encoding="utf-8")
+    assert read(tmp_path).ids == ()
 
 
 @pytest.mark.parametrize("message", [{}, None, [], {"shape": "label"}, {"shape": "x", "value": {"type": "int", "int": "0"}}])
