@@ -147,17 +147,17 @@ class Ensemble:
         with ThreadPoolExecutor(2, thread_name_prefix="decode") as pool:
             for start in range(0, len(paths), 64):
                 for position, picture in enumerate(pool.map(self._decode, paths[start : start + 64]), start):
-                    if isinstance(picture, UnreadablePicture):
+                    if isinstance(picture, Exception):
                         self.unreadable.append(str(paths[position]))
                         log.warning("%s; it gets the class prior", picture)
                         continue
                     readable.append(position)
                     yield picture
 
-    def _decode(self, path: Path | str) -> np.ndarray | UnreadablePicture:
+    def _decode(self, path: Path | str) -> np.ndarray | Exception:
         try:
             return resize_short(read(Path(path)), short_side(self.preprocessing))
-        except UnreadablePicture as error:
+        except (UnreadablePicture, OSError) as error:  # one bad path never ends an evaluation
             return error
 
     def answers(self, probs: np.ndarray) -> list[Answer]:

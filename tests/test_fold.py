@@ -204,7 +204,7 @@ def test_snapshots_are_thinned_evenly_and_the_newest_stays(competition, tmp_path
         {"consistency": 12.0, "augment": "hflip(), augmix()", "mix": "none()"},
         {"l1": 1e-5, "loss": "deferred(ce(), class_balanced(), start=0.5)", "reduction": "ohem(keep=0.5)"},
         {"head": "cosine(scale=30)", "loss": "arcface()"},
-        {"init": "kaiming", "zero_gamma": True, "activation": "silu", "drop_path": 0.1},
+        {"backbone": "test_resnet", "init": "kaiming", "zero_gamma": True, "activation": "silu"},
         {"sampler": "class_balanced()", "schedule": "plateau()", "clip_grad": 1.0, "precision": "bf16", "grad_checkpoint": True},
         {"precision": "fp16", "micro_batch": 3, "layer_decay": 0.8, "head_lr_scale": 2.0, "lr_batch": 32},
     ],

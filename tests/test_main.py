@@ -1,0 +1,151 @@
+"""The whole journey as a participant makes it, each step in a process of its own, and every bad start with its sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ("main.py", "prediction.py", "path.py", "app.yaml", "recipe", "flyai_local")
+FAST = ("-e", "1", "-b", "12", "--folds", "2", "--backbone", "test_efficientnet", "--pretrained", "false", "--image-size", "32",
+        "--profile", "cpu", "--memory-format", "contiguous")  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path, competition):
+    """A copy of the project with the tiny competition in data/input, in a folder with a space and a non-ASCII name."""
+    folder = tmp_path / "参赛 作品"
+    folder.mkdir()
+    for name in PROJECT:
+        source = ROOT / name
+        shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__")) if source.is_dir() else shutil.copy(
+            source, folder
+        )
+    shutil.copytree(competition, folder / "data" / "input" / "Tiny")
+    return folder
+
+
+def python(project: Path, *words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the interpreter of the tests in the project."""
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", **environment}
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd or project, capture_output=True, text=True, env=variables, encoding="utf-8", check=False
+    )
+
+
+def test_train_then_predict_in_other_processes(project, tmp_path):
+    trained = python(project, "main.py", "--competition", "Tiny", *FAST)
+    assert trained.returncode == 0, trained.stderr
+    for part in ("profile cpu", "estimate", "out of fold", "model.safetensors", "accuracy"):
+        assert part in trained.stdout
+    picture = project / "data" / "input" / "Tiny" / "image" / "001.png"
+    copy = tmp_path / "图片 1.png"
+    shutil.copy(picture, copy)
+    (project / "bad.jpg").write_text("no picture", encoding="utf-8")
+    code = (
+        f"import sys; sys.path.insert(0, {str(project)!r})\n"
+        "from prediction import Prediction, Predictor\n"
+        "import json, os\n"
+        f"p = Predictor(device='cpu'); path = {str(copy)!r}\n"
+        "labels = [p.predict(path), p.predict(os.path.relpath(path)), *p.predict_many([path, path], progress=False)]\n"
+        "q = Prediction(); q.load_model()\n"
+        f"answers = [q.predict(image_path=path), q.predict(image_path='nowhere.png'), q.predict(image_path={str(project / 'bad.jpg')!r})]\n"
+        "print(json.dumps([labels, answers, p.predict_proba([path]).tolist()]))"
+    )
+    asked = python(project, "-c", code, cwd=tmp_path)
+    assert asked.returncode == 0, asked.stderr
+    labels, answers, probs = json.loads(asked.stdout.splitlines()[-1])
+    assert len(set(labels)) == 1
+    assert type(labels[0]) is int
+    assert answers[0] == {"label": labels[0]}
+    assert all(answer["label"] in (0, 1, 2) for answer in answers)
+    assert sum(probs[0]) == pytest.approx(1, abs=1e-5)
+    assert "nowhere.png" in asked.stderr
+    assert "bad.jpg" in asked.stderr
+
+
+def test_a_table_of_answers(project):
+    assert python(project, "main.py", "--competition", "Tiny", *FAST, "--only-fold", "0").returncode == 0
+    for source in ("data/input/Tiny/image", "data/input/Tiny/train.csv"):
+        done = python(project, "-m", "recipe", "predict", source, "--out", "answers.csv", "--probs")
+        assert done.returncode == 0, done.stderr
+        lines = (project / "answers.csv").read_text(encoding="utf-8").splitlines()
+        assert lines[0] == "image_path,label,p_0,p_1,p_2"
+        assert len(lines) == 37
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--competition", "Tiny", "-b", "0"), "batch_size: '0' is refused"),
+        (("--competition", "Tiny", "--backbone", "efficientnet_b66"), "unknown backbone 'efficientnet_b66'. Did you mean"),
+        (("--competition", "Tiny", "--loss", "focl()"), "Did you mean 'focal'"),
+        (("--competition", "Nowhere"), "Nowhere"),
+        (("--competition", "Tiny", "--profile", "gpu"), "unknown profile 'gpu'"),
+        (("--competition", "Tiny", "--device", "cuda:9"), "device 'cuda:9' cannot be used here"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_starts_end_with_a_sentence_and_1(project, words, message):
+    done = python(project, "main.py", *FAST, *words)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_data_id(project):
+    (project / "app.yaml").write_text("competition: {id: }\nprofiles: {cpu: {}}\n", encoding="utf-8")
+    done = python(project, "main.py")
+    assert (done.returncode, "name the competition's data id" in done.stderr) == (1, True), done.stderr
+
+
+def test_weights_out_of_reach(project):
+    words = [word for word in FAST if word not in ("--pretrained", "false")]
+    done = python(project, "main.py", "--competition", "Tiny", *words, HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    assert "--weights FILE_OR_FOLDER" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_predictor_before_training(project):
+    done = python(project, "-c", "from prediction import Predictor; Predictor()")
+    assert "train first: python main.py" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt" or (hasattr(os, "geteuid") and os.geteuid() == 0), reason="root and Windows write to read-only folders")
+def test_a_read_only_model_path(project):
+    target = project / "data" / "output"
+    target.mkdir(parents=True)
+    target.chmod(0o500)
+    done = python(project, "main.py", "--competition", "Tiny", *FAST)
+    assert (done.returncode, "cannot write" in done.stderr) == (1, True), done.stderr
+
+
+def test_an_output_that_cannot_be_a_folder(project):
+    (project / "file").write_text("", encoding="utf-8")
+    done = python(project, "main.py", "--competition", "Tiny", *FAST, "--output", "file/model")
+    assert (done.returncode, "cannot write" in done.stderr) == (1, True), done.stderr
+
+
+def test_unreadable_pictures_are_named_and_left_out_or_refused(project):
+    bad = project / "data" / "input" / "Tiny" / "image" / "004.png"
+    bad.write_bytes(bad.read_bytes()[:60])
+    done = python(project, "main.py", "--competition", "Tiny", *FAST, "--only-fold", "0")
+    assert done.returncode == 0, done.stderr
+    assert "004.png" in done.stdout
+    assert "35 pictures" in done.stdout
+    strict = python(project, "main.py", "--competition", "Tiny", *FAST, "--strict")
+    assert (strict.returncode, "004.png" in strict.stderr) == (1, True)
+
+
+def test_a_csv_without_the_label_column(project):
+    csv = project / "data" / "input" / "Tiny" / "train.csv"
+    csv.write_text(csv.read_text(encoding="utf-8").replace("label", "lable", 1), encoding="utf-8")
+    done = python(project, "main.py", "--competition", "Tiny", *FAST)
+    assert (done.returncode, "lable" in done.stderr and "label" in done.stderr) == (1, True), done.stderr
