@@ -168,6 +168,7 @@ class _Run:
         finally:
             take_back(self.job.competition, submission, self.box.project)
             shutil.rmtree(self.box.private, ignore_errors=True)
+            shutil.rmtree(self.result.folder / "environment", ignore_errors=True)
 
     def unpack(self) -> Submission:
         """Unpack the archive into a clean folder; an already trained folder is copied instead."""

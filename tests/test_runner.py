@@ -451,3 +451,20 @@ def test_run_folders_are_clean_of_packing(tiny, project, capsys):
     start(capsys, "train", "--submission", project, "--competition", "Tiny", "--no-isolation")
     assert [path.name for path in runs_folder().iterdir()] == [str(last_run().id)]
     shutil.rmtree(runs_folder())
+
+
+@pytest.mark.parametrize("isolated", BOTH)
+def test_ctrl_c_ends_the_submission_and_is_no_try(tiny, project, isolated):
+    (project / "main.py").write_text("import time\nprint('up', flush=True)\ntime.sleep(60)\n", encoding="utf-8")
+    command = [sys.executable, "-m", "flyai_local", "train", "--submission", str(project), "--competition", "Tiny"]
+    runner = subprocess.Popen(
+        command + ([] if isolated else ["--no-isolation"]), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert runner.stderr is not None
+    while "up" not in (line := runner.stderr.readline()):
+        assert line
+    runner.send_signal(signal.SIGINT)
+    runner.communicate(timeout=30)
+    assert runner.returncode == 130
+    assert (last_run().state, last_run().code, last_run().counts) == (State.CRASHED, Code.INTERRUPTED, False)
+    assert children_of_runs() == []
