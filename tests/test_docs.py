@@ -1,0 +1,93 @@
+"""The documents are true: generated ones are current, commands exist with their options, links lead somewhere, both READMEs agree."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipe.commands import docs
+from recipe.components import FAMILIES, family
+from recipe.config import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = [ROOT / "README.md", ROOT / "README_zh.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands(path: Path) -> list[str]:
+    """The command lines of a document, without their comments."""
+    lines = re.findall(
+        r"^(?: {4}|\$ )((?:python3?|make|\.venv/bin/python) .+?)(?: {2,}#.*)?$", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return [line.strip() for line in lines]
+
+
+def test_generated_documents_are_current():
+    remedy = "run `python -m recipe docs`"
+    assert (ROOT / "docs" / "components.md").read_text(encoding="utf-8") == docs.components(), remedy
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == docs.settings(), remedy
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_component_has_a_first_line_and_a_source(name):
+    for component in family(name):
+        text = family(name)[component].__doc__ or ""
+        first = text.strip().split("\n\n")[0].rstrip()
+        assert first.endswith((".", ")")), component
+        assert docs.paragraph(__import__("inspect").cleandoc(text), "Source"), f"{name} {component} names no source"
+
+
+def test_every_setting_is_documented():
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in text for name in Config.model_fields)
+
+
+def test_both_readmes_give_the_same_commands():
+    assert commands(ROOT / "README.md") == commands(ROOT / "README_zh.md")
+    assert len(commands(ROOT / "README.md")) > 15
+
+
+@pytest.mark.parametrize("line", sorted({line for path in DOCS for line in commands(path)}))
+def test_every_command_exists_with_its_options(line):
+    """`--help` of the very command names every option that a document gives it; files that a line runs exist."""
+    words = shlex.split(line)
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        return
+    if words[1:2] == ["-m"] and words[2] in ("venv", "pip", "pytest"):
+        assert all((ROOT / word).exists() for word in words if word.startswith("requirements"))
+        return
+    program = words[1:3] if words[1] == "-m" else words[1:2]
+    rest = words[len(program) + 1 :]
+    command = rest[:1] if program in (["-m", "recipe"], ["-m", "flyai_local"]) and rest and not rest[0].startswith("-") else []
+    shown = subprocess.run([sys.executable, *program, *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    for word in rest:
+        option = word.split("=")[0]
+        if re.match(r"--?[a-zA-Z]", word):
+            assert re.search(rf"(^|[\s,\[]){re.escape(option)}\b", shown.stdout), f"{option} is not an option of {line!r}"
+    assert all((ROOT / word).exists() for word in rest if word.startswith("examples/"))
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        assert "://" in target or (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_every_module_has_its_place_in_the_architecture():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for package in ("recipe", "flyai_local"):
+        for path in sorted((ROOT / package).iterdir()):
+            if (path.suffix == ".py" and path.stem[0] != "_") or (path.is_dir() and (path / "__init__.py").exists()):
+                assert re.search(rf"`{path.stem}`", text), f"{package}/{path.name} is missing in docs/architecture.md"
+
+
+@pytest.mark.parametrize("program", [("main.py",), ("-m", "recipe"), ("-m", "flyai_local")], ids=" ".join)
+def test_help_documents_the_exit_codes(program):
+    shown = subprocess.run([sys.executable, *program, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "Exit codes" in shown.stdout or "exit codes" in shown.stdout
