@@ -11,8 +11,11 @@ from recipe.cli import guarded
 
 COMMANDS = {
     "names": "list the components that settings can name",
-    "docs": "write docs/components.md and docs/settings.md from the code",
+    "docs": "write the generated documents (components, settings, modules) from the code",
+    "audit": "look at the data first: faults, duplicates, balance, likely wrong labels",
     "predict": "write a table of answers for a folder or a CSV",
+    "lr-find": "learning-rate range test on the very update that training uses",
+    "sweep": "try settings against each other: grid, random or TPE, with seeds, pruning and resume",
 }
 EXIT_CODES = "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 a command or option that does not exist; 130 interrupted."
 

@@ -1,8 +1,9 @@
-"""python -m recipe docs: writes docs/components.md and docs/settings.md from the code; a test fails where they are stale."""
+"""python -m recipe docs: writes docs/components.md, settings.md and modules.md from the code; a test fails where they are stale."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import re
 from pathlib import Path
@@ -19,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes both files."""
-    for name, text in (("components.md", components()), ("settings.md", settings())):
+    """Writes the three files."""
+    for name, text in (("components.md", components()), ("settings.md", settings()), ("modules.md", modules())):
         (DOCS / name).write_text(text, encoding="utf-8", newline="\n")
         print(f"docs/{name}")
     return 0
@@ -72,3 +73,18 @@ def settings() -> str:
         for name, field in Config.model_fields.items()
     ]
     return "\n".join(parts) + "\n"
+
+
+def modules() -> str:
+    """A line per module: its path and the first paragraph of its docstring."""
+    parts = ["# Modules", "", GENERATED, "", "How they fit together is in [architecture.md](architecture.md)."]
+    for package in ("recipe", "flyai_local"):
+        files = sorted(path for path in (DOCS.parent / package).rglob("*.py") if path.name != "__init__.py" or path.parent.name != package)
+        parts += ["", f"## {package}", "", "| module | what it is |", "|---|---|"]
+        parts += [f"| `{path.relative_to(DOCS.parent).as_posix()}` | {_cell(_first_paragraph(path))} |" for path in files]
+    return "\n".join(parts) + "\n"
+
+
+def _first_paragraph(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.split("\n\n")[0]
