@@ -370,6 +370,26 @@ def test_a_daemon_does_not_outlive_the_run(tmp_path, isolated):
     assert alive(chamber) == []
 
 
+@pytest.mark.skipif(not LINUX, reason="orphans are adopted by a feature of Linux")
+def test_a_daemon_that_hides_its_origin_does_not_outlive_a_plain_run(tmp_path):
+    attack = """
+    import os, sys, time
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            open("pid", "w").write(str(os.getpid()))
+            os.closerange(0, 3)
+            os.execve(sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(60)"], {})
+        os._exit(0)
+    os.wait()
+    time.sleep(0.5)
+    """
+    outcome, _ = main(box(tmp_path, {"main.py": attack}, isolated=False))
+    pid = int((tmp_path / "project" / "pid").read_text())
+    assert outcome.returncode == 0
+    assert not Path(f"/proc/{pid}").exists()
+
+
 # Killing the platform
 
 
@@ -522,7 +542,7 @@ def test_a_forged_score_line_is_marked_log_text(tmp_path, capsys):
 
     forged = final_line(100.0)
     log = Log(tmp_path / "train.log", 1, echo=lambda line: Progress().line("train", line))
-    log.pump(io.BytesIO(b"\x1b[2K\r" + forged.encode() + b"\n"))
+    log.pump(io.BytesIO(b"noise\r\x1b[1A\x1b[2K" + forged.encode() + b"\n"))
     log.close()
     printed = capsys.readouterr()
     assert printed.out == ""
