@@ -1,0 +1,95 @@
+"""Imports against requirements.txt: a package that is not listed is missing online."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+
+from flyai_local.checks.package_names import OTHER_NAMES, brought, normal, packages_of
+from flyai_local.checks.project import Imported, Project, Source, dotted
+from flyai_local.findings import Finding, Hint, Severity
+from flyai_local.requirements import Line, lines
+from flyai_local.states import Code
+
+__all__ = ["check"]
+
+SDK = {"flyai", "flyai_sdk"}
+FORGIVING = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+OWN_LINE = "the platform has its own"
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """Modules that nothing brings, and requirement lines that bring nothing."""
+    listed = list(lines(project.folder / "requirements.txt"))
+    yield from _bogus(listed)
+    available = brought(line.text for line in listed if not line.skip and not _module_name(line))
+    seen: set[str] = set()
+    for source in project.reached:
+        for each in source.imports:
+            top = each.names[0].split(".")[0]
+            if top in seen or _excused(source, each) or _there(project, each, top, available):
+                continue
+            seen.add(top)
+            yield Finding(Code.MISSING_PACKAGE, Severity.ERROR, source.name, each.node.lineno, _missing(project, each, top))
+
+
+def _there(project: Project, each: Imported, top: str, available: set[str]) -> bool:
+    """True when the module is the project's own, Python's, the SDK's, or in a listed package."""
+    if each.local or project.own(top):
+        return not _own_but_gone(project, each, top)
+    return top in SDK or top in sys.stdlib_module_names or any(name in available for name in packages_of(top))
+
+
+def _own_but_gone(project: Project, each: Imported, top: str) -> bool:
+    """True for `import utils.pictures` where the folder utils is there and the module is not."""
+    if each.local or project.searches_folders or project.module(top) or not any(name.startswith(f"{top}/") for name in project.sources):
+        return False
+    folder = each.names[0].replace(".", "/") + "/"
+    return project.module(each.names[0]) is None and not any(name.startswith(folder) for name in project.selection.files)
+
+
+def _missing(project: Project, each: Imported, top: str) -> str:
+    if project.own(top):
+        return f"the submission holds no module {each.names[0]}"
+    package = packages_of(top)[0]
+    where = "no line of requirements.txt brings it" if (project.folder / "requirements.txt").is_file() else "there is no requirements.txt"
+    return f"import of {top}: {where} and no file of the submission is called {top}.py; its package is {package}"
+
+
+def _excused(source: Source, each: Imported) -> bool:
+    """True when the code goes on without the module, or never runs the import."""
+    for node in source.above(each.node):
+        if isinstance(node, ast.Try) and any(_forgives(handler) for handler in node.handlers) and _inside(source, each.node, node.body):
+            return True
+        if isinstance(node, ast.If) and dotted(node.test).endswith("TYPE_CHECKING"):
+            return True
+    return False
+
+
+def _forgives(handler: ast.ExceptHandler) -> bool:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(kind is None or dotted(kind) in FORGIVING for kind in kinds)
+
+
+def _inside(source: Source, node: ast.AST, body: list[ast.stmt]) -> bool:
+    return node in body or any(each in body for each in source.above(node))
+
+
+def _bogus(listed: list[Line]) -> Iterator[Finding]:
+    for line in listed:
+        if line.skip and line.skip != OWN_LINE:
+            yield Finding(Hint.REQUIREMENT_LINE, Severity.WARNING, "requirements.txt", line.number, f"{line.text!r}: {line.skip}")
+        elif not line.skip and (module := _module_name(line)):
+            package = OTHER_NAMES[module][0]
+            yield Finding(Hint.REQUIREMENT_LINE, Severity.WARNING, "requirements.txt", line.number, f"{line.text!r}: the package is {package}")
+
+
+def _module_name(line: Line) -> str:
+    """The module whose import name stands where its package's name should; empty when there is none."""
+    return next((module for module, names in OTHER_NAMES.items() if normal(module) not in names and _named(line, module)), "")
+
+
+def _named(line: Line, module: str) -> bool:
+    end = next((at for at, letter in enumerate(line.text) if letter in "=<>!~;[ "), len(line.text))
+    return normal(line.text[:end]) == normal(module)

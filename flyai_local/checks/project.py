@@ -1,0 +1,210 @@
+"""A submission's source as the checks read it: parsed files, who imports whom, and what is reached from where."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from flyai_local.pack import Selection
+from flyai_local.tables import Label
+
+__all__ = ["Imported", "Project", "Source", "Target", "dotted", "parsed"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the submission is checked against: the input columns of the competition and one of its labels."""
+
+    columns: tuple[str, ...] = ("image_path",)
+    label: Label | None = None  # None: the label type is not known
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One import of a module.
+
+    `names` are the full module names that it may bring, the module itself first; `bound` maps names in the importing
+    file to (module, name), with an empty name for the module itself and `*` for everything.
+    """
+
+    names: tuple[str, ...]
+    bound: dict[str, tuple[str, str]]
+    node: ast.stmt
+    local: bool  # relative
+
+
+@dataclass
+class Source:
+    """One parsed file; `name` is its path in the project, with forward slashes."""
+
+    name: str
+    tree: ast.Module
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The parent of every node."""
+        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node, in no particular order."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def calls(self) -> list[ast.Call]:
+        """Every call, by line."""
+        return sorted((node for node in self.nodes if isinstance(node, ast.Call)), key=lambda call: (call.lineno, call.col_offset))
+
+    @cached_property
+    def imports(self) -> list[Imported]:
+        """Every import statement, wherever it stands."""
+        return [each for node in self.nodes for each in self._imported(node)]
+
+    @cached_property
+    def bound(self) -> dict[str, tuple[str, str]]:
+        """Names that imports bind in this file."""
+        return {name: origin for each in self.imports for name, origin in each.bound.items()}
+
+    def above(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The ancestors of a node, the nearest first."""
+        while (parent := self.parents.get(node)) is not None:
+            yield parent
+            node = parent
+
+    def at_import(self, node: ast.AST) -> bool:
+        """True when importing the file runs the node: it is in no function, and not behind `__name__ == "__main__"`."""
+        return not any(isinstance(each, FUNCTIONS) or _main_guard(each) for each in self.above(node))
+
+    def as_program(self, node: ast.AST) -> bool:
+        """True when the node stands behind `if __name__ == "__main__"`."""
+        return any(_main_guard(each) for each in self.above(node))
+
+    def function(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The innermost function around a node."""
+        return next((each for each in self.above(node) if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
+
+    def owner(self, node: ast.AST) -> ast.ClassDef | None:
+        """The innermost class around a node."""
+        return next((each for each in self.above(node) if isinstance(each, ast.ClassDef)), None)
+
+    def full_name(self, node: ast.AST) -> str:
+        """Dotted name of an expression with the imports of this file put in: `np.load` is `numpy.load`; empty for others."""
+        first, _, rest = dotted(node).partition(".")
+        module, name = self.bound.get(first, (first, ""))
+        return ".".join(part for part in (module, name, rest) if part)
+
+    def _imported(self, node: ast.AST) -> list[Imported]:
+        if isinstance(node, ast.Import):
+            return [_plain(alias, node) for alias in node.names]
+        if not isinstance(node, ast.ImportFrom):
+            return []
+        folder = list(PurePosixPath(self.name).parent.parts)
+        base = folder[: len(folder) + 1 - node.level] if node.level else []
+        module = ".".join([*base, *([node.module] if node.module else [])])
+        names = tuple(f"{module}.{alias.name}".lstrip(".") for alias in node.names)
+        bound = {alias.asname or alias.name: (module, alias.name) for alias in node.names}
+        return [Imported((module, *names) if module else names, bound, node, node.level > 0)]
+
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+@dataclass
+class Project:
+    """A submission: the files that would be uploaded, its parsed sources, and its two starting points."""
+
+    folder: Path
+    selection: Selection
+    generation: str
+    target: Target
+    sources: dict[str, Source] = field(default_factory=dict)
+
+    @cached_property
+    def training(self) -> list[Source]:
+        """What `python main.py` can reach."""
+        return self._reached(["main.py"], program=True)
+
+    @cached_property
+    def serving(self) -> list[Source]:
+        """What the evaluation can reach."""
+        return self._reached(["model.py", "processor.py"] if self.generation == "1.x" else ["prediction.py"], program=False)
+
+    @cached_property
+    def reached(self) -> list[Source]:
+        """Both together, without repetition."""
+        return list({source.name: source for source in [*self.training, *self.serving]}.values())
+
+    @cached_property
+    def searches_folders(self) -> bool:
+        """True when the code changes sys.path: then modules in any folder count as the project's own."""
+        return any(dotted(call.func) in ("sys.path.append", "sys.path.insert") for each in self.sources.values() for call in each.calls)
+
+    def module(self, name: str) -> Source | None:
+        """The source of a module by its full name."""
+        path = name.replace(".", "/")
+        return self.sources.get(f"{path}.py") or self.sources.get(f"{path}/__init__.py")
+
+    def own(self, name: str) -> bool:
+        """True when a top-level module name is the project's: a file, or a folder with or without __init__.py."""
+        tops = (PurePosixPath(each) for each in self.selection.files)
+        if any(path.parts[0] == name or str(path) == f"{name}.py" for path in tops):
+            return True
+        return self.searches_folders and any(name in (path.stem, *path.parts) for path in map(PurePosixPath, self.sources))
+
+    def _reached(self, roots: list[str], program: bool) -> list[Source]:
+        """Sources reached by imports from `roots`, these first. What stands behind the main guard runs only in a program."""
+        found: dict[str, Source] = {name: self.sources[name] for name in roots if name in self.sources}
+        waiting = list(found.values())
+        while waiting:
+            source = waiting.pop(0)
+            guarded = program and source.name in roots
+            for each in source.imports:
+                if guarded or not source.as_program(each.node):
+                    new = [found.setdefault(s.name, s) or s for s in self._brought(each) if s.name not in found]
+                    waiting += new
+        return list(found.values())
+
+    def _brought(self, each: Imported) -> list[Source]:
+        """Own sources that an import runs: the module, what is imported from it, and the packages above."""
+        names = {".".join(parts[:end]) for name in each.names for parts in [name.split(".")] for end in range(1, len(parts) + 1)}
+        return [source for name in sorted(names) if (source := self.module(name)) is not None]
+
+
+def parsed(content: bytes) -> ast.Module:
+    """The syntax tree of a source file; warnings about odd escapes in old code are not ours to print.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError: it is not Python.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(content)
+
+
+def dotted(node: ast.AST) -> str:
+    """`a.b.c` of a chain of names; empty for every other expression."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return f"{before}.{node.attr}" if before else ""
+    return ""
+
+
+def _plain(alias: ast.alias, node: ast.Import) -> Imported:
+    top = alias.name.split(".")[0]
+    bound = {alias.asname: (alias.name, "")} if alias.asname else {top: (top, "")}
+    return Imported((alias.name,), bound, node, False)
+
+
+def _main_guard(node: ast.AST) -> bool:
+    if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare):
+        return False
+    sides = [node.test.left, *node.test.comparators]
+    return any(dotted(side) == "__name__" for side in sides) and any(
+        isinstance(side, ast.Constant) and side.value == "__main__" for side in sides
+    )

@@ -1,0 +1,93 @@
+"""What training saves against what the evaluation loads: the name, and whether a pickle can find its class."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from flyai_local.checks.project import Project, Source, dotted
+from flyai_local.checks.streams import Access, loads, saves
+from flyai_local.checks.values import UNKNOWN, known_name, plain
+from flyai_local.findings import Finding, Severity
+from flyai_local.states import Code
+
+__all__ = ["check"]
+
+PICKLING = {"torch.save": 0, "pickle.dump": 0, "joblib.dump": 0, "dill.dump": 0}
+PLATFORM_DATA = ("data/input/", "/", "../")
+STATE_METHODS = {"state_dict", "get_weights", "parameters"}
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """Findings on checkpoints: nothing saved, another name, a pickled class of main.py."""
+    yield from _names(project)
+    main = project.sources.get("main.py")
+    if main is not None and project.generation != "1.x":
+        yield from _pickled(main)
+
+
+def _names(project: Project) -> Iterator[Finding]:
+    written = list(saves(project.training, project))
+    for access in loads(project.serving, project):
+        if not _expected_of_training(access, project):
+            continue
+        if not written:
+            text = f"{plain(access.path)!r} is read here, and neither main.py nor what it imports ever saves a file"
+            yield Finding(Code.NO_CHECKPOINT, Severity.ERROR, access.source.name, access.call.lineno, text)
+        elif not any(_same(saved.path, access.path) for saved in written):
+            yield _other_name(access, written)
+
+
+def _other_name(access: Access, written: list[Access]) -> Finding:
+    loaded = plain(access.path)
+    known = sorted({plain(saved.path) for saved in written if known_name(saved.path)})
+    near = difflib.get_close_matches(loaded, known, n=1, cutoff=0.3) or known[:1]
+    text = f"{loaded!r} is read here and training never saves it" + (f"; it saves {near[0]!r}" if near else "")
+    return Finding(Code.NO_CHECKPOINT, Severity.ERROR, access.source.name, access.call.lineno, text)
+
+
+def _expected_of_training(access: Access, project: Project) -> bool:
+    """True for a file that neither the archive holds nor the platform brings."""
+    path = plain(access.path)
+    if not known_name(access.path) or path.startswith(PLATFORM_DATA) or not PurePosixPath(path).suffix:
+        return False
+    name = known_name(access.path)
+    return not any(held == path or (UNKNOWN in path and PurePosixPath(held).name == name) for held in project.selection.files)
+
+
+def _same(saved: str, loaded: str) -> bool:
+    """Whether a saved path may be the loaded one; an unknown part of either can be anything."""
+    if UNKNOWN not in saved + loaded:
+        return plain(saved) == plain(loaded)
+    name = known_name(saved)
+    return not name or name == known_name(loaded)
+
+
+def _pickled(main: Source) -> Iterator[Finding]:
+    classes = {node.name for node in main.nodes if isinstance(node, ast.ClassDef)}
+    for call in main.calls:
+        position = PICKLING.get(main.full_name(call.func))
+        if position is None or position >= len(call.args):
+            continue
+        made = _class_of(call.args[position], main, classes)
+        if made:
+            text = f"{ast.unparse(call)[:80]} pickles an object of class {made}, which is defined in main.py"
+            yield Finding(Code.CLASS_NOT_FOUND_IN_PICKLE, Severity.ERROR, "main.py", call.lineno, text)
+
+
+def _class_of(value: ast.expr, main: Source, classes: set[str]) -> str:
+    """The class of main.py whose object an expression holds, itself or in a dict or list; empty when there is none."""
+    if isinstance(value, ast.Dict):
+        found = [_class_of(each, main, classes) for each in value.values]
+        return next((each for each in found if each), "")
+    if isinstance(value, ast.Call):
+        if isinstance(value.func, ast.Attribute) and value.func.attr in STATE_METHODS:
+            return ""
+        made = [each.func.id for each in ast.walk(value) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)]
+        return next((name for name in made if name in classes), "")
+    wanted = dotted(value)
+    assigned = [node.value for node in main.nodes if isinstance(node, ast.Assign) and any(dotted(t) == wanted for t in node.targets)]
+    found = [_class_of(each, main, classes) for each in assigned if wanted and isinstance(each, ast.Call)]
+    return next((each for each in found if each), "")

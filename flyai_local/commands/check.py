@@ -1,0 +1,102 @@
+"""Preflight: find what would fail on the platform before it does.
+
+First the source is read, without running any of it: files, packages, arguments, the class, its answers, what is saved
+and loaded, paths, devices, secrets. Then the whole chain runs once, locked in as every run: pack, unpack,
+`python main.py -e=1 -b=8` on 40 pictures, load in a fresh process, predict, score. Each finding has a stable code, a
+place, a cause and a remedy (docs/check.md lists all codes); an error fails the check, a warning does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from flyai_local.check import SECONDS, Report, Silent, check
+from flyai_local.competitions import EMBEDDED, competition, known_ids
+from flyai_local.errors import UserError
+from flyai_local.findings import Severity
+from flyai_local.progress import Progress
+from flyai_local.states import State
+from flyai_local.submission import ids
+
+EXIT_CODES = {
+    0: "nothing would fail: no error was found (there may be warnings)",
+    1: "at least one error; also when a sentence on stderr says why the check never began",
+    2: "wrong usage",
+    3: "the platform itself failed while the chain ran; this says nothing about the submission",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `check`."""
+    parser.add_argument("--submission", type=Path, default=Path(), metavar="DIR_OR_ZIP", help="what to check (this folder)")
+    parser.add_argument("--competition", metavar="ID", help="competition to check against (the one that the submission names, if known here)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object with both languages instead of text")
+    parser.add_argument("--lang", choices=("en", "zh"), default="en", help="language of causes and remedies (%(default)s)")
+    parser.add_argument("--static", action="store_true", help="read the source only; run nothing")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="folder of pretrained files, for get_remote_data and torch hub")
+    parser.add_argument("--no-isolation", action="store_true", help="run the chain as a plain process even where bubblewrap works")
+    parser.add_argument("--time-limit", type=float, default=SECONDS, metavar="SECONDS", help="wall clock of each phase (%(default)g)")
+    parser.add_argument("--verbose", action="store_true", help="show what the chain and the submission print")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the submission and print what was found."""
+    _refuse(args)
+    named = ids(args.submission) if args.submission.is_dir() else ()
+    chosen = competition(args.competition or next((name for name in named if name in known_ids()), next(iter(EMBEDDED))))
+    report = check(
+        args.submission,
+        chosen,
+        static=args.static,
+        weights=args.weights,
+        isolated=False if args.no_isolation else None,
+        seconds=args.time_limit,
+        progress=Progress() if args.verbose and not args.json else Silent(),
+    )
+    print(json.dumps(_as_json(report, chosen.id), indent=2, ensure_ascii=False) if args.json else _text(report, chosen.id, args.lang))
+    if report.chain is not None and report.chain.state is State.CRASHED:
+        return 3
+    return 0 if report.ok else 1
+
+
+def _refuse(args: argparse.Namespace) -> None:
+    if not args.submission.exists():
+        raise UserError(f"there is no folder or archive {str(args.submission)!r}: give --submission DIR_OR_ZIP")
+    if args.weights is not None and not args.weights.is_dir():
+        raise UserError(f"there is no folder {str(args.weights)!r}: --weights names a folder of pretrained files")
+    if not 0 < args.time_limit < float("inf"):
+        raise UserError(f"--time-limit {args.time_limit} is not a time: give a number of seconds above 0")
+
+
+def _text(report: Report, competition_id: str, language: str) -> str:
+    shown = [finding.text(language) for finding in report.findings]
+    return "\n".join([*shown, _chain(report, competition_id), _counts(report, language)])
+
+
+def _chain(report: Report, competition_id: str) -> str:
+    """What the run of the chain came to, in one line."""
+    if report.chain is None:
+        return "chain: not run"
+    ran = report.chain
+    ended = f"score {ran.score.total} on pictures it was trained beside" if ran.score else f"ended in {ran.state.value}"
+    return f"chain: {ended}, {ran.seconds:.1f} s, {ran.peak_mb:.0f} MB, on {competition_id} (python -m flyai_local log {ran.run_id})"
+
+
+def _counts(report: Report, language: str) -> str:
+    errors, warnings = (sum(f.severity is kind for f in report.findings) for kind in Severity)
+    if language == "zh":
+        return f"{'通过' if report.ok else '未通过'}：{errors} 个错误，{warnings} 个警告"
+    return f"{'passed' if report.ok else 'failed'}: {errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+
+
+def _as_json(report: Report, competition_id: str) -> dict[str, Any]:
+    ran = report.chain
+    chain = None
+    if ran is not None:
+        score = ran.score.total if ran.score else None
+        chain = {"run": ran.run_id, "state": ran.state.value, "score": score, "seconds": round(ran.seconds, 2), "peak_mb": round(ran.peak_mb)}
+    findings = [finding.as_json() for finding in report.findings]
+    return {"ok": report.ok, "competition": competition_id, "chain": chain, "findings": findings}
