@@ -144,3 +144,6 @@ def guarded(work: Callable[[], int]) -> int:
     except (UserError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder without permission
+        print(f"error: {error.strerror or error}: {error.filename or 'a file'}. What was finished is kept; mend it, then --resume.", file=sys.stderr)
+        return 1
