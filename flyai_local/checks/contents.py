@@ -48,6 +48,7 @@ def _parse(project: Project) -> Iterator[Finding]:
                     Code.SYNTAX_ERROR, Severity.ERROR, name, getattr(error, "lineno", 0) or 0, f"{type(error).__name__}: {error}"
                 )
     reached = {name for source in project.reached for each in source.imports for name in each.names}
+    project.unread += broken
     for name, finding in broken.items():
         module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         if "/" not in name or module in reached:

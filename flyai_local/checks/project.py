@@ -115,13 +115,17 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 @dataclass
 class Project:
-    """A submission: the files that would be uploaded, its parsed sources, and its two starting points."""
+    """A submission: the files that would be uploaded, its parsed sources, and its two starting points.
+
+    `unread` names the files that are no Python; what they would have done is not known.
+    """
 
     folder: Path
     selection: Selection
     generation: str
     target: Target
     sources: dict[str, Source] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
 
     @cached_property
     def training(self) -> list[Source]:

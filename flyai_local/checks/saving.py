@@ -29,6 +29,8 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def _names(project: Project) -> Iterator[Finding]:
+    if project.unread:  # what it saves is not known
+        return
     written = list(saves(project.training, project))
     for access in loads(project.serving, project):
         if not _expected_of_training(access, project):

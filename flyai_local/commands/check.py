@@ -1,8 +1,8 @@
 """Preflight: find what would fail on the platform before it does.
 
 First the source is read, without running any of it: files, packages, arguments, the class, its answers, what is saved
-and loaded, paths, devices, secrets. Then the whole chain runs once, locked in as every run: pack, unpack,
-`python main.py -e=1 -b=8` on 40 pictures, load in a fresh process, predict, score. Each finding has a stable code, a
+and loaded, paths, devices, secrets. Then the whole chain runs once, locked in as every run: pack, unpack, train one
+short epoch on a few pictures of each class, load in a fresh process, predict, score. Each finding has a stable code, a
 place, a cause and a remedy (docs/check.md lists all codes); an error fails the check, a warning does not.
 """
 
@@ -81,7 +81,7 @@ def _chain(report: Report, competition_id: str) -> str:
     if report.chain is None:
         return "chain: not run"
     ran = report.chain
-    ended = f"score {ran.score.total} on pictures it was trained beside" if ran.score else f"ended in {ran.state.value}"
+    ended = f"score {ran.score.total} on a few training pictures" if ran.score else f"ended in {ran.state.value}"
     return f"chain: {ended}, {ran.seconds:.1f} s, {ran.peak_mb:.0f} MB, on {competition_id} (python -m flyai_local log {ran.run_id})"
 
 
