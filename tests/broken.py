@@ -1,7 +1,7 @@
 """The broken sample submissions, made from the good ones by changing one line.
 
-    python tests/broken.py            the table of what `check` says about them, from their source alone
-    python tests/broken.py --chain    the same with the chain (minutes)
+python tests/broken.py            the table of what `check` says about them, from their source alone
+python tests/broken.py --chain    the same with the chain (minutes)
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def plain_colours(folder: Path, rows: int = 45, classes: int = 9) -> Competition
         cv2.imwrite(str(folder / "pictures" / f"{row}.png"), draw(row % classes, row))
         lines.append(f"{row}.png,{row % classes}")
     (folder / "train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Competition("Colours", "image_path", "label", "accuracy", folder / "train.csv", folder / "pictures", None, folder / "none", False)
+    return Competition(
+        "Colours", "image_path", "label", "accuracy", folder / "train.csv", folder / "pictures", None, folder / "none", False
+    )
 
 
 def verdict(name: str, code: str, report: Report, seconds: float) -> str:

@@ -129,7 +129,13 @@ def imports(folder: Path, text: str, requirements: str, **files: str) -> list[st
 
 @pytest.mark.parametrize(
     ("module", "package"),
-    [("cv2", "opencv-contrib-python==4.5"), ("PIL", "Pillow>=7"), ("sklearn", "scikit_learn"), ("yaml", "PyYAML"), ("torch", "torch==1.6.0")],
+    [
+        ("cv2", "opencv-contrib-python==4.5"),
+        ("PIL", "Pillow>=7"),
+        ("sklearn", "scikit_learn"),
+        ("yaml", "PyYAML"),
+        ("torch", "torch==1.6.0"),
+    ],
 )
 def test_knows_packages_by_other_names(module: str, package: str, tmp_path: Path) -> None:
     assert imports(tmp_path / "listed", f"import {module}.part\n", package + "\n") == []
@@ -206,8 +212,16 @@ def test_a_number_for_text_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "accepted"),
-    [("self, image_path", True), ("self, **row", True), ("self, image_path, age=None, *, sex=None", True), ("self, age, image_path", False)]
-    + [("self, input_data", False), ("self, image_path, /", False), ("self", False), ("self, *rows", False)],
+    [
+        ("self, image_path", True),
+        ("self, **row", True),
+        ("self, image_path, age=None, *, sex=None", True),
+        ("self, age, image_path", False),
+        ("self, input_data", False),
+        ("self, image_path, /", False),
+        ("self", False),
+        ("self, *rows", False),
+    ],
 )
 def test_binds_the_columns_to_the_arguments(arguments: str, accepted: bool, tmp_path: Path) -> None:
     folder = write(tmp_path, prediction=PREDICTION.replace("self, image_path", arguments))
@@ -218,6 +232,29 @@ def test_finds_the_base_class_through_own_modules(tmp_path: Path) -> None:
     base = "from flyai.framework import FlyAI\nclass Base(FlyAI):\n    def predict(self, image_path):\n        return 3\n"
     text = "import base\nclass Prediction(base.Base):\n    def load_model(self):\n        pass\n"
     assert found(write(tmp_path, prediction=text, base=base)) == ["bare-return base.py:4"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from flyai.framework import *",
+        "from place import *",
+        "from place import FlyAI",
+        "from flyai_sdk import FlyAI",
+        "import place",
+        "try:\n    from flyai.framework import FlyAI\nexcept ImportError:\n    FlyAI = object",
+    ],
+)
+def test_finds_flyai_however_it_is_imported(line: str, tmp_path: Path) -> None:
+    text = PREDICTION.replace("from flyai.framework import FlyAI", line)
+    text = text.replace("(FlyAI)", "(place.FlyAI)") if line == "import place" else text
+    assert found(write(tmp_path, prediction=text, place="from flyai.framework import FlyAI\n")) == []
+
+
+def test_says_nothing_about_a_base_that_only_a_run_can_tell(tmp_path: Path) -> None:
+    text = PREDICTION.replace("(FlyAI)", "(make_base())")
+    assert found(write(tmp_path / "a", prediction=text + "def make_base():\n    return FlyAI\n")) == []
+    assert found(write(tmp_path / "b", prediction=PREDICTION.replace("(FlyAI)", "(dict)"))) == ["no-class prediction.py:4"]
 
 
 def test_a_star_import_brings_main(tmp_path: Path) -> None:
@@ -260,6 +297,36 @@ def test_saved_elsewhere_or_not_at_all(tmp_path: Path) -> None:
     place = "no-checkpoint prediction.py:9"
     assert served(tmp_path / "a", "np.save(FOLDER / 'best' / 'a.npy', 0)", "np.load(FOLDER / 'a.npy')") == [place]
     assert served(tmp_path / "b", "", "np.load(FOLDER / 'a.npy')") == [place]
+
+
+@pytest.mark.parametrize("training", ["Saver(FOLDER / 'a.npy')", "NAMES = ['a.npy']\nopen(FOLDER / 'log.txt', 'w')"])
+def test_an_unknown_saver_with_that_name_is_believed(training: str, tmp_path: Path) -> None:
+    assert served(tmp_path / "a", training, "np.load(FOLDER / 'a.npy')") == []
+    assert served(tmp_path / "b", training, "np.load(FOLDER / 'b.npy')") == ["no-checkpoint prediction.py:9"]
+
+
+def test_a_file_that_is_asked_for_first_need_not_be_there(tmp_path: Path) -> None:
+    load = "if os.path.exists(FOLDER / 'a.npy'):\n            np.load(FOLDER / 'a.npy')"
+    assert served(tmp_path, "", load) == []
+
+
+@pytest.mark.parametrize(
+    ("saved", "found_later"),
+    [
+        ("Net()", False),
+        ("Net().to('cpu')", False),
+        ("torch.nn.DataParallel(Net())", False),
+        ("Net().state_dict()", True),
+        ("{'net': Net()}", False),
+        ("build(Net)", True),
+        ("build(Config())", True),
+        ("{'net': Net().state_dict()}", True),
+    ],
+)
+def test_a_pickle_finds_its_class_only_outside_of_main(saved: str, found_later: bool, tmp_path: Path) -> None:
+    text = f"import torch\nclass Net(torch.nn.Module):\n    pass\nnet = {saved}\ntorch.save(net, sys.path[0] + '/net.pth')\n"
+    folder = write(tmp_path, main="import sys\n" + text + MAIN, **{"requirements.txt": "torch\n"})
+    assert ([each.split()[0] for each in found(folder)] == []) is found_later
 
 
 def test_a_file_that_travels_along_need_not_be_saved(tmp_path: Path) -> None:
@@ -390,7 +457,11 @@ def test_a_failure_in_the_chain_has_its_line(tmp_path: Path) -> None:
     lines = MAIN + "\ndef deep():\n    raise KeyError('image')\n\ndeep()\n"
     report = check(write(tmp_path / "project", main=lines), plain_colours(tmp_path / "colours"))
     (finding,) = report.findings
-    assert (finding.code, finding.file, finding.line) == (Code.TRAINING_FAILED, "main.py", lines.splitlines().index("    raise KeyError('image')") + 1)
+    assert (finding.code, finding.file, finding.line) == (
+        Code.TRAINING_FAILED,
+        "main.py",
+        lines.splitlines().index("    raise KeyError('image')") + 1,
+    )
     assert "KeyError" in finding.detail and not report.ok
 
 
@@ -436,5 +507,9 @@ def test_every_code_is_explained_in_both_languages_and_in_the_page() -> None:
     assert set(HINTS) == set(Hint)
     assert {each.value for each in Hint}.isdisjoint({each.value for each in Code}), "one code, one meaning"
     for said in HINTS.values():
-        assert all(said) and any("一" <= letter <= "鿿" for letter in said.cause_zh) and any("一" <= letter <= "鿿" for letter in said.remedy_zh)
+        assert (
+            all(said)
+            and any("一" <= letter <= "鿿" for letter in said.cause_zh)
+            and any("一" <= letter <= "鿿" for letter in said.remedy_zh)
+        )
     assert table() in (ROOT / "docs" / "check.md").read_text(encoding="utf-8")

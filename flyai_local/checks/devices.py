@@ -18,7 +18,7 @@ def check(project: Project) -> Iterator[Finding]:
     """Findings on torch.load without map_location, on CUDA without asking, and on models left in training mode."""
     for source in project.serving:
         for call in source.calls:
-            if source.full_name(call.func) == "torch.load" and not _mapped(call):
+            if source.full_name(call.func) == "torch.load" and not _mapped(call) and not source.as_program(call):
                 yield _needs_gpu(source, call, "torch.load without map_location: a model saved on a GPU loads on no other machine")
     for source in project.reached:
         for call in source.calls:

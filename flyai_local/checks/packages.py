@@ -14,7 +14,7 @@ from flyai_local.states import Code
 
 __all__ = ["check"]
 
-SDK = {"flyai", "flyai_sdk"}
+ALWAYS = {"flyai", "flyai_sdk", "pip", "setuptools", "pkg_resources"}
 FORGIVING = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 OWN_LINE = "the platform has its own"
 
@@ -38,7 +38,7 @@ def _there(project: Project, each: Imported, top: str, available: set[str]) -> b
     """True when the module is the project's own, Python's, the SDK's, or in a listed package."""
     if each.local or project.own(top):
         return not _own_but_gone(project, each, top)
-    return top in SDK or top in sys.stdlib_module_names or any(name in available for name in packages_of(top))
+    return top in ALWAYS or top in sys.stdlib_module_names or any(name in available for name in packages_of(top))
 
 
 def _own_but_gone(project: Project, each: Imported, top: str) -> bool:
@@ -82,7 +82,9 @@ def _bogus(listed: list[Line]) -> Iterator[Finding]:
             yield Finding(Hint.REQUIREMENT_LINE, Severity.WARNING, "requirements.txt", line.number, f"{line.text!r}: {line.skip}")
         elif not line.skip and (module := _module_name(line)):
             package = OTHER_NAMES[module][0]
-            yield Finding(Hint.REQUIREMENT_LINE, Severity.WARNING, "requirements.txt", line.number, f"{line.text!r}: the package is {package}")
+            yield Finding(
+                Hint.REQUIREMENT_LINE, Severity.WARNING, "requirements.txt", line.number, f"{line.text!r}: the package is {package}"
+            )
 
 
 def _module_name(line: Line) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 from collections.abc import Iterator
 
@@ -25,7 +26,8 @@ def check(project: Project) -> Iterator[Finding]:
         return
     candidates = _candidates(source, project)
     if not candidates:
-        yield _none(source)
+        if not _unclear(source, project):
+            yield _none(source)
         return
     chosen = min(candidates)
     if chosen != "Prediction" and "Prediction" in candidates:
@@ -76,13 +78,36 @@ def _class(name: str, source: Source, project: Project, depth: int = 0) -> Found
 
 def _inherits(source: Source, node: ast.ClassDef, project: Project, depth: int = 0) -> bool:
     for base in node.bases:
-        name = source.full_name(base)
-        if name in BASES or (name == "FlyAI" and _from_sdk_by_star(source)):
+        if _origin(source.full_name(base), source, project) in BASES:
             return True
         above = _base(base, source, project)
         if above is not None and depth < DEEPEST and _inherits(*above, project, depth + 1):
             return True
     return False
+
+
+def _origin(name: str, source: Source, project: Project, depth: int = 0) -> str:
+    """Where a dotted name comes from when the project's own modules pass it on, by name or by `import *`."""
+    module, _, last = name.rpartition(".")
+    other = project.module(module) if module else source
+    if other is None or depth > DEEPEST:
+        return name
+    if last in other.bound:
+        return _origin(".".join(part for part in other.bound[last] if part), other, project, depth + 1)
+    stars = [each.names[0] for each in other.imports if "*" in each.bound]
+    found = (_origin(f"{star}.{last}", other, project, depth + 1) for star in stars)
+    return next((each for each in found if each in BASES), name)
+
+
+def _unclear(source: Source, project: Project) -> bool:
+    """True when a class of prediction.py has a base that cannot be found out: a call, or a name that nothing binds."""
+    for node in source.nodes:
+        for base in node.bases if isinstance(node, ast.ClassDef) else ():
+            name = dotted(base)
+            known = name.split(".")[0] in source.bound or hasattr(builtins, name) or _base(base, source, project) is not None
+            if not name or not known:
+                return True
+    return any("*" in each.bound and project.module(each.names[0]) is None for each in source.imports)
 
 
 def _base(base: ast.expr, source: Source, project: Project) -> Found | None:
@@ -92,10 +117,6 @@ def _base(base: ast.expr, source: Source, project: Project) -> Found | None:
     module, _, name = source.full_name(base).rpartition(".")
     other = project.module(module) if module else None
     return _class(name, other, project) if other is not None else None
-
-
-def _from_sdk_by_star(source: Source) -> bool:
-    return source.bound.get("*", ("", ""))[0] in ("flyai.framework", "flyai_sdk")
 
 
 def _methods(source: Source, node: ast.ClassDef, project: Project) -> Iterator[Finding]:

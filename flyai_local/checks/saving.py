@@ -17,14 +17,15 @@ __all__ = ["check"]
 
 PICKLING = {"torch.save": 0, "pickle.dump": 0, "joblib.dump": 0, "dill.dump": 0}
 PLATFORM_DATA = ("data/input/", "/", "../")
-STATE_METHODS = {"state_dict", "get_weights", "parameters"}
+DEEPEST = 5
+SAME_OBJECT = {"to", "cuda", "cpu", "eval", "train", "half", "float", "fit"}
 
 
 def check(project: Project) -> Iterator[Finding]:
     """Findings on checkpoints: nothing saved, another name, a pickled class of main.py."""
     yield from _names(project)
     main = project.sources.get("main.py")
-    if main is not None and project.generation != "1.x":
+    if main is not None:
         yield from _pickled(main)
 
 
@@ -33,30 +34,43 @@ def _names(project: Project) -> Iterator[Finding]:
         return
     written = list(saves(project.training, project))
     for access in loads(project.serving, project):
-        if not _expected_of_training(access, project):
+        if not _expected_of_training(access, project) or any(_same(saved.path, access.path) for saved in written):
             continue
-        if not written:
-            text = f"{plain(access.path)!r} is read here, and neither main.py nor what it imports ever saves a file"
-            yield Finding(Code.NO_CHECKPOINT, Severity.ERROR, access.source.name, access.call.lineno, text)
-        elif not any(_same(saved.path, access.path) for saved in written):
-            yield _other_name(access, written)
+        saved_elsewhere = known_name(access.path) in {known_name(saved.path) for saved in written}
+        if saved_elsewhere or not _written(access, project):
+            yield _not_saved(access, written)
 
 
-def _other_name(access: Access, written: list[Access]) -> Finding:
+def _written(access: Access, project: Project) -> bool:
+    """True when the training source holds the file's name anywhere: something that is not known here may save under it."""
+    inside, name = set(ast.walk(access.call)), known_name(access.path)
+    texts = (node for source in project.training for node in source.nodes if isinstance(node, ast.Constant) and node not in inside)
+    return any(isinstance(node.value, str) and name in node.value for node in texts)
+
+
+def _not_saved(access: Access, written: list[Access]) -> Finding:
     loaded = plain(access.path)
     known = sorted({plain(saved.path) for saved in written if known_name(saved.path)})
     near = difflib.get_close_matches(loaded, known, n=1, cutoff=0.3) or known[:1]
-    text = f"{loaded!r} is read here and training never saves it" + (f"; it saves {near[0]!r}" if near else "")
+    text = f"{loaded!r} is read here, and neither main.py nor what it imports ever saves a file"
+    if written:
+        text = f"{loaded!r} is read here and training never saves it" + (f"; it saves {near[0]!r}" if near else "")
     return Finding(Code.NO_CHECKPOINT, Severity.ERROR, access.source.name, access.call.lineno, text)
 
 
 def _expected_of_training(access: Access, project: Project) -> bool:
-    """True for a file that neither the archive holds nor the platform brings."""
+    """True for a file that neither the archive holds nor the platform brings, and that is read whether it is there or not."""
     path = plain(access.path)
+    if any(isinstance(node, ast.Try) or _asks_for_file(node) for node in access.source.above(access.call)):
+        return False
     if not known_name(access.path) or path.startswith(PLATFORM_DATA) or not PurePosixPath(path).suffix:
         return False
     name = known_name(access.path)
     return not any(held == path or (UNKNOWN in path and PurePosixPath(held).name == name) for held in project.selection.files)
+
+
+def _asks_for_file(node: ast.AST) -> bool:
+    return isinstance(node, (ast.If, ast.IfExp)) and any(word in ast.unparse(node.test) for word in ("exists", "is_file", "isfile"))
 
 
 def _same(saved: str, loaded: str) -> bool:
@@ -79,17 +93,26 @@ def _pickled(main: Source) -> Iterator[Finding]:
             yield Finding(Code.CLASS_NOT_FOUND_IN_PICKLE, Severity.ERROR, "main.py", call.lineno, text)
 
 
-def _class_of(value: ast.expr, main: Source, classes: set[str]) -> str:
-    """The class of main.py whose object an expression holds, itself or in a dict or list; empty when there is none."""
+def _class_of(value: ast.expr, main: Source, classes: set[str], depth: int = 0) -> str:
+    """The class of main.py whose object an expression holds, itself or in a dict; empty when there is none."""
     if isinstance(value, ast.Dict):
-        found = [_class_of(each, main, classes) for each in value.values]
-        return next((each for each in found if each), "")
-    if isinstance(value, ast.Call):
-        if isinstance(value.func, ast.Attribute) and value.func.attr in STATE_METHODS:
-            return ""
-        made = [each.func.id for each in ast.walk(value) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)]
-        return next((name for name in made if name in classes), "")
+        return next((found for each in value.values if (found := _class_of(each, main, classes, depth + 1))), "")
+    if isinstance(value, ast.Call) or depth > DEEPEST:
+        return _made_by(value, classes)
     wanted = dotted(value)
     assigned = [node.value for node in main.nodes if isinstance(node, ast.Assign) and any(dotted(t) == wanted for t in node.targets)]
-    found = [_class_of(each, main, classes) for each in assigned if wanted and isinstance(each, ast.Call)]
-    return next((each for each in found if each), "")
+    return next((found for each in assigned if wanted and (found := _class_of(each, main, classes, depth + 1))), "")
+
+
+def _made_by(value: ast.expr, classes: set[str]) -> str:
+    """The class that an expression makes an object of: `Net()`, `Net().to(device)`, `DataParallel(Net())`."""
+    while isinstance(value, ast.Call):
+        if isinstance(value.func, ast.Name) and value.func.id in classes:
+            return value.func.id
+        if dotted(value.func).endswith("DataParallel") and value.args:
+            value = value.args[0]
+        elif isinstance(value.func, ast.Attribute) and value.func.attr in SAME_OBJECT:
+            value = value.func.value
+        else:
+            return ""
+    return ""

@@ -31,7 +31,7 @@ def _at_import(source: Source, call: ast.Call) -> Iterator[Finding]:
     attribute = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if attribute == "parse_args" and not call.args and not call.keywords:
         yield Finding(Code.ARGPARSE_AT_IMPORT, Severity.ERROR, source.name, call.lineno, "parse_args() runs when this file is imported")
-    elif name in EXITS:
+    elif name in EXITS and not any(isinstance(node, (ast.If, ast.Try)) for node in source.above(call)):
         yield Finding(Code.EVALUATION_EXIT, Severity.ERROR, source.name, call.lineno, f"{name}() runs when this file is imported")
     elif isinstance(source.parents.get(call), ast.Expr) and _trains(source, call, attribute):
         shown = dotted(call.func) or attribute

@@ -75,9 +75,9 @@ def saves(sources: list[Source], project: Project) -> Iterator[Access]:
 
 
 def loads(sources: list[Source], project: Project) -> Iterator[Access]:
-    """Every place that reads a file at a path that can be told; a stream is named where it is opened."""
+    """Every place that reads a file when its source is imported and used; a stream is named where it is opened."""
     for source in sources:
-        for call in source.calls:
+        for call in (call for call in source.calls if not source.as_program(call)):
             name, method = source.full_name(call.func), _method(call)
             if name == "open" and not _mode(call, name) & set("wax+"):
                 yield Access(source, call, path_of(_opened(call, name), source, project))

@@ -32,7 +32,9 @@ EXIT_CODES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `check`."""
     parser.add_argument("--submission", type=Path, default=Path(), metavar="DIR_OR_ZIP", help="what to check (this folder)")
-    parser.add_argument("--competition", metavar="ID", help="competition to check against (the one that the submission names, if known here)")
+    parser.add_argument(
+        "--competition", metavar="ID", help="competition to check against (the one that the submission names, if known here)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object with both languages instead of text")
     parser.add_argument("--lang", choices=("en", "zh"), default="en", help="language of causes and remedies (%(default)s)")
     parser.add_argument("--static", action="store_true", help="read the source only; run nothing")
@@ -97,6 +99,12 @@ def _as_json(report: Report, competition_id: str) -> dict[str, Any]:
     chain = None
     if ran is not None:
         score = ran.score.total if ran.score else None
-        chain = {"run": ran.run_id, "state": ran.state.value, "score": score, "seconds": round(ran.seconds, 2), "peak_mb": round(ran.peak_mb)}
+        chain = {
+            "run": ran.run_id,
+            "state": ran.state.value,
+            "score": score,
+            "seconds": round(ran.seconds, 2),
+            "peak_mb": round(ran.peak_mb),
+        }
     findings = [finding.as_json() for finding in report.findings]
     return {"ok": report.ok, "competition": competition_id, "chain": chain, "findings": findings}
