@@ -164,6 +164,14 @@ def test_an_import_that_may_fail_or_never_runs_is_excused(tmp_path: Path) -> Non
     assert imports(tmp_path, text, "") == []
 
 
+def test_an_import_in_a_function_of_another_file_may_never_run(tmp_path: Path) -> None:
+    late = "def show():\n    import seaborn\n"
+    (finding,) = read_source(write(tmp_path / "a", main="import work\n" + MAIN, work=late), INT)
+    assert (finding.code, finding.severity, finding.line) == (Code.MISSING_PACKAGE, Severity.WARNING, 2)
+    (finding,) = read_source(write(tmp_path / "b", main="import work\n" + MAIN, work=late + "import seaborn\n"), INT)
+    assert (finding.severity, finding.line) == (Severity.ERROR, 3)
+
+
 def test_a_file_that_nothing_imports_is_not_looked_at(tmp_path: Path) -> None:
     assert found(write(tmp_path, explore="import seaborn\n")) == []
 

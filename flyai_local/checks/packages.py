@@ -16,6 +16,7 @@ __all__ = ["check"]
 
 ALWAYS = {"flyai", "flyai_sdk", "pip", "setuptools", "pkg_resources"}
 FORGIVING = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+STARTING = ("main.py", "prediction.py", "model.py", "processor.py")
 OWN_LINE = "the platform has its own"
 
 
@@ -24,14 +25,22 @@ def check(project: Project) -> Iterator[Finding]:
     listed = list(lines(project.folder / "requirements.txt"))
     yield from _bogus(listed)
     available = brought(line.text for line in listed if not line.skip and not _module_name(line))
-    seen: set[str] = set()
+    missing: dict[str, Finding] = {}
     for source in project.reached:
         for each in source.imports:
             top = each.names[0].split(".")[0]
-            if top in seen or _excused(source, each) or _there(project, each, top, available):
+            known = missing.get(top)
+            if (known and known.severity is Severity.ERROR) or _excused(source, each) or _there(project, each, top, available):
                 continue
-            seen.add(top)
-            yield Finding(Code.MISSING_PACKAGE, Severity.ERROR, source.name, each.node.lineno, _missing(project, each, top))
+            found = Finding(Code.MISSING_PACKAGE, _severity(source, each), source.name, each.node.lineno, _missing(project, each, top))
+            missing[top] = found if known is None or found.severity is Severity.ERROR else known
+    yield from missing.values()
+
+
+def _severity(source: Source, each: Imported) -> Severity:
+    """A module that a function imports, deep in the project, may never be asked for."""
+    certain = source.name in STARTING or source.at_import(each.node) or source.as_program(each.node)
+    return Severity.ERROR if certain else Severity.WARNING
 
 
 def _there(project: Project, each: Imported, top: str, available: set[str]) -> bool:
