@@ -117,7 +117,8 @@ class SweepFile(Strict):
 def read_sweep(path: Path, changes: dict[str, Any] | None = None, settings: dict[str, Any] | None = None) -> SweepFile:
     """The sweep of a file, checked whole, with top-level keys and settings that the command line changes.
 
-    `extends: OTHER.yaml` takes over the keys of another file beside it; keys written here replace those of the other file.
+    `extends: OTHER.yaml` takes over the keys of another file beside it; keys written here replace those of the other file, and so does
+    each of the settings.
 
     Raises:
         ConfigError: the file is missing, not YAML, or holds an unknown key or setting or a refused value.
@@ -141,7 +142,10 @@ def _content(path: Path, depth: int = 0) -> dict[str, Any]:
     if depth > 5:
         raise ConfigError(f"{path.name}: files extend each other in a circle; drop one 'extends'.")
     other = content.pop("extends", None)
-    return content if other is None else _content(path.parent / str(other), depth + 1) | content
+    if other is None:
+        return content
+    base = _content(path.parent / str(other), depth + 1)
+    return base | content | {"settings": {**(base.get("settings") or {}), **(content.get("settings") or {})}}
 
 
 def _check_names(sweep: SweepFile, where: str) -> None:

@@ -60,7 +60,7 @@ def score(config):
     """A function of lr, with a noise that depends on the seed alone, and some on both."""
     import math
 
-    own = 0.002 * math.sin(1000 * config.lr + config.seed)
+    own = 0.01 * math.sin(1e5 * config.lr + 3 * config.seed)
     return 1 - abs(math.log10(config.lr) + 2) / 4 + 0.01 * math.cos(config.seed) + own
 
 
