@@ -20,8 +20,9 @@ from flyai_local import limits
 from flyai_local.checks import devices, old_calls, packages, pictures, places, predictor, saving, startup
 from flyai_local.checks.contents import open_project
 from flyai_local.checks.project import Project, Target
-from flyai_local.competitions import Competition
+from flyai_local.competitions import Competition, place
 from flyai_local.findings import Finding, Severity, ordered
+from flyai_local.home import runs_folder
 from flyai_local.limits import Limits
 from flyai_local.progress import Progress
 from flyai_local.runner import Job, Result, execute
@@ -29,10 +30,10 @@ from flyai_local.states import Code, is_platform_fault
 from flyai_local.tables import label_values, read_table
 from flyai_local.unpack import ArchiveError, unpack
 
-__all__ = ["BATCH", "EPOCHS", "PICTURES", "SECONDS", "Report", "check", "read_source"]
+__all__ = ["BATCH", "EPOCHS", "PICTURES", "ROWS", "SECONDS", "Report", "check", "read_source"]
 
-# Local policy: enough to pass through every line of a submission once.
-PICTURES, EPOCHS, BATCH, SECONDS = 40, 1, 8, 300.0
+# Local policy: enough to pass through every line of a submission once. ROWS are asked about in the evaluation.
+PICTURES, EPOCHS, BATCH, ROWS, SECONDS = 40, 1, 8, 20, 300.0
 SUBJECTS: tuple[Callable[[Project], Iterator[Finding]], ...] = (
     packages.check,
     startup.check,
@@ -83,20 +84,29 @@ def check(
     findings = read_source(submission, _target(competition))
     if static or any(finding.code in BAD_FILES for finding in findings):
         return Report(ordered(findings))
-    job = Job(
-        submission=submission,
-        competition=replace(competition, hidden=competition.train, hidden_images=competition.images),
-        command="test",
-        epochs=EPOCHS,
-        batch=BATCH,
-        sample=PICTURES,
-        weights=weights,
-        isolated=isolated,
-        train_limits=_bounded(seconds),
-        evaluate_limits=_bounded(seconds),
-    )
-    result = execute(job, progress or Silent())
+    with _asking_training_pictures(competition) as slice_of_it:
+        job = Job(
+            submission=submission,
+            competition=slice_of_it,
+            command="test",
+            epochs=EPOCHS,
+            batch=BATCH,
+            sample=PICTURES,
+            weights=weights,
+            isolated=isolated,
+            train_limits=_bounded(seconds),
+            evaluate_limits=_bounded(seconds),
+        )
+        result = execute(job, progress or Silent())
     return Report(_joined(findings, _met(result)), result)
+
+
+@contextmanager
+def _asking_training_pictures(competition: Competition) -> Iterator[Competition]:
+    """The competition with a few training pictures, from the classes in turn, in the place of its hidden part."""
+    with tempfile.TemporaryDirectory(prefix=".asked-", dir=runs_folder()) as folder:
+        place(competition, Path(folder), limit=ROWS)
+        yield replace(competition, hidden=Path(folder) / "train.csv", hidden_images=Path(folder))
 
 
 def read_source(submission: Path, target: Target) -> list[Finding]:

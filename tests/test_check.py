@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flyai_local.__main__ import main
-from flyai_local.check import check, read_source
+from flyai_local.check import BATCH, EPOCHS, PICTURES, ROWS, SECONDS, check, read_source
 from flyai_local.checks.project import Target
 from flyai_local.competitions import write_card
 from flyai_local.findings import HINTS, Finding, Hint, Severity, ordered, table
@@ -521,3 +521,9 @@ def test_every_code_is_explained_in_both_languages_and_in_the_page() -> None:
             and any("一" <= letter <= "鿿" for letter in said.remedy_zh)
         )
     assert table() in (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
+
+
+def test_the_page_states_the_figures_of_the_chain() -> None:
+    page = " ".join((ROOT / "docs" / "check.md").read_text(encoding="utf-8").split())
+    for figure in (f"-e={EPOCHS} -b={BATCH}` on {PICTURES} training pictures", f"{ROWS} training pictures", f"{SECONDS:g} seconds"):
+        assert figure in page, figure
