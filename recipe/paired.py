@@ -68,7 +68,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def verdict(difference: Difference, corrected_p: float, higher_is_better: bool = True) -> str:
     """The comparison in words."""
     if math.isnan(corrected_p):
-        return "one pair only: no noise to compare with, use more seeds"
+        return "one pair only: noise unknown, use more seeds"
     if corrected_p >= LEVEL:
         return "no difference beyond seed noise"
     return "better than the baseline" if (difference.mean > 0) == higher_is_better else "worse than the baseline"

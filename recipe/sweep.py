@@ -187,6 +187,14 @@ def work(sweep: Sweep, threads: int = 0) -> None:
             lock.release()
 
 
+def worker(sweep: Sweep, threads: int) -> None:
+    """`work` as a process of its own: ends without a word on Ctrl-C, which the parent reports."""
+    try:
+        work(sweep, threads)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
 def run_sweep(sweep: Sweep, workers: int = 1, threads: int = 0, retry: bool = False) -> None:
     """Runs what is not finished yet: in this process, or in `workers` processes with `threads` threads each (0 shares the cores).
 
@@ -201,7 +209,7 @@ def run_sweep(sweep: Sweep, workers: int = 1, threads: int = 0, retry: bool = Fa
     threads = threads or max(1, (os.cpu_count() or 1) // workers)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by the workers when they load their libraries
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=work, args=(sweep, threads), name=f"worker {number}") for number in range(workers)]
+    processes = [context.Process(target=worker, args=(sweep, threads), name=f"worker {number}") for number in range(workers)]
     for process in processes:
         process.start()
     for process in processes:

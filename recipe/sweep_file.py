@@ -105,6 +105,7 @@ class SweepFile(Strict):
             (bool(self.rows) and self.search != "grid", f"search: {self.search} draws from a space, but rows are given"),
             (any(values == [] for values in self.space.values()), "space: a setting has no values"),
             ("seed" in tried, "seed is not set as a setting; list the seeds under seeds"),
+            (bool(self.at_equal_time) and self.search == "tpe", "at_equal_time times rows before the sweep; tpe does not know them yet"),
             (bool(self.at_equal_time) and "epochs" in {*self.space, *(k for row in self.rows.values() for k in row)},
              "at_equal_time chooses the epochs of each row; take epochs out of space and rows"),
             (bool(self.at_equal_time and self.at_equal_time.row) and bool(self.rows) and self.at_equal_time.row not in self.rows,  # type: ignore[union-attr]

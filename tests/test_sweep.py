@@ -140,6 +140,7 @@ def test_an_equal_time_gives_slow_rows_fewer_epochs(tmp_path):
         (GRID.replace("[0.001, 0.01, 0.1]", "{low: 1, high: 0.1}") + "search: random\n", "are no interval"),
         (GRID.replace("[0.001, 0.01, 0.1]", "[]"), "has no values"),
         (GRID + "at_equal_time: {row: a, seconds: 3}\n", "either row or seconds"),
+        (GRID + "search: tpe\nat_equal_time: {seconds: 3}\n", "tpe does not know them yet"),
         ("name: a\ndata: d\nrows: {mixup: {}, plain: {}}\nbaseline: mix_up\n", "no row 'mix_up'. Did you mean 'mixup'"),
         ("name: a/b\ndata: d\nrows: {a: {}}\n", "name: 'a/b' is refused"),
         ("- 1\n", "holds no sweep"),

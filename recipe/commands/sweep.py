@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -37,11 +38,17 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(row.name for row in listed_rows(file)) or f"{file.trials} rows, chosen by {file.search} as the sweep goes on")
         return 0
     sweep = Sweep(file, arguments.out or Path("data/output/sweeps") / file.name, objective_of(file))
+    interrupted = False
     try:
         if not arguments.report_only:
             run_sweep(sweep, file.workers, arguments.threads, arguments.retry)
+    except KeyboardInterrupt:
+        interrupted = True
     finally:
         failed = _report(sweep, arguments)
+    if interrupted:
+        print("interrupted; what is finished is kept, and the same command goes on.", file=sys.stderr)
+        return 130
     return 1 if failed else 0
 
 
