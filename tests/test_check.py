@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import textwrap
 from pathlib import Path
@@ -459,6 +460,18 @@ def test_the_chain_confirms_a_good_submission_and_names_what_only_a_run_can_tell
     assert report.ok and report.findings == [] and report.chain is not None and report.chain.score is not None
     wrong = next(each for each in BROKEN if each.name == "text_from_the_model")
     assert errors(check(wrong.make(tmp_path), colours).findings) == {"label-type"}
+
+
+@pytest.mark.parametrize(("given", "seen"), [(None, "1"), ("3", "3")])
+def test_the_chain_has_one_thread_unless_told(given: str | None, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    folder = write(tmp_path / "project", main=MAIN + "\nimport os\nprint('threads', os.environ['OMP_NUM_THREADS'])\n")
+    report = check(folder, plain_colours(tmp_path / "colours"))
+    assert report.chain is not None
+    assert f"threads {seen}" in (report.chain.folder / "train.log").read_text(encoding="utf-8")
+    assert os.environ.get("OMP_NUM_THREADS") == given
 
 
 def test_a_failure_in_the_chain_has_its_line(tmp_path: Path) -> None:
