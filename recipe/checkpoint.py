@@ -118,8 +118,10 @@ def read_description(folder: Path) -> Description:
     return Description(preprocessing=Preprocessing(**size), **content)
 
 
-def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> tuple[Classifier, Description]:
-    """The model in evaluation mode on `device`, whatever device it was trained on.
+def load_checkpoint(
+    folder: Path, device: torch.device | str = "cpu", weights: str = "model.safetensors"
+) -> tuple[Classifier, Description]:
+    """The model in evaluation mode on `device`, whatever device it was trained on, with the weights of that file.
 
     Raises:
         CheckpointError: it is absent or broken.
@@ -127,10 +129,10 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> tuple[C
     description = read_description(folder)
     model = build(description.config, len(description.values))
     try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        model.load_state_dict(load_file(folder / weights))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(
-            f"{folder / 'model.safetensors'} cannot be used: {str(error).splitlines()[0]} Train again or restore it."
+            f"{folder / weights} cannot be used: {str(error).splitlines()[0]} Train again or restore it."
         ) from None
     return model.to(device).eval(), description
 

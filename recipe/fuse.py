@@ -47,7 +47,7 @@ def fold_batch_norm(model: nn.Module, size: int, tolerance: float = TOLERANCE) -
         return model
     images = torch.randn(2, 3, min(size, SIDE), min(size, SIDE), generator=torch.Generator().manual_seed(0))
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference_mode: its tensors could not be weights of the copy
             difference, folded = _folded(model, images)
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         log.info("BatchNorm stays as it is: the network could not be followed (%s)", str(error).splitlines()[0] if str(error) else error)

@@ -6,9 +6,10 @@ Nothing of training is imported here.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-import json
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,8 +23,11 @@ from torch import nn
 from recipe.checkpoint import CheckpointError, fold_folders, load_checkpoint
 from recipe.console import Bar
 from recipe.decode import UnreadablePicture, read, resize_short
+from recipe.fuse import fold_batch_norm
 from recipe.models import Preprocessing
 from recipe.runtime import Runtime, choose_device, evaluating
+from recipe.serving import HERE, Serving, read_member, read_serving
+from recipe.temperature import tempered
 from recipe.views import View, build_views
 
 log = logging.getLogger(__name__)
@@ -81,38 +85,83 @@ def _softmax(model: nn.Module, runtime: Runtime) -> Forward:
     return forward
 
 
-def chosen_views(folder: Path) -> str:
-    """The views that out-of-fold predictions decided for; empty where the run has not come to that."""
-    path = folder / "ensemble.json"
-    return str(json.loads(path.read_text(encoding="utf-8"))["views"]) if path.exists() else ""
-
-
-class Ensemble:
-    """The fold checkpoints of a run, ready to answer.
+class Member:
+    """The folds of one run with the views, the size and the weights that they answer with.
 
     Args:
-        folder: the run folder (MODEL_PATH), which holds `fold0`, `fold1` and so on.
-        device: auto, cpu, cuda or mps, whatever the training ran on.
+        folder: a run folder, which holds `fold0`, `fold1` and so on.
+        serving: how it answers.
+        device: where the networks run.
 
     Raises:
         CheckpointError: nothing was trained there, or folds belong to different runs.
     """
 
-    def __init__(self, folder: Path | str, device: str = "auto") -> None:
-        loaded = [load_checkpoint(path, choose_device(device)) for path in fold_folders(Path(folder))]
-        self.models = [model for model, _ in loaded]
-        descriptions = [description for _, description in loaded]
-        self.values, self.preprocessing = descriptions[0].values, descriptions[0].preprocessing
-        if any(d.values != self.values or d.preprocessing != self.preprocessing for d in descriptions):
+    def __init__(self, folder: Path, serving: Serving, device: torch.device) -> None:
+        loaded = [load_checkpoint(path, weights=serving.weights_file) for path in fold_folders(folder)]
+        first, *others = descriptions = [description for _, description in loaded]
+        if any(d.values != first.values or d.preprocessing != first.preprocessing for d in others):
             raise CheckpointError(
                 f"the folds in {folder} belong to different runs (classes or sizes differ); train again or remove the foreign ones."
             )
+        self.values, self.preprocessing = first.values, at_size(first.preprocessing, serving.test_size)
         self.prior = np.mean([description.prior for description in descriptions], axis=0, dtype=np.float32)
-        self.views = build_views(chosen_views(Path(folder)) or descriptions[0].config.views, self.preprocessing.size)
+        self.views = build_views(serving.views or first.config.views, self.preprocessing.size)
+        self.models = [for_prediction(model, self.preprocessing.size, device) for model, _ in loaded]
+
+    def probs(self, pictures: Iterable[np.ndarray], runtime: Runtime) -> np.ndarray:
+        """Class probabilities (N,K) float32 of decoded pictures with the short side that `short_side` names."""
+        return np.stack(list(average_views(self.models, pictures, self.views, self.preprocessing, runtime)))
+
+
+def at_size(preprocessing: Preprocessing, test_size: int) -> Preprocessing:
+    """The same preparation for another input size; 0 changes nothing.
+
+    Source: Touvron, Vedaldi, Douze, Jegou, "Fixing the train-test resolution discrepancy", 2019, section 3.
+    """
+    return dataclasses.replace(preprocessing, size=test_size) if test_size else preprocessing
+
+
+def for_prediction(model: nn.Module, size: int, device: torch.device) -> nn.Module:
+    """A network on `device` in the form that answers fastest; folded on the CPU, where the comparison is exact."""
+    return fold_batch_norm(model, size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class Ensemble:
+    """A run, and the runs that `ensemble.json` joins to it, ready to answer.
+
+    Args:
+        folder: the run folder (MODEL_PATH).
+        device: auto, cpu, cuda or mps, whatever the training ran on.
+
+    Raises:
+        CheckpointError: nothing was trained there, or folds or members belong to different classes.
+        ConfigError: ensemble.json holds an unknown key or a refused value.
+    """
+
+    def __init__(self, folder: Path | str, device: str = "auto") -> None:
+        folder = Path(folder)
         self.runtime = Runtime(choose_device(device), memory_format=torch.channels_last)
-        for model in self.models:
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.serving = read_serving(folder)
+        self.members, self.weights = self._members(folder)
+        self.values = self.members[0].values
+        if strange := [w.run for w, m in zip(self.serving.members, self.members, strict=False) if m.values != self.values]:
+            raise CheckpointError(f"{strange[0]} in {folder} was trained for other classes than {self.serving.members[0].run}; remove one.")
+        self.prior = np.average([member.prior for member in self.members], axis=0, weights=self.weights).astype(np.float32)
         self.unreadable: list[str] = []
+
+    def _members(self, folder: Path) -> tuple[list[Member], list[float]]:
+        """The runs that answer and their shares."""
+        if not self.serving.members:
+            return [Member(folder, self.serving, self.runtime.device)], [1.0]
+        servings = [self.serving if item.run == HERE else read_member(folder / item.run) for item in self.serving.members]
+        made = [Member(folder / item.run, how, self.runtime.device) for item, how in zip(self.serving.members, servings, strict=True)]
+        return made, [item.weight for item in self.serving.members]
+
+    @property
+    def models(self) -> list[nn.Module]:
+        """Every network that answers."""
+        return [model for member in self.members for model in member.models]
 
     def probs(self, paths: Sequence[Path | str], done: Callable[[int], None] = lambda count: None) -> np.ndarray:
         """Class probabilities (N,K) float32. An unreadable picture gets the class prior and is named in the log and in `unreadable`.
@@ -122,13 +171,19 @@ class Ensemble:
             done: called with the number of pictures finished since its last call.
         """
         answers = np.tile(self.prior, (len(paths), 1))
-        readable: list[int] = []
-        pictures = self._decoded(paths, readable)
-        for position, probs in enumerate(average_views(self.models, pictures, self.views, self.preprocessing, self.runtime)):
-            answers[readable[position]] = probs
-            done(1)
-        done(len(paths) - len(readable))
+        counted = 0
+        for positions, pictures in self._decoded(paths):
+            answers[positions] = self._answer(pictures)
+            done(positions[-1] + 1 - counted)
+            counted = positions[-1] + 1
+        done(len(paths) - counted)
         return answers
+
+    def _answer(self, pictures: Sequence[tuple[np.ndarray, ...]]) -> np.ndarray:
+        """(n,K) for pictures that are decoded, each at the size of every member."""
+        probs = [member.probs(resized, self.runtime) for member, resized in zip(self.members, zip(*pictures, strict=True), strict=True)]
+        together = probs[0] if len(probs) == 1 else np.average(probs, axis=0, weights=self.weights).astype(np.float32)
+        return tempered(together, self.serving.temperature)
 
     def probs_of_files(self, paths: Sequence[Path | str], progress: bool = False) -> np.ndarray:
         """As `probs`, for files that must exist, with a progress bar where asked.
@@ -142,25 +197,42 @@ class Ensemble:
         with Bar(len(paths) if progress else 0, "picture", "predicting", shown=progress) as bar:
             return self.probs(paths, bar.advance)
 
-    def _decoded(self, paths: Sequence[Path | str], readable: list[int]) -> Iterator[np.ndarray]:
-        """Decoded pictures in order, made ahead by threads; `readable` receives the position of each as it is yielded."""
+    def _decoded(self, paths: Sequence[Path | str]) -> Iterator[tuple[list[int], list[tuple[np.ndarray, ...]]]]:
+        """Positions and pictures of the readable files, as many at a time as go through the networks at once."""
+        per_pass = max(1, PICTURES_PER_PASS[self.runtime.device.type] // max(len(member.views) for member in self.members))
         with ThreadPoolExecutor(2, thread_name_prefix="decode") as pool:
-            for start in range(0, len(paths), 64):
-                for position, picture in enumerate(pool.map(self._decode, paths[start : start + 64]), start):
-                    if isinstance(picture, Exception):
-                        self.unreadable.append(str(paths[position]))
-                        log.warning("%s; it gets the class prior", picture)
-                        continue
-                    readable.append(position)
-                    yield picture
+            readable = self._readable(paths, ahead(pool, self._decode, paths))
+            while chunk := list(itertools.islice(readable, per_pass)):
+                yield [position for position, _ in chunk], [resized for _, resized in chunk]
 
-    def _decode(self, path: Path | str) -> np.ndarray | Exception:
+    def _readable(self, paths: Sequence[Path | str], decoded: Iterable[Any]) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
+        for position, resized in enumerate(decoded):
+            if isinstance(resized, Exception):
+                self.unreadable.append(str(paths[position]))
+                log.warning("%s; it gets the class prior", resized)
+            else:
+                yield position, resized
+
+    def _decode(self, path: Path | str) -> tuple[np.ndarray, ...] | Exception:
+        """The picture at the short side of each member."""
         try:
-            return resize_short(read(Path(path)), short_side(self.preprocessing))
+            image = read(Path(path))
         except (UnreadablePicture, OSError) as error:  # one bad path never ends an evaluation
             return error
+        return tuple(resize_short(image, short_side(member.preprocessing)) for member in self.members)
 
     def answers(self, probs: np.ndarray) -> list[Answer]:
         """Answers from probabilities (N,K)."""
         best = probs.argmax(axis=1)
         return [Answer(self.values[label], float(row[label]), row) for label, row in zip(best, probs, strict=True)]
+
+
+def ahead(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iterable[Any], count: int = 64) -> Iterator[Any]:
+    """Results in order, with `count` items being worked on while the caller uses the last one."""
+    waiting: deque[Any] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) > count:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

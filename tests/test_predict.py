@@ -14,6 +14,7 @@ from recipe.config import Config
 from recipe.models import Preprocessing, build
 from recipe.predict import Ensemble, average_views, short_side
 from recipe.runtime import Runtime
+from recipe.serving import Serving, write_serving
 from recipe.views import VIEWS, build_views
 
 CONFIG = Config(backbone="test_efficientnet", pretrained=False, image_size=32, views="identity()", crop_pct=0.8)
@@ -52,8 +53,8 @@ def test_a_checkpoint_rebuilds_its_own_model(tmp_path):
 def test_softmax_before_averaging(tmp_path):
     """Against the definition, written out."""
     models = train_folder(tmp_path)
+    write_serving(tmp_path, Serving(views="identity(), hflip(), vflip()"))
     ensemble = Ensemble(tmp_path)
-    ensemble.views = build_views("identity(), hflip(), vflip()", 32)
     path = picture(tmp_path / "a.png")
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)  # 50 x 40, and the short side wanted is 32 / 0.8 = 40
     crop = image[9:41, 4:36]
