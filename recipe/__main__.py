@@ -13,6 +13,7 @@ COMMANDS = {
     "names": "list the components that settings can name",
     "docs": "write the generated documents (components, settings, modules) from the code",
     "audit": "look at the data first: faults, duplicates, balance, likely wrong labels",
+    "tune": "choose views, test size, soup, weights and temperature on out-of-fold rows",
     "predict": "write a table of answers for a folder or a CSV",
     "lr-find": "learning-rate range test on the very update that training uses",
     "sweep": "try settings against each other: grid, random or TPE, with seeds, pruning and resume",
