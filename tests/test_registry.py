@@ -16,7 +16,7 @@ def plain(size: int, /, p: Probability = 0.5, *, gamma: NotNegative = 2.0):
 
 
 @THINGS.register(name="wraps")
-def _wraps(size: int, /, base: Spec = Spec("plain"), k: int = 1):
+def _wraps(size: int, /, base: Spec = Spec("plain"), k: int = 1):  # noqa: B008
     """Builds another. Source: this test."""
     return THINGS.build(base, size), k
 

@@ -98,7 +98,7 @@ def test_older_layout_with_squeeze_and_excitation():
 
 
 def test_unknown_backbone_answers_with_the_nearest():
-    with pytest.raises(ConfigError, match="Did you mean 'efficientnet_b[0-9]'"):
+    with pytest.raises(ConfigError, match=r"Did you mean 'efficientnet_b[0-9]'"):
         build(Config(backbone="efficientnet_b66"), 3)
 
 
