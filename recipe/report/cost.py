@@ -1,0 +1,66 @@
+"""What a prediction costs: size of the network, work per picture, load time, time per picture, memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from recipe.checkpoint import fold_folders
+from recipe.counting import cost
+from recipe.report.evidence import Evidence
+from recipe.report.network import first_network
+from recipe.report.section import Grid, Section
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def section(evidence: Evidence) -> Section:
+    """One table."""
+    text = [
+        "FLOPs are counted as 2 x MACs (the multiplication and the addition each count); many papers print MACs under the name FLOPs. "
+        "Times are those of this machine, in a process of its own, on a random JPEG of 500 x 375 pixels, decoding included."
+    ]
+    rows = size_rows(evidence)
+    try:
+        rows += serving_rows(measure(evidence.folder))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        text.append(f"Load time, time per picture and memory are left out: {type(error).__name__} while measuring them.")
+    return Section("cost", "What a prediction costs", text, grids=[Grid("cost", ["", "value"], rows)])
+
+
+def size_rows(evidence: Evidence) -> list[list[str]]:
+    """Parameters, FLOPs and file sizes."""
+    network = first_network(evidence)
+    counted = cost(network.model, network.preprocessing.size)
+    files = [folder / "model.safetensors" for folder in fold_folders(evidence.folder)]
+    megabytes = [path.stat().st_size / 2**20 for path in files]
+    size = network.preprocessing.size
+    return [
+        ["parameters of one network", f"{counted.parameters:,}"],
+        [f"FLOPs of one picture at {size} px (2 x MACs)", f"{counted.flops / 1e9:.3f} G"],
+        [f"MACs of one picture at {size} px", f"{counted.macs / 1e9:.3f} G"],
+        ["weight files", f"{sum(megabytes):.1f} MB in {len(files)} (2**20 bytes)"],
+    ]
+
+
+def serving_rows(found: dict[str, Any]) -> list[list[str]]:
+    """What the process of its own has measured."""
+    ensemble = f"{found['models']} networks x {found['views']} views, {found['device']}"
+    memory = "not said by this system" if found["peak_mb"] is None else f"{found['peak_mb']:.0f} MB"
+    return [
+        ["load time: libraries", f"{found['import_seconds']:.1f} s"],
+        ["load time: networks", f"{found['load_seconds']:.2f} s"],
+        [f"one picture, alone ({ensemble})", f"{found['single_ms']:.0f} ms"],
+        [f"one picture of 16 ({ensemble})", f"{found['batch_ms']:.0f} ms"],
+        ["peak memory of predicting", memory],
+    ]
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """What recipe/report/serving.py prints of a run."""
+    command = [sys.executable, "-m", "recipe.report.serving", str(folder.absolute())]
+    answer = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True, timeout=300, cwd=ROOT)
+    return json.loads(answer.stdout.splitlines()[-1])

@@ -1,0 +1,159 @@
+"""What a page is made from: labels, probabilities, and the files of the run. Nothing of training is needed to read it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recipe.config import Config
+from recipe.data import Table
+from recipe.decode import UnreadablePicture
+from recipe.errors import UserError
+from recipe.image_paths import find_images
+from recipe.pictures import Pictures
+from recipe.results import EpochLog
+
+
+class ReportError(UserError, ValueError):
+    """A run that cannot be reported on; the message says what is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A run and a labelled table with its probabilities: the run's own out-of-fold rows, or another table that the ensemble answered."""
+
+    folder: Path  # of the run
+    title: str
+    info: dict[str, Any]  # run.json
+    totals: dict[str, Any]  # metrics.json
+    logs: Sequence[EpochLog]
+    names: Sequence[str]  # (N,) pictures as the table writes them
+    labels: np.ndarray  # (N,) int64
+    probs: np.ndarray  # (N, K) float32; NaN for rows without a prediction
+    fold_of: np.ndarray  # (N,) int64, the fold that left the row out; -1 where none did
+    pictures: Pictures | None = None  # of the N rows
+    no_pictures: str = ""  # why they are absent
+    out_of_fold: bool = True  # else the rows of another table, answered by all folds
+    notes: Sequence[str] = field(default_factory=tuple)  # what the reader of the table should know of it
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """(K,) names to show."""
+        return tuple(str(name) for name in self.info["classes"])
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings of the run."""
+        return Config.model_validate(self.info["config"])
+
+    @property
+    def metric(self) -> str:
+        """The score that the run was judged by."""
+        return str(self.totals["metric"])
+
+    @cached_property
+    def scored(self) -> np.ndarray:
+        """Numbers of the rows that have a prediction."""
+        return np.flatnonzero(np.isfinite(self.probs[:, 0]))
+
+    @cached_property
+    def answers(self) -> np.ndarray:
+        """(N,) the most probable class; -1 for rows without a prediction."""
+        answers = np.full(len(self.labels), -1)
+        answers[self.scored] = self.probs[self.scored].argmax(axis=1)
+        return answers
+
+    @property
+    def folds(self) -> list[int]:
+        """Numbers of the trained folds."""
+        return sorted({int(fold) for fold in self.fold_of[self.scored]} - {-1})
+
+    @property
+    def rows_word(self) -> str:
+        """How the scored rows are called in a sentence."""
+        return "out-of-fold pictures" if self.out_of_fold else "pictures of the table"
+
+    def picture(self, row: int) -> np.ndarray | None:
+        """The decoded picture of a row; None where it cannot be had."""
+        try:
+            return None if self.pictures is None else self.pictures[row]
+        except (UnreadablePicture, FileNotFoundError):
+            return None
+
+    def unseen(self) -> np.ndarray:
+        """Rows that the first trained fold's network has not been trained on."""
+        return self.scored[self.fold_of[self.scored] == self.folds[0]] if self.folds else self.scored
+
+
+def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[EpochLog]]:
+    """run.json, metrics.json and the last line of every epoch in log.jsonl.
+
+    Raises:
+        ReportError: the run is absent or not finished.
+    """
+    try:
+        info, totals = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("run.json", "metrics.json"))
+    except FileNotFoundError as error:
+        raise ReportError(f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: python main.py") from None
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines() if (folder / "log.jsonl").exists() else []
+    logs = {(log.fold, log.epoch): log for log in (EpochLog(**json.loads(line)) for line in lines)}  # a resumed epoch is logged twice
+    return info, totals, [logs[key] for key in sorted(logs)]
+
+
+def of_run(folder: Path, data: Path | None = None, table: Table | None = None, pictures: Pictures | None = None) -> Evidence:
+    """The out-of-fold evidence of a finished run.
+
+    Args:
+        folder: the run folder.
+        data: the competition's folder or CSV, where it has moved since; by default the place that run.json names.
+        table: as it was trained on; with `pictures` it saves looking for them.
+
+    Raises:
+        ReportError: the run is absent, not finished or of an earlier version.
+    """
+    info, totals, logs = read_run(folder)
+    names, labels, fold_of, probs = read_oof(folder / "oof.csv", tuple(info["classes"]))
+    reason = ""
+    if table is None or pictures is None or tuple(table.names) != names:
+        pictures, reason = _find_pictures(names, data or Path(info.get("source") or folder), folder)
+    return Evidence(folder, folder.name, info, totals, logs, names, labels, probs, fold_of, pictures, reason)
+
+
+def read_oof(file: Path, classes: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+    """Names, labels (N,), folds (N,) and probabilities (N, K) of an oof.csv.
+
+    Raises:
+        ReportError: the file is absent or has other columns.
+    """
+    expected = ["image_path", "label", "fold", *(f"p_{name}" for name in classes)]
+    try:
+        with open(file, encoding="utf-8", newline="") as stream:
+            header, *rows = list(csv.reader(stream))
+    except (FileNotFoundError, ValueError):
+        raise ReportError(f"there is no {file}, or it is empty; train first: python main.py") from None
+    if header != expected:
+        raise ReportError(f"{file} has the columns {', '.join(header[:4])} ... where {', '.join(expected[:4])} ... are expected; train again.")
+    number = {name: label for label, name in enumerate(classes)}
+    probs = np.array([[float(cell or "nan") for cell in row[3:]] for row in rows], np.float32).reshape(len(rows), len(classes))
+    labels = np.array([number[row[1]] for row in rows], np.int64)
+    return tuple(row[0] for row in rows), labels, np.array([int(row[2] or -1) for row in rows], np.int64), probs
+
+
+def _find_pictures(names: Sequence[str], source: Path, folder: Path) -> tuple[Pictures | None, str]:
+    from recipe.checkpoint import fold_folders, read_description
+    from recipe.predict import short_side
+
+    if not source.exists():
+        return None, f"{source} does not exist any more; name the data with --data FOLDER"
+    csv_file = source if source.is_file() else source / "train.csv"
+    paths, _ = find_images(csv_file, names, csv_file.parent)
+    if not any(path.is_file() for path in paths[:: max(1, len(paths) // 50)]):
+        return None, f"the pictures are not below {csv_file.parent}; name the data with --data FOLDER"
+    return Pictures(paths, short_side(read_description(fold_folders(folder)[0]).preprocessing), cache_mb=256), ""
