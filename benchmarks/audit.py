@@ -48,7 +48,7 @@ def plant(table: Table, folder: Path, copies: int, wrong_share: float, seed: int
         target.write_bytes(table.paths[row].read_bytes() if kind == "exact" else changed(table.paths[row], kind, generator))
         made[kind].add(frozenset((names[row], str(target))))
         labels[str(target)] = labels[names[row]]
-    wrong = {names[row] for row in rows[2 * copies : 2 * copies + round(wrong_share * len(table))].tolist()}
+    wrong = [names[row] for row in rows[2 * copies : 2 * copies + round(wrong_share * len(table))].tolist()]
     for name in wrong:
         labels[name] = (labels[name] + int(generator.integers(1, len(table.classes)))) % len(table.classes)
     csv_file = folder / "train.csv"
@@ -56,7 +56,7 @@ def plant(table: Table, folder: Path, copies: int, wrong_share: float, seed: int
         csv.writer(stream, lineterminator="\n").writerows(
             [("image_path", "label"), *((name, table.classes[label]) for name, label in labels.items())]
         )
-    return Planted(csv_file, made, wrong)
+    return Planted(csv_file, made, set(wrong))
 
 
 def changed(path: Path, kind: str, generator: np.random.Generator) -> bytes:
