@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import html.parser
 import struct
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from recipe.__main__ import main
 from recipe.audit import Audit, audit, findings_of
 from recipe.audit_files import write_audit
-from recipe.commands import audit as command
 from recipe.config import Config
-from recipe.data import DataError, read_csv
+from recipe.data import read_csv
 
 CLASSES, PER_CLASS = 3, 12
 COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])
@@ -161,9 +159,7 @@ def test_too_few_rows_for_folds_are_said_and_not_raised(folder: Path, tmp_path: 
 
 
 def run(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args([str(word) for word in words]))
+    return main(["audit", *map(str, words)])
 
 
 def test_the_command_writes_and_says_what_it_found(folder: Path, tmp_path: Path, capsys):
@@ -177,7 +173,7 @@ def test_the_command_writes_and_says_what_it_found(folder: Path, tmp_path: Path,
     assert run("--competition-folder", folder, "--no-labels", "--out", tmp_path / "again") == 0
 
 
-def test_the_command_takes_the_probabilities_of_a_run(folder: Path, tmp_path: Path):
+def test_the_command_takes_the_probabilities_of_a_run(folder: Path, tmp_path: Path, capsys):
     table = read_csv(folder / "train.csv")
     probs = np.eye(3)[[(label + 1) % 3 if row == 8 else label for row, label in enumerate(table.labels)]]
     lines = ["image_path,label,p_b,p_g,p_r"] + [f"{name},x,{p[0]},{p[1]},{p[2]}" for name, p in zip(table.names, probs, strict=True)]
@@ -185,15 +181,19 @@ def test_the_command_takes_the_probabilities_of_a_run(folder: Path, tmp_path: Pa
     assert run("--csv", folder / "train.csv", "--run", tmp_path, "--out", tmp_path / "audit") == 0
     assert "8.png" in (tmp_path / "audit" / "suspects.csv").read_text(encoding="utf-8")
     (tmp_path / "oof.csv").write_text("image_path,label,p_cat\n", encoding="utf-8")
-    with pytest.raises(Exception, match="trained with other classes"):
-        run("--csv", folder / "train.csv", "--run", tmp_path, "--out", tmp_path / "audit")
+    assert run("--csv", folder / "train.csv", "--run", tmp_path, "--out", tmp_path / "audit") == 1
+    assert "trained with other classes" in capsys.readouterr().err
 
 
-def test_bad_arguments_are_refused(tmp_path: Path, capsys):
+def test_bad_arguments_are_refused_in_a_sentence(folder: Path, tmp_path: Path, capsys):
     with pytest.raises(SystemExit):
         run("--no-labels")
     assert "required" in capsys.readouterr().err
-    with pytest.raises(DataError, match="There is no file or folder"):
-        run("--csv", tmp_path / "none.csv")
-    with pytest.raises(Exception, match=r"no oof\.csv"):
-        command._run_probs(tmp_path, SimpleNamespace(classes=("a",)))  # type: ignore[arg-type]
+    for words, message in (
+        (["--csv", tmp_path / "none.csv"], "There is no file or folder"),
+        (["--csv", folder / "train.csv", "--run", tmp_path], "holds no oof.csv"),
+        (["--csv", folder / "train.csv", "--no-labels", "--against", folder / "train.csv", "--image-column", "path"], "no column 'path'"),
+    ):
+        assert run(*words, "--out", tmp_path / "audit") == 1
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "audit").exists()

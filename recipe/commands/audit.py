@@ -36,7 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", type=Path, metavar="CSV", help="a second set to compare with, such as the hidden one where you may look at it"
     )
-    parser.add_argument("--run", type=Path, metavar="DIR", help="finished run whose out-of-fold probabilities are used instead of a probe")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        dest="run_folder",
+        metavar="DIR",
+        help="finished run whose out-of-fold probabilities are used instead of a probe",
+    )
     parser.add_argument("--backbone", default="tf_efficientnet_lite0", metavar="NAME", help="network of the probe [tf_efficientnet_lite0]")
     parser.add_argument("--image-size", type=int, default=128, metavar="PIXELS", help="of the probe [128]")
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="of the probe [5]")
@@ -57,8 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     source = arguments.csv or arguments.competition_folder
     table = read(source, arguments.image_column, arguments.label_column, arguments.images, arguments.group_column)
     hidden = _second_set(arguments.against, arguments.image_column) if arguments.against else []
-    probs = _run_probs(arguments.run, table) if arguments.run else None
-    network, note = None, "not asked for" if arguments.no_labels else f"out-of-fold probabilities of {arguments.run}"
+    probs = _run_probs(arguments.run_folder, table) if arguments.run_folder else None
+    network, note = None, "not asked for" if arguments.no_labels else f"out-of-fold probabilities of {arguments.run_folder}"
     if not arguments.no_labels and probs is None:
         try:
             network = FrozenNetwork(arguments.backbone, arguments.image_size)
