@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recipe.metrics import METRICS
+from recipe.temperature import fit_temperature, tempered
 
 BINS = 15
-SMALLEST = 1e-7  # oof.csv has six decimals
 
 
 @dataclass(frozen=True)
@@ -34,23 +33,6 @@ def reliability(labels: np.ndarray, probs: np.ndarray, bins: int = BINS) -> Reli
     return Reliability(*(total / safe for total in sums), counts)
 
 
-def scaled(probs: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities at a temperature: above 1 less sure, below 1 surer. Limit: temperature=1 is the identity."""
-    logits = np.log(np.clip(np.asarray(probs, np.float64), SMALLEST, None)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def temperature(labels: np.ndarray, probs: np.ndarray) -> float:
-    """The temperature of the least log loss, in [0.05, 20]. Limit: 1 for probabilities that are calibrated."""
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_temperature: float) -> float:
-        return float(METRICS["log_loss"](labels, scaled(probs, np.exp(log_temperature))))
-
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-4}).x))
-
-
 def cross_fitted(labels: np.ndarray, probs: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """(N, K) where the temperature of every part was fitted on the other parts; with one part, on itself.
 
@@ -61,5 +43,5 @@ def cross_fitted(labels: np.ndarray, probs: np.ndarray, parts: np.ndarray) -> np
     for part in (numbers := np.unique(parts)):
         own = parts == part
         fitted = ~own if len(numbers) > 1 else own
-        result[own] = scaled(probs[own], temperature(labels[fitted], probs[fitted]))
+        result[own] = tempered(probs[own], fit_temperature(labels[fitted], probs[fitted]))
     return result

@@ -48,7 +48,7 @@ def size_rows(evidence: Evidence) -> list[list[str]]:
 
 def serving_rows(found: dict[str, Any]) -> list[list[str]]:
     """What the process of its own has measured."""
-    ensemble = f"{found['models']} networks x {found['views']} views, {found['device']}"
+    ensemble = f"{found['passes']} passes: networks x views, {found['device']}"
     memory = "not said by this system" if found["peak_mb"] is None else f"{found['peak_mb']:.0f} MB"
     return [
         ["load time: libraries", f"{found['import_seconds']:.1f} s"],

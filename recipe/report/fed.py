@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from recipe.augment import Augment
+from recipe.augment_views import AugmentViews
 from recipe.batch import Batch
 from recipe.checkpoint import fold_folders, read_description
 from recipe.loader import Loader
@@ -47,7 +48,8 @@ def first_batch(evidence: Evidence) -> Batch:
     preprocessing = read_description(fold_folders(evidence.folder)[0]).preprocessing
     rows = np.flatnonzero(evidence.fold_of != fold)
     seed = int(np.random.SeedSequence([config.seed, fold]).generate_state(1)[0])
-    transform = Augment(config.augment, config.image_size, preprocessing.crop_pct)
+    augment = AugmentViews if config.consistency else Augment
+    transform = augment(config.augment, config.image_size, preprocessing.crop_pct)
     weights = SAMPLERS.build(config.sampler, evidence.labels[rows])
     assert evidence.pictures is not None  # the caller has looked
     loader = Loader(evidence.pictures, evidence.labels, rows, config.batch_size, transform, seed=seed, weights=weights, workers=1, prefetch=1)
@@ -64,7 +66,8 @@ def first_batch(evidence: Evidence) -> Batch:
 def seen(batch: Batch, preprocessing: Preprocessing) -> list[np.ndarray]:
     """Normalised pictures (B, 3, H, W) as (H, W, 3) uint8 again."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
-    pixels = ((batch.images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+    images = batch.images[..., : batch.images.shape[-1], :]  # of AugMix's views, which stand one below the other, the plain one
+    pixels = ((images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
     return list(pixels.permute(0, 2, 3, 1).contiguous().numpy())
 
 

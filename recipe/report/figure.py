@@ -52,14 +52,15 @@ def _styled(name: str) -> Iterator[None]:
 
 
 def draw(
-    name: str, caption: str, paint: Callable[[Figure], None], size: tuple[float, float] = (4.7, 3.6), wide: bool = False
+    name: str, caption: str, paint: Callable[[Figure], None], size: tuple[float, float] = (4.7, 3.6), wide: bool = False, arranged: bool = True
 ) -> Drawing:
-    """The chart that `paint` puts into a figure of `size` inches."""
+    """The chart that `paint` puts into a figure of `size` inches; `arranged` leaves the margins to matplotlib."""
     with _styled(name):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, layout="constrained" if arranged else None)
         paint(figure)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # both files show the same layout, and it is computed once
+        if arranged:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # both files show the same layout, and it is computed once
         vector, raster = io.StringIO(), io.BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(vector, format="svg", transparent=True, metadata=nothing)

@@ -6,18 +6,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recipe.metrics import METRICS
-from recipe.report.calibration import BINS, cross_fitted, reliability, temperature
+from recipe.report.calibration import BINS, cross_fitted, reliability
 from recipe.report.evidence import Evidence
 from recipe.report.figure import COLOURS, SOFT, draw
 from recipe.report.scores import number
 from recipe.report.section import Drawing, Grid, Section
+from recipe.temperature import fit_temperature
 
 
 def section(evidence: Evidence) -> Section:
     """Two reliability diagrams, the errors, and the temperature in words."""
     labels, probs = evidence.labels[evidence.scored], evidence.probs[evidence.scored]
     parts = evidence.fold_of[evidence.scored]
-    warmth = temperature(labels, probs)
+    warmth = fit_temperature(labels, probs)
     after = cross_fitted(labels, probs, parts)
     drawings = [
         _diagram("reliability_before", "Reliability as it is", labels, probs),

@@ -10,10 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recipe.decode import centre_crop, resize_short
-from recipe.report.figure import draw
+from recipe.report.figure import DOTS_PER_INCH, draw
 from recipe.report.section import Tiles
 
 SIDE = 128  # pixels; the page shows them at that size or smaller
+CAPTION = 44  # pixels below a tile of the PNG
 
 
 def square(image: np.ndarray, side: int = SIDE) -> np.ndarray:
@@ -31,19 +32,25 @@ def contact_sheet(tiles: Tiles) -> bytes:
     """All tiles in one PNG with their captions."""
     columns = min(tiles.columns, len(tiles.tiles))
     rows = -(-len(tiles.tiles) // columns)
-    ratio = max(tile.image.shape[1] / tile.image.shape[0] for tile in tiles.tiles)
+    height, width = tiles.tiles[0].image.shape[:2]
+    sheet = np.full((rows * (height + CAPTION), columns * (width + 8), 3), 255, np.uint8)
+    for place, tile in enumerate(tiles.tiles):
+        top, left = place // columns * (height + CAPTION), place % columns * (width + 8)
+        sheet[top : top + height, left : left + width] = tile.image
 
     def paint(figure: Figure) -> None:
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.imshow(sheet, interpolation="none")
+        axes.set_axis_off()
         for place, tile in enumerate(tiles.tiles):
-            axes = figure.add_axes(((place % columns) / columns, 1 - (place // columns + 0.8) / rows, 0.96 / columns, 0.78 / rows))
-            axes.imshow(tile.image)
-            axes.set_axis_off()
-            axes.text(0, -0.04, _broken(tile.caption), fontsize=7, va="top", transform=axes.transAxes)
+            where = place % columns * (width + 8), place // columns * (height + CAPTION) + height + 3
+            axes.text(*where, _broken(tile.caption, width // 6), fontsize=7, va="top")
 
-    return draw(tiles.name, tiles.caption, paint, (1.55 * ratio * columns, 1.95 * rows)).png
+    inches = (sheet.shape[1] / DOTS_PER_INCH, sheet.shape[0] / DOTS_PER_INCH)
+    return draw(tiles.name, tiles.caption, paint, inches, arranged=False).png
 
 
-def _broken(text: str, width: int = 24) -> str:
+def _broken(text: str, width: int) -> str:
     return "\n".join(text[start : start + width] for start in range(0, min(len(text), 3 * width), width))
 
 

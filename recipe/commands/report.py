@@ -1,0 +1,33 @@
+"""python -m recipe report [RUN]: the page of a finished run, with a PNG or CSV of everything on it and the model card."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The run, and where its pictures are if they have moved."""
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("data/output/model"), metavar="RUN", help="run folder [data/output/model]"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="the competition's folder or CSV, where it is no longer where the run found it"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the report and says where."""
+    from recipe.console import duration, say
+    from recipe.report.evidence import read_run
+
+    read_run(arguments.folder)  # refuses before the drawing libraries are imported
+    import time
+
+    from recipe.report.page import write_report
+
+    begin = time.perf_counter()
+    page = write_report(arguments.folder, data=arguments.data)
+    say(f"report      {page} ({page.stat().st_size / 2**20:.1f} MB, {duration(time.perf_counter() - begin)})")
+    say(f"model card  {arguments.folder / 'model_card.md'}\nPNG, CSV    {arguments.folder / 'report'}")
+    return 0

@@ -1,0 +1,91 @@
+"""How good, where wrong, what next: the page's first sentences, each from a number that is on the page."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recipe.label_noise import likely_wrong
+from recipe.metrics import METRICS
+from recipe.report.confusion import counts, pairs
+from recipe.report.evidence import Evidence
+from recipe.report.intervals import wilson
+from recipe.report.scores import score
+from recipe.temperature import fit_temperature
+
+
+def next_steps(evidence: Evidence) -> list[str]:
+    """What the numbers suggest, the most useful first; none where nothing stands out."""
+    found = [_start(evidence), _length(evidence), _overfitting(evidence), _pair(evidence), _labels(evidence), _weak(evidence), _sure(evidence)]
+    return [sentence for sentence in found if sentence]
+
+
+def _start(evidence: Evidence) -> str:
+    probe = evidence.totals.get("probe_oof")
+    if not evidence.out_of_fold or probe is None:
+        return ""
+    if evidence.config.epochs == 0:
+        return "This is the start alone (0 epochs): train some epochs to see what fine-tuning adds."
+    gain = score(evidence, evidence.metric) - probe
+    better = gain if METRICS[evidence.metric].higher_is_better else -gain
+    if better > 0:
+        return ""
+    return "Fine-tuning has not beaten the probe on the start's features: lower --lr, keep BatchNorm frozen, or train longer."
+
+
+def _length(evidence: Evidence) -> str:
+    """Folds whose kept epoch is the last one had not finished learning."""
+    kept = {int(fold): known["epoch"] for fold, known in evidence.totals.get("folds", {}).items()}
+    last = sum(epoch == evidence.config.epochs > 0 for epoch in kept.values())
+    if not evidence.out_of_fold or 2 * last <= len(kept):
+        return ""
+    return f"The last epoch was the best in {last} of {len(kept)} folds: a longer run may score higher (-e {2 * evidence.config.epochs})."
+
+
+def _overfitting(evidence: Evidence) -> str:
+    ends = [[log for log in evidence.logs if log.fold == fold] for fold in evidence.folds]
+    turned = [logs for logs in ends if len(logs) > 2 and logs[-1].valid_loss > 1.1 * min(log.valid_loss for log in logs)]
+    if not turned or 2 * len(turned) < len(ends):
+        return ""
+    return "The validation loss rises towards the end while training goes on: more augmentation, mixing or weight decay, or fewer epochs."
+
+
+def _pair(evidence: Evidence) -> str:
+    found = pairs(counts(evidence.labels[evidence.scored], evidence.answers[evidence.scored], len(evidence.classes)))
+    wrong = sum(pair.rows for pair in found)
+    if not found or found[0].rows < max(3, 0.05 * wrong):
+        return ""
+    top = found[0]
+    return (
+        f"{evidence.classes[top.label]} is answered as {evidence.classes[top.answer]} {top.rows} times ({top.share:.0%} of its pictures): look at "
+        "these mistakes below; larger pictures (--image-size) help where details decide."
+    )
+
+
+def _labels(evidence: Evidence) -> str:
+    rows = evidence.scored
+    suspects = likely_wrong(evidence.labels[rows], evidence.probs[rows])
+    if len(suspects) < max(3, 0.01 * len(rows)):
+        return ""
+    return f"{len(suspects)} labels are doubtful by confident learning: `python -m recipe audit DATA --run RUN` shows them."
+
+
+def _weak(evidence: Evidence) -> str:
+    """Classes whose recall is below the overall accuracy beyond what chance explains."""
+    matrix = counts(evidence.labels[evidence.scored], evidence.answers[evidence.scored], len(evidence.classes))
+    overall = np.trace(matrix) / max(1, matrix.sum())
+    weak = [
+        name
+        for name, own, total in zip(evidence.classes, np.diag(matrix), matrix.sum(axis=1), strict=True)
+        if total and wilson(int(own), int(total))[1] < overall
+    ]
+    if not weak:
+        return ""
+    return f"Worse than the rest beyond chance: {', '.join(weak[:6])}{' and others' if len(weak) > 6 else ''}. More pictures of these pay most."
+
+
+def _sure(evidence: Evidence) -> str:
+    labels, probs = evidence.labels[evidence.scored], evidence.probs[evidence.scored]
+    if (error := METRICS["calibration_error"](labels, probs)) < 0.03:
+        return ""
+    warmth = fit_temperature(labels, probs)
+    return f"Probabilities are off by {error:.1%} on average; a temperature of {warmth:.2f} mends it (`python -m recipe tune`)."

@@ -1,0 +1,119 @@
+"""The page itself: sections in order, written as one HTML file with PNG and CSV files beside it.
+
+    write_report(Path("data/output/model"))        # at the end of a run, or any time later
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from recipe.checkpoint import write_bytes
+from recipe.data import Table
+from recipe.pictures import Pictures
+from recipe.report import (
+    advice, cost, embedding, fed, figures_calibration, figures_classes, figures_confusion, figures_curves, figures_roc, gradcam, mistakes, scores, settings,
+)  # fmt: skip
+from recipe.report.evidence import Evidence, of_run
+from recipe.report.section import Section
+from recipe.report.tiles import address, contact_sheet
+
+SECTIONS: tuple[tuple[str, Callable[[Evidence], Section]], ...] = (
+    ("How good", scores.section),
+    ("How training went", figures_curves.section),
+    ("Where wrong", figures_confusion.section),
+    ("Mistakes in pictures", mistakes.section),
+    ("What the network looks at", gradcam.section),
+    ("Can the probabilities be believed", figures_calibration.section),
+    ("Over all thresholds", figures_roc.section),
+    ("Class balance", figures_classes.section),
+    ("What the network is fed", fed.section),
+    ("How the network sees the classes", embedding.section),
+    ("What a prediction costs", cost.section),
+    ("What the run was", settings.section),
+)
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+def write_report(folder: Path, table: Table | None = None, pictures: Pictures | None = None, data: Path | None = None) -> Path:
+    """Writes report.html and model_card.md of a finished run, and RUN/report/ with a PNG or a CSV for everything on the page.
+
+    Args:
+        folder: the run folder (MODEL_PATH).
+        table: as the run was trained on; without it the pictures are looked for where run.json says, or in `data`.
+        pictures: of the table's rows, at the size that the network needs.
+        data: the competition's folder or CSV, where it has moved.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        ReportError: the run is not finished.
+        CheckpointError: the folder cannot be written.
+    """
+    evidence = of_run(folder, data, table, pictures)
+    return write_page(evidence, folder / "report.html", folder / "report", folder / "model_card.md")
+
+
+def write_page(evidence: Evidence, page: Path, beside: Path, card: Path | None = None) -> Path:
+    """The page of any evidence; a section that fails is named on the page and does not take the others along."""
+    sections = [_guarded(title, make, evidence) for title, make in SECTIONS]
+    for section in sections:
+        _write_beside(section, beside)
+    write_bytes(page, render("report.html", **_view(evidence, sections, beside.name)).encode("utf-8"))
+    if card is not None:
+        write_bytes(card, render("model_card.md", **_view(evidence, sections, beside.name)).encode("utf-8"))
+    return page
+
+
+def _guarded(title: str, make: Callable[[Evidence], Section], evidence: Evidence) -> Section:
+    try:
+        return make(evidence)
+    except Exception as error:  # one picture that cannot be drawn must not cost the page
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return Section(f"failed_{make.__module__.rsplit('.', 1)[-1]}", title, [f"This part is left out: {type(error).__name__}: {reason}"])
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of recipe/templates, filled."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"), autoescape=jinja2.select_autoescape(("html",)),
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    return environment.get_template(template).render(**values)
+
+
+def _view(evidence: Evidence, sections: Sequence[Section], beside: str) -> dict[str, Any]:
+    """What the templates name."""
+    headline = scores.score(evidence, evidence.metric)
+    low, high = scores.interval(evidence, evidence.metric)
+    return {
+        "evidence": evidence,
+        "sections": sections,
+        "section_of": {section.key: section for section in sections},
+        "grid_of": {grid.name: grid for section in sections for grid in section.grids},
+        "headline": headline,
+        "low": low,
+        "high": high,
+        "next_steps": advice.next_steps(evidence),
+        "address": address,
+        "beside": beside,
+        "changed": settings.changed(evidence),
+        "number": scores.number,
+    }
+
+
+def _write_beside(section: Section, folder: Path) -> None:
+    for drawing in section.drawings:
+        write_bytes(folder / f"{drawing.name}.png", drawing.png)
+    for page in section.tiles:
+        write_bytes(folder / f"{page.name}.png", contact_sheet(page))
+    for grid in section.grids:
+        stream = io.StringIO(newline="")
+        csv.writer(stream, lineterminator="\n").writerows([grid.header, *grid.rows])
+        write_bytes(folder / f"{grid.name}.csv", stream.getvalue().encode("utf-8"))
