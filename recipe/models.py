@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -75,12 +75,25 @@ def build(config: Config, classes: int) -> Classifier:
     return model
 
 
+def own_backbone(config: Config) -> bool:
+    """Whether the backbone is one of this project's rather than timm's (whose names may hold dots)."""
+    return config.backbone.split("(")[0].strip() in BACKBONES
+
+
+def _own(config: Config) -> Any:
+    spec = parse(config.backbone)
+    if config.drop_path:
+        if "drop_path" not in BACKBONES.settings(spec.name) or "drop_path" in spec.kwargs:
+            raise ConfigError(f"drop_path: {config.drop_path} does not go with backbone {config.backbone!r}; set drop_path: 0.")
+        spec = replace(spec, kwargs=spec.kwargs | {"drop_path": config.drop_path})
+    return BACKBONES.build(spec)
+
+
 def _backbone(config: Config) -> Any:
     import timm
 
-    spec = parse(config.backbone) if "." not in config.backbone else None
-    if spec is not None and spec.name in BACKBONES:
-        return BACKBONES.build(spec)
+    if own_backbone(config):
+        return _own(config)
     if not timm.is_model(config.backbone):
         known = [*BACKBONES, *timm.list_models(), *timm.list_pretrained()]
         raise ConfigError(
@@ -126,7 +139,7 @@ def start(model: Classifier, config: Config, fetch: Fetch | None = None) -> str:
     """
     if not config.pretrained:
         return _random_start(model, config)
-    if "." not in config.backbone and parse(config.backbone).name in BACKBONES:
+    if own_backbone(config):
         raise ConfigError(f"backbone {config.backbone!r} has no pretrained weights; set pretrained: false.")
     return load_pretrained(model.backbone, config.backbone, config.weights, fetch)
 

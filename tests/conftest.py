@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,6 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # A loaded machine is no reason to fail.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+# Tiny networks: two threads wait for each other longer than they work.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
