@@ -24,8 +24,8 @@ ENDINGS = CODE_ENDINGS | TEXT_ENDINGS | SMALL_ENDINGS
 MODEL_ENDINGS = {".pth", ".pt", ".safetensors", ".h5", ".hdf5", ".keras", ".ckpt", ".onnx", ".pb", ".bin", ".joblib"}
 MODEL_ENDINGS |= {".weights", ".pdparams", ".params"}
 MODEL_FOLDER = PurePosixPath("data/output/model")
-RUN_CARDS = ("run.json", "metrics.json")
-RESUME_FOLDER = "last"
+RUN_CARDS = ("run.json", "metrics.json", "fold.json", "ensemble.json")
+STAYING = {"last": "state for resuming", "snapshots": "weights on the way, for soups"}
 LEFT_FOLDERS = {"__pycache__", "node_modules", "build", "dist", "venv", "env", "wandb", "mlruns", "htmlcov"}
 ARCHIVE_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that zip can hold
 PLAIN_FILE = 0o100644 << 16
@@ -132,7 +132,7 @@ def _not_entered(path: Path, name: PurePosixPath, with_model: bool) -> str | Non
         return "hidden"
     if name.name in LEFT_FOLDERS or name.name.endswith(".egg-info") or (path / "pyvenv.cfg").exists():
         return "made by tools"
-    return "state for resuming" if MODEL_FOLDER in name.parents and name.name == RESUME_FOLDER else None
+    return STAYING.get(name.name) if MODEL_FOLDER in name.parents else None
 
 
 def _left_out(name: PurePosixPath, own: bool, with_model: bool) -> str | None:

@@ -1,6 +1,6 @@
 """Weights of several runs by greedy selection with replacement on their out-of-fold probabilities.
 
-Source: Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models", 2004, sections 2.1 and 2.2.
+Source: Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models", 2004, section 2.1.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ For accuracy the exact test of McNemar: of the rows that one answers right and t
 For every other metric the paired bootstrap: rows are drawn again and again, and both ways are judged on the same draws.
 
 Source: McNemar, "Note on the sampling error of the difference between correlated proportions", 1947 (exact form); Efron and Tibshirani,
-"An Introduction to the Bootstrap", 1993, section 16.4; Dietterich, "Approximate Statistical Tests", 1998, section 3.1.
+"An Introduction to the Bootstrap", 1993, chapter 16; Dietterich, "Approximate Statistical Tests", 1998, section 3.1.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The logarithm of the averaged probabilities is divided by T. For one network and one view this is the paper's division of the logits
 (softmax forgets the constant between the two); for an average over views, folds and runs it pools first and calibrates then, which
-Rahaman and Thiery find to be the better order ("Uncertainty Quantification and Deep Ensembles", 2021, section 4).
+Rahaman and Thiery find to be the better order ("Uncertainty Quantification and Deep Ensembles", 2021).
 
 Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, section 4.2.
 """
