@@ -69,6 +69,7 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     """What chooses the data and the settings: shared by main.py and the commands that prepare a run."""
     parser.add_argument("--app", type=Path, metavar="FILE", help="another file than app.yaml, such as one of examples/")
     parser.add_argument("--competition", metavar="ID", help="another competition than the one app.yaml names")
+    parser.add_argument("--group-column", metavar="NAME", help="column of train.csv whose equal values stay in one fold")
     parser.add_argument("--profile", default="auto", help="profile of app.yaml; auto chooses by the hardware [auto]")
     parser.add_argument("--strict", action="store_true", help="refuse a data set with unreadable pictures instead of leaving them out")
     add_config_flags(parser)
@@ -98,8 +99,7 @@ def options_of(arguments: argparse.Namespace, app_path: Path) -> Options:
     """
     overrides = overrides_of(arguments)
     app = read_app(arguments.app or app_path)
-    if arguments.competition:
-        app = app.model_copy(update={"competition": app.competition.model_copy(update={"id": arguments.competition})})
+    app = _entered(app, arguments)
     if arguments.profile == "auto":
         app.config(next(iter(app.profiles), "auto"), overrides)  # refuses a bad flag before torch is imported
         profile, why = _auto_profile(str(overrides.get("device", "auto")))
@@ -107,6 +107,16 @@ def options_of(arguments: argparse.Namespace, app_path: Path) -> Options:
         profile, why = arguments.profile, "as asked for"
     config = app.config(profile, overrides)
     return Options(app, config, profile, why, strict=arguments.strict)
+
+
+def _entered(app: App, arguments: argparse.Namespace) -> App:
+    """app.yaml with the competition and the group column that the command line names."""
+    competition = app.competition
+    if arguments.competition:
+        competition = competition.model_copy(update={"id": arguments.competition})
+    if arguments.group_column:
+        competition = competition.model_copy(update={"columns": competition.columns.model_copy(update={"group": arguments.group_column})})
+    return app.model_copy(update={"competition": competition})
 
 
 def _auto_profile(device: str) -> tuple[str, str]:
@@ -145,5 +155,8 @@ def guarded(work: Callable[[], int]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # a full disk, a folder without permission
-        print(f"error: {error.strerror or error}: {error.filename or 'a file'}. What was finished is kept; mend it, then --resume.", file=sys.stderr)
+        print(
+            f"error: {error.strerror or error}: {error.filename or 'a file'}. What was finished is kept; mend it, then --resume.",
+            file=sys.stderr,
+        )
         return 1

@@ -36,6 +36,7 @@ class Config(Strict):
     batch_size: Annotated[int, Ge(1)] = Field(64, description="pictures per optimizer step")
     seed: Annotated[int, Ge(0)] = Field(0, description="seed of folds, order, augmentation, mixing and initialisation")
     folds: Annotated[int, Ge(1)] = Field(5, description="stratified folds; 1 trains once with a fifth held out")
+    group_duplicates: bool = Field(False, description="copies of a picture stay in one fold, so that no fold is scored on what it has seen")
     image_size: Annotated[int, Ge(8)] = Field(528, description="side of the training crop in pixels")
     test_size: Annotated[int, Ge(0)] = Field(0, description="side of the crop at validation and prediction in pixels; 0 means image_size")
     crop_pct: Annotated[float, Ge(0), Le(1)] = Field(0.0, description="crop side over short side at prediction; 0 takes the backbone's own")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from recipe.cli import Options
 from recipe.console import Bar, say
@@ -45,4 +47,14 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
         table, findings = check(table, options.config.folds, options.strict, pictures, lambda ready, total: bar.advance())
     if findings:
         say(summary(findings))
-    return Prepared(planned, table, pictures.of(table.paths))
+    pictures = pictures.of(table.paths)
+    return Prepared(planned, _grouped(table, pictures) if options.config.group_duplicates else table, pictures)
+
+
+def _grouped(table: Table, pictures: Pictures) -> Table:
+    """The table with copies of a picture in one group, and its own groups kept whole."""
+    from recipe.duplicates import duplicate_groups
+
+    copies = duplicate_groups(table, pictures)
+    say(f"{len(table) - len(np.unique(copies))} pictures are copies of others and stay in one fold with them")
+    return replace(table, groups=copies)

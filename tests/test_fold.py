@@ -245,3 +245,32 @@ def test_techniques_in_the_main_job_and_over_a_resume(competition, tmp_path, cha
 def test_combinations_without_sense_are_refused_in_a_sentence(changes, message):
     with pytest.raises(ValueError, match=message):
         plan(Config(**(FAST.model_dump() | changes)), 3)
+
+
+def test_copies_and_groups_stay_in_one_fold(competition):
+    """--group-column and group_duplicates, through the preparation that main.py uses."""
+    import shutil
+
+    from recipe.cli import Options
+    from recipe.config import App
+    from recipe.folds import make_folds
+    from recipe.prepare import prepare
+
+    lines = (competition / "train.csv").read_text(encoding="utf-8").splitlines()
+    copies = []
+    for row in range(6):
+        shutil.copy(competition / "image" / f"{row:03d}.png", competition / "image" / f"copy{row}.png")
+        copies.append(f"./image/copy{row}.png,{row % 3}")
+    grouped = [f"{line},{number // 6}" for number, line in enumerate(lines[1:] + copies)]
+    (competition / "train.csv").write_text("\n".join([lines[0] + ",scene", *grouped]) + "\n", encoding="utf-8")
+    for columns, config in (({"group": "scene"}, {}), ({}, {"group_duplicates": True})):
+        app = App.model_validate({"competition": {"id": "Tiny", "columns": columns}})
+        ready = prepare(Options(app, FAST.model_copy(update=config), "cpu", ""), competition)
+        folds = make_folds(ready.table, 2, 0)
+        numbers = np.empty(len(ready.table), dtype=int)
+        for fold in folds:
+            numbers[fold.valid_rows] = fold.index
+        if columns:
+            assert all(len(set(numbers[first : first + 6])) == 1 for first in range(0, 42, 6))
+        else:
+            assert all(numbers[row] == numbers[36 + row] for row in range(6))

@@ -111,6 +111,6 @@ def test_settings_of_an_own_backbone():
     built = build(Config(backbone="cifar_stochasticdepth18(drop_path=0.5)", pretrained=False, image_size=32), 3)
     assert built.backbone.num_features > 0
     with pytest.raises(ConfigError, match="does not go with"):
-        build(Config(backbone="cifar_vgg16()", drop_path=0.1, pretrained=False, image_size=32), 3)
+        build(Config(backbone="cifar_vgg16_bn()", drop_path=0.1, pretrained=False, image_size=32), 3)
     with pytest.raises(ConfigError, match="has no pretrained weights"):
         start(built, Config(backbone="cifar_resnet18"))
