@@ -15,6 +15,7 @@ COMMANDS = {
     "audit": "look at the data first: faults, duplicates, balance, likely wrong labels",
     "tune": "choose views, test size, soup, weights and temperature on out-of-fold rows",
     "predict": "write a table of answers for a folder or a CSV",
+    "report": "the page of a finished run: how good, where wrong, why",
     "lr-find": "learning-rate range test on the very update that training uses",
     "sweep": "try settings against each other: grid, random or TPE, with seeds, pruning and resume",
 }

@@ -32,6 +32,7 @@ class Options:
     only_fold: int | None = None
     strict: bool = False
     output: Path | None = None
+    report: bool = True
 
 
 class Job(Protocol):
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--resume", action="store_true", help="go on with the run in MODEL_PATH")
     made.add_argument("--only-fold", type=int, metavar="N", help="train fold N alone")
+    made.add_argument("--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later")
     made.add_argument("--output", type=Path, metavar="DIR", help="run folder instead of MODEL_PATH")
     add_run_flags(made)
     return made
@@ -83,7 +85,7 @@ def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
     """
     arguments = parser().parse_args(argv)
     asked = options_of(arguments, app_path)
-    return replace(asked, resume=arguments.resume, only_fold=arguments.only_fold, output=arguments.output)
+    return replace(asked, resume=arguments.resume, only_fold=arguments.only_fold, output=arguments.output, report=not arguments.no_report)
 
 
 def overrides_of(arguments: argparse.Namespace) -> dict[str, str]:

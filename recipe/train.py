@@ -99,7 +99,19 @@ def train(prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch 
         metric=metric, resume=options.resume, only_fold=options.only_fold, on_epoch=on_epoch,
     )  # fmt: skip
     say("\n" + closing_table(summary, metric, folder))
+    if options.report:
+        _report(folder, prepared)
     return summary
+
+
+def _report(folder: Path, prepared: Prepared) -> None:
+    """The page of the run. The run is finished and kept whatever happens here."""
+    try:
+        from recipe.report.page import write_report
+
+        say(f"report       {write_report(folder, prepared.table, prepared.pictures)}")
+    except Exception as error:
+        say(f"report       not written ({type(error).__name__}: {error}); the run is complete: python -m recipe report {folder}")
 
 
 def _chosen(folds: tuple[Fold, ...], only_fold: int | None) -> tuple[Fold, ...]:
