@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recipe.calibrate import fit_temperature
 from recipe.metrics import METRICS
 from recipe.out_of_fold import Answers, quality
 from recipe.paired import LEVEL, holm
 from recipe.selection import select_weights
 from recipe.significance import Comparison, compare
-from recipe.temperature import fit_temperature, tempered
+from recipe.temperature import tempered
 
 
 @dataclass(frozen=True)

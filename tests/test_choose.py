@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from scipy.stats import binomtest
 
 from recipe.__main__ import main
+from recipe.calibrate import fit_temperature
 from recipe.checkpoint import CheckpointError
 from recipe.choose import Choice
 from recipe.config import Config, ConfigError
@@ -29,7 +30,7 @@ from recipe.selection import select_weights
 from recipe.serving import Serving, Weighted, read_serving, write_serving
 from recipe.significance import bootstrap, compare, mcnemar
 from recipe.soup import average, greedy_soup
-from recipe.temperature import fit_temperature, tempered
+from recipe.temperature import tempered
 from recipe.train import cross_validate
 
 TINY = Config(

@@ -32,6 +32,9 @@ FOREIGN = {
     "data/output/model/best.pth": "weights",
     "data/output/model/fold0/model.safetensors": "weights",
     "data/output/model/fold0/last/model.safetensors": "resume",
+    "data/output/model/fold0/fold.json": "{}",
+    "data/output/model/fold0/snapshots/step00000001.safetensors": "weights",
+    "data/output/model/ensemble.json": "{}",
     "data/output/model/oof.csv": "a",
     "data/output/model/run.json": "{}",
     "trained/vgg.pth": "weights",
@@ -68,6 +71,8 @@ def test_models_travel_when_asked_without_the_state_for_resuming(tmp_path):
     more = names(write(tmp_path, FOREIGN), with_model=True) - names(tmp_path)
     assert more == {
         "data/output/model/best.pth",
+        "data/output/model/ensemble.json",
+        "data/output/model/fold0/fold.json",
         "data/output/model/fold0/model.safetensors",
         "data/output/model/run.json",
         "trained/vgg.pth",
