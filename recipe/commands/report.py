@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 
@@ -22,10 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
     from recipe.report.evidence import read_run
 
     read_run(arguments.folder)  # refuses before the drawing libraries are imported
-    import time
-
+    from recipe.malloc import keep_freed_blocks
     from recipe.report.page import write_report
 
+    keep_freed_blocks()
     begin = time.perf_counter()
     page = write_report(arguments.folder, data=arguments.data)
     say(f"report      {page} ({page.stat().st_size / 2**20:.1f} MB, {duration(time.perf_counter() - begin)})")

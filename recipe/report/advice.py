@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from recipe.calibrate import fit_temperature
 from recipe.label_noise import likely_wrong
 from recipe.metrics import METRICS
 from recipe.report.confusion import counts, pairs
 from recipe.report.evidence import Evidence
 from recipe.report.intervals import wilson
 from recipe.report.scores import score
-from recipe.temperature import fit_temperature
 
 
 def next_steps(evidence: Evidence) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recipe.temperature import fit_temperature, tempered
+from recipe.calibrate import fit_temperature
+from recipe.temperature import tempered
 
 BINS = 15
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from recipe.models import Classifier, build, start
@@ -18,7 +19,7 @@ from recipe.report.network import Network, first_network, spread
 from recipe.report.section import Drawing, Grid, Section
 from recipe.weights import WeightsError
 
-POINTS = 500  # t-SNE of more takes longer than the page is worth
+POINTS = 400  # t-SNE of more takes longer than the page is worth
 NEIGHBOURS = 5
 NAMED = 16  # classes in the legend
 TITLE = "How the network sees the classes"
@@ -59,9 +60,11 @@ def flatten(features: np.ndarray) -> np.ndarray:
     """(N, 2) by t-SNE from (N, D), the same at every call."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
-    features = PCA(min(50, *features.shape), random_state=0).fit_transform(features - features.mean(0))
-    return TSNE(perplexity=min(30.0, (len(features) - 1) / 3), init="pca", random_state=0).fit_transform(features)
+    with threadpool_limits(1):  # so few points are done before threads have met; on a busy machine they wait for each other
+        features = PCA(min(50, *features.shape), random_state=0).fit_transform(features - features.mean(0))
+        return TSNE(perplexity=min(30.0, (len(features) - 1) / 3), init="pca", max_iter=500, random_state=0).fit_transform(features)
 
 
 def agreement(features: np.ndarray, labels: np.ndarray) -> float:
@@ -84,7 +87,8 @@ def _before(evidence: Evidence, network: Network, rows: np.ndarray) -> tuple[np.
     except WeightsError as error:
         return None, str(error).splitlines()[0]
     model.head = copy.deepcopy(network.model.head)  # a head that pools does so as it learnt to; the backbone is what is compared
-    return _features(evidence, network, model.to(network.runtime.device).eval(), rows), ""
+    model = model.to(network.runtime.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return _features(evidence, network, model, rows), ""
 
 
 def _map(evidence: Evidence, name: str, caption: str, places: np.ndarray, labels: np.ndarray) -> Drawing:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from recipe.calibrate import fit_temperature
 from recipe.metrics import METRICS
 from recipe.report.calibration import BINS, cross_fitted, reliability
 from recipe.report.evidence import Evidence
 from recipe.report.figure import COLOURS, SOFT, draw
 from recipe.report.scores import number
 from recipe.report.section import Drawing, Grid, Section
-from recipe.temperature import fit_temperature
 
 
 def section(evidence: Evidence) -> Section:

@@ -14,11 +14,12 @@ def section(evidence: Evidence) -> Section:
     """Bars of pictures per class, largest first."""
     counts = np.bincount(evidence.labels, minlength=len(evidence.classes))
     filled = counts[counts > 0]
-    text = [
-        f"{len(evidence.labels)} pictures in {len(evidence.classes)} classes; the largest has {counts.max()} and the smallest {counts.min()} "
-        f"({counts.max() / max(1, filled.min()):.1f} times less)."
-    ]
-    if counts.max() >= 3 * max(1, filled.min()):
+    ratio = counts.max() / max(1, filled.min())
+    spread = f"all of them have {counts.max()}" if ratio == 1 else f"the largest has {counts.max()} and the smallest {filled.min()}, {ratio:.1f} times less"
+    text = [f"{len(evidence.labels)} pictures in {len(filled)} classes; {spread}."]
+    if len(filled) < len(counts):
+        text.append(f"{len(counts) - len(filled)} known classes have no picture here.")
+    if ratio >= 3:
         text.append("The classes are uneven: judge by balanced_accuracy or macro_f1 too, and try --sampler class_balanced or --loss class_balanced.")
     rows = [[name, int(count), f"{count / counts.sum():.4f}"] for name, count in zip(evidence.classes, counts, strict=True)]
     return Section("balance", "Class balance", text, [_bars(evidence, counts)], grids=[Grid("balance", ["class", "pictures", "share"], rows, shown=0)])

@@ -28,7 +28,8 @@ def first_network(evidence: Evidence) -> Network:
     folder = evidence.folder / f"fold{evidence.folds[0]}" if evidence.folds else fold_folders(evidence.folder)[0]
     device = choose_device()
     model, description = load_checkpoint(folder, device)
-    return Network(model, description.preprocessing, Runtime(device), description.epoch)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Network(model, description.preprocessing, Runtime(device, memory_format=torch.channels_last), description.epoch)
 
 
 def spread(evidence: Evidence, rows: np.ndarray, most: int) -> np.ndarray:

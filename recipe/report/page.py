@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,19 @@ from recipe.checkpoint import write_bytes
 from recipe.data import Table
 from recipe.pictures import Pictures
 from recipe.report import (
-    advice, cost, embedding, fed, figures_calibration, figures_classes, figures_confusion, figures_curves, figures_roc, gradcam, mistakes, scores, settings,
+    advice,
+    cost,
+    embedding,
+    fed,
+    figures_calibration,
+    figures_classes,
+    figures_confusion,
+    figures_curves,
+    figures_roc,
+    gradcam,
+    mistakes,
+    scores,
+    settings,
 )  # fmt: skip
 from recipe.report.evidence import Evidence, of_run
 from recipe.report.section import Section
@@ -85,6 +99,7 @@ def render(template: str, **values: Any) -> str:
         loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"), autoescape=jinja2.select_autoescape(("html",)),
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
+    environment.filters["code"] = lambda text: re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(str(text)))
     return environment.get_template(template).render(**values)
 
 

@@ -12,11 +12,11 @@ from recipe.report import one_vs_rest
 from recipe.report.confusion import counts
 from recipe.report.evidence import Evidence
 from recipe.report.figure import COLOURS, SOFT, draw, shortened
-from recipe.report.intervals import bootstrap, wilson
+from recipe.report.intervals import RESAMPLES, bootstrap, wilson
 from recipe.report.section import Drawing, Grid, Section
 
 SLOW = {"roc_auc", "average_precision"}  # an interval of these is computed where the classes are few, or where the run is judged by them
-FEW_CLASSES = 20
+FEW_CLASSES = 12
 
 
 def section(evidence: Evidence) -> Section:
@@ -24,7 +24,7 @@ def section(evidence: Evidence) -> Section:
     per_class = class_grid(evidence)
     text = [
         f"All numbers come from {len(evidence.scored)} {evidence.rows_word}. Intervals hold the true value in 19 of 20 cases: "
-        "by Wilson's formula for shares of pictures, by 200 resamplings of the pictures for the other scores."
+        "by Wilson's formula for shares of pictures, by resampling the pictures (200 times; 100 times for areas under curves) for the other scores."
     ]
     grids = [metric_grid(evidence), *([fold_grid(evidence)] if evidence.out_of_fold else []), per_class]
     return Section("scores", "How good", text, drawings=[_recalls(per_class)], grids=grids)
@@ -44,7 +44,8 @@ def interval(evidence: Evidence, name: str) -> tuple[float, float]:
     rows = evidence.scored
     if name == "accuracy":
         return wilson(int((evidence.answers[rows] == evidence.labels[rows]).sum()), len(rows))
-    return bootstrap(METRICS[name], evidence.labels[rows], evidence.probs[rows])
+    resamples = RESAMPLES // 2 if name in SLOW else RESAMPLES
+    return bootstrap(METRICS[name], evidence.labels[rows], evidence.probs[rows], resamples)
 
 
 def metric_grid(evidence: Evidence) -> Grid:
@@ -68,9 +69,10 @@ def fold_grid(evidence: Evidence) -> Grid:
         right = int((evidence.answers[own] == evidence.labels[own]).sum())
         low, high = wilson(right, len(own))
         known: dict[str, Any] = evidence.totals.get("folds", {}).get(str(fold), {})
-        cells = [number(score(evidence, evidence.metric, own)), number(right / len(own)), number(low), number(high)]
-        rows.append([fold, len(own), *cells, known.get("epoch", ""), number(known.get("probe"))])
-    header = ["fold", "pictures", evidence.metric, "accuracy", "from", "to", "kept epoch", "probe"]
+        judged = [] if evidence.metric == "accuracy" else [number(score(evidence, evidence.metric, own))]
+        rows.append([fold, len(own), *judged, *map(number, (right / len(own), low, high)), known.get("epoch", ""), number(known.get("probe"))])
+    judged_by = [] if evidence.metric == "accuracy" else [evidence.metric]
+    header = ["fold", "pictures", *judged_by, "accuracy", "from", "to", "kept epoch", "probe"]
     return Grid("folds", header, rows, "Each fold's validation pictures")
 
 

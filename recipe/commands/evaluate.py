@@ -1,0 +1,88 @@
+"""python -m recipe evaluate CSV: scores a labelled table with a trained run, with the pictures and tables of the report."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The table, the run and where the page goes."""
+    parser.add_argument("csv", type=Path, metavar="CSV", help="labelled pictures: a CSV, or a folder with one folder per class")
+    parser.add_argument(
+        "--run", type=Path, default=Path("data/output/model"), metavar="DIR", dest="folder", help="run folder [data/output/model]"
+    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder that the CSV's paths are relative to; the CSV's own by default")
+    parser.add_argument("--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]")
+    parser.add_argument("--label-column", default="label", help="column of the CSV that holds the labels [label]")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the page and its files [RUN/evaluation-NAME]")
+    parser.add_argument("--no-page", action="store_true", help="the scores alone, without the page")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints every metric with its interval and writes the page."""
+    from recipe.console import say
+    from recipe.console import table as aligned
+    from recipe.malloc import keep_freed_blocks
+    from recipe.report.page import write_page
+    from recipe.report.scores import metric_grid
+
+    keep_freed_blocks()
+    evidence = answered(arguments)
+    grid = metric_grid(evidence)
+    say(aligned(grid.header, [[str(cell) for cell in row] for row in grid.rows]))
+    for note in evidence.notes:
+        say(note)
+    if not arguments.no_page:
+        folder = arguments.out or arguments.folder / f"evaluation-{arguments.csv.stem}"
+        say(f"page  {write_page(evidence, folder / 'evaluation.html', folder / 'report')}")
+    return 0
+
+
+def answered(arguments: argparse.Namespace) -> Any:
+    """The table with the ensemble's answers, as evidence for a page.
+
+    Raises:
+        DataError: the table cannot be read, or holds no row with a class of the run and a picture.
+        CheckpointError: nothing was trained there.
+    """
+    import numpy as np
+
+    from recipe.data import read
+    from recipe.findings import summary
+    from recipe.pictures import Pictures
+    from recipe.predict import Ensemble, short_side
+    from recipe.report.evidence import Evidence, read_run
+
+    info, totals, logs = read_run(arguments.folder)
+    ensemble = Ensemble(arguments.folder, arguments.device)
+    table = read(arguments.csv, arguments.image_column, arguments.label_column, arguments.images, values=ensemble.values)
+    labels = _numbers(table, ensemble.values)
+    probs = ensemble.probs_of_files(table.paths, progress=True)
+    notes = [summary(list(table.findings))] if table.findings else []
+    if ensemble.unreadable:
+        notes.append(f"{len(ensemble.unreadable)} pictures could not be read and count with the class prior: {', '.join(ensemble.unreadable[:3])}")
+    pictures = Pictures(table.paths, short_side(ensemble.members[0].preprocessing), cache_mb=256)
+    return Evidence(
+        arguments.folder, f"{arguments.csv.name}, answered by {arguments.folder.name}", info, totals, logs, table.names, labels, probs,
+        np.full(len(labels), -1), pictures, out_of_fold=False, notes=notes,
+    )  # fmt: skip
+
+
+def _numbers(table: Any, values: tuple[Any, ...]) -> Any:
+    """Label numbers of the run; a folder per class is matched by how the classes are written.
+
+    Raises:
+        DataError: a class that the run does not know.
+    """
+    import numpy as np
+
+    from recipe.findings import DataError
+
+    number = {str(value): place for place, value in enumerate(values)}
+    unknown = [name for name in map(str, table.values) if name not in number]
+    if unknown:
+        raise DataError(f"{table.source} has the class {unknown[0]!r}, which the run does not know; it knows {', '.join(list(number)[:10])}.")
+    return np.array([number[str(value)] for value in table.values])[table.labels]

@@ -1,0 +1,104 @@
+"""python -m recipe runs: the experiment record in the terminal, as CSV or as a coloured page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recipe.console import duration, table
+from recipe.record import FILE, Row, as_csv, differing, read, value
+from recipe.record_query import check_name, chosen, difference, filtered, ordered
+
+SHOWN = ("run", "score", "mean", "std", "seconds", "commit")
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to show of which runs, and how."""
+    parser.add_argument("--records", type=Path, default=Path("data/output") / FILE, metavar="FILE", help=f"the record [data/output/{FILE}]")
+    parser.add_argument("--sort", default="", metavar="NAME", help="by a column, largest or best first; as they were run without it")
+    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--filter", action="append", default=[], metavar="CONDITION", help="such as score>=0.9 or backbone=tf_*; repeatable")
+    parser.add_argument("--columns", nargs="+", metavar="NAME", help="these settings; by default those that differ among the runs shown")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N alone")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what differs between two runs: names, or numbers such as -1")
+    how.add_argument("--csv", action="store_true", help="the table as CSV")
+    how.add_argument("--html", type=Path, metavar="FILE", help="the table as a coloured page")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints or writes the table."""
+    rows = read(arguments.records)
+    if arguments.diff:
+        print(diff_table(*(chosen(rows, text) for text in arguments.diff)))
+        return 0
+    found = filtered(rows, arguments.filter)
+    if arguments.sort or arguments.reverse:
+        found = ordered(found, arguments.sort, arguments.reverse) if arguments.sort else found[::-1]
+    found = found[: arguments.limit]
+    settings = [check_name(rows, name) for name in arguments.columns] if arguments.columns else differing(found)
+    if arguments.csv:
+        sys.stdout.write(as_csv(found, settings))
+    elif arguments.html:
+        write_page(arguments.html, found, settings)
+        print(f"{len(found)} runs in {arguments.html}")
+    else:
+        print(terminal_table(found, settings))
+        print(f"\n{len(found)} of {len(rows)} runs in {arguments.records}")
+    return 0
+
+
+def shown(name: str, cell: Any) -> str:
+    """A cell as text."""
+    if cell is None:
+        return "–"
+    if name == "seconds":
+        return duration(cell)
+    return f"{cell:.4f}" if isinstance(cell, float) and name in ("score", "mean", "std", "probe") else str(cell)
+
+
+def terminal_table(rows: Sequence[Row], settings: Sequence[str]) -> str:
+    """Aligned columns: facts, then settings, long values cut."""
+    columns = [*SHOWN, *settings]
+    cells = [[_cut(shown(name, value(row, name))) for name in columns] for row in rows]
+    return table(columns, cells)
+
+
+def _cut(text: str, length: int = 28) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def diff_table(first: Row, second: Row) -> str:
+    """Two runs side by side, where they differ."""
+    lines = [(name, shown(name, here), shown(name, there)) for name, here, there in difference(first, second)]
+    return table(("", first["run"], second["run"]), lines) if lines else "the two runs do not differ"
+
+
+def write_page(file: Path, rows: Sequence[Row], settings: Sequence[str]) -> None:
+    """The coloured table: green is good, a colour per value of a setting that differs."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    columns = ["run", "finished", *SHOWN[1:], "folds", "metric", *settings]
+    lines = [[{"text": shown(name, value(row, name)), "tint": tint(rows, row, name, settings)} for name in columns] for row in rows]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(environment.get_template("runs.html").render(columns=columns, lines=lines), encoding="utf-8")
+
+
+def tint(rows: Sequence[Row], row: Row, name: str, settings: Sequence[str]) -> str:
+    """CSS colour of a cell; empty for none. Scores go from red (worst) to green (best), settings have a hue per value."""
+    if name in ("score", "mean"):
+        places = {id(other): place for place, other in enumerate(ordered(rows, name))}
+        share = 1 - places[id(row)] / max(1, len(rows) - 1)
+        return f"hsl({120 * share:.0f} 60% 50% / .35)"
+    if name in settings:
+        values = list(dict.fromkeys(str(value(other, name)) for other in rows))
+        return f"hsl({(values.index(str(value(row, name))) * 137.5) % 360:.0f} 55% 55% / .28)"
+    return ""
