@@ -14,8 +14,10 @@ COMMANDS = {
     "docs": "write the generated documents (components, settings, modules) from the code",
     "audit": "look at the data first: faults, duplicates, balance, likely wrong labels",
     "tune": "choose views, test size, soup, weights and temperature on out-of-fold rows",
+    "report": "one page of what a run did: how good, where wrong, why, what next",
+    "evaluate": "score a labelled table with a trained run",
+    "runs": "the record of all runs: sort, filter, compare",
     "predict": "write a table of answers for a folder or a CSV",
-    "report": "the page of a finished run: how good, where wrong, why",
     "lr-find": "learning-rate range test on the very update that training uses",
     "sweep": "try settings against each other: grid, random or TPE, with seeds, pruning and resume",
 }

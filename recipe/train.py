@@ -99,19 +99,31 @@ def train(prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch 
         metric=metric, resume=options.resume, only_fold=options.only_fold, on_epoch=on_epoch,
     )  # fmt: skip
     say("\n" + closing_table(summary, metric, folder))
+    _afterwards("record", folder, lambda: _recorded(folder))
     if options.report:
-        _report(folder, prepared)
+        _afterwards("report", folder, lambda: _reported(folder, prepared))
     return summary
 
 
-def _report(folder: Path, prepared: Prepared) -> None:
-    """The page of the run. The run is finished and kept whatever happens here."""
+def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
+    """What follows a run. The run is finished and kept whatever happens here."""
     try:
-        from recipe.report.page import write_report
-
-        say(f"report       {write_report(folder, prepared.table, prepared.pictures)}")
+        say(f"{name:<12} {work()}")
     except Exception as error:
-        say(f"report       not written ({type(error).__name__}: {error}); the run is complete: python -m recipe report {folder}")
+        say(f"{name:<12} not written ({type(error).__name__}: {error}); the run in {folder} is complete")
+
+
+def _recorded(folder: Path) -> str:
+    from recipe.record import append
+
+    append(folder)
+    return "one row more in python -m recipe runs"
+
+
+def _reported(folder: Path, prepared: Prepared) -> str:
+    from recipe.report.page import write_report
+
+    return str(write_report(folder, prepared.table, prepared.pictures))
 
 
 def _chosen(folds: tuple[Fold, ...], only_fold: int | None) -> tuple[Fold, ...]:
