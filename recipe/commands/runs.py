@@ -87,18 +87,20 @@ def write_page(file: Path, rows: Sequence[Row], settings: Sequence[str]) -> None
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     columns = ["run", "finished", *SHOWN[1:], "folds", "metric", *settings]
-    lines = [[{"text": shown(name, value(row, name)), "tint": tint(rows, row, name, settings)} for name in columns] for row in rows]
+    cells = [[{"text": shown(name, value(row, name)), "tint": tint} for row, tint in zip(rows, tints(rows, name, settings), strict=True)] for name in columns]
+    lines = list(zip(*cells, strict=True))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(environment.get_template("runs.html").render(columns=columns, lines=lines), encoding="utf-8")
 
 
-def tint(rows: Sequence[Row], row: Row, name: str, settings: Sequence[str]) -> str:
-    """CSS colour of a cell; empty for none. Scores go from red (worst) to green (best), settings have a hue per value."""
+def tints(rows: Sequence[Row], name: str, settings: Sequence[str]) -> list[str]:
+    """CSS colours of a column; empty for none. Scores go from red (worst) to green (best), settings have a hue per value."""
     if name in ("score", "mean"):
-        places = {id(other): place for place, other in enumerate(ordered(rows, name))}
-        share = 1 - places[id(row)] / max(1, len(rows) - 1)
-        return f"hsl({120 * share:.0f} 60% 50% / .35)"
-    if name in settings:
-        values = list(dict.fromkeys(str(value(other, name)) for other in rows))
-        return f"hsl({(values.index(str(value(row, name))) * 137.5) % 360:.0f} 55% 55% / .28)"
-    return ""
+        places = {id(row): place for place, row in enumerate(ordered(rows, name))}
+        shares = [1 - places[id(row)] / max(1, len(rows) - 1) for row in rows]
+        return [f"hsl({120 * share:.0f} 60% 50% / .35)" for share in shares]
+    if name not in settings:
+        return [""] * len(rows)
+    values = [str(value(row, name)) for row in rows]
+    number = {text: place for place, text in enumerate(dict.fromkeys(values))}
+    return [f"hsl({(number[text] * 137.5) % 360:.0f} 55% 55% / .28)" for text in values]

@@ -40,12 +40,12 @@ def section(evidence: Evidence) -> Section:
             Tiles("gradcam_right", "Right: the picture, and what spoke for it", _strips(evidence, network, hits, "good"), 3),
             Tiles("gradcam_wrong", "Wrong: the picture, for the answer, for the true class", _strips(evidence, network, wrong, "bad"), 2),
         ]
-    except NoFeatureMap as error:
+    except NoFeatureMapError as error:
         return Section("gradcam", TITLE, [f"Grad-CAM is left out: {error}"])
     return Section("gradcam", TITLE, text, tiles=[page for page in pages if page.tiles])
 
 
-class NoFeatureMap(ValueError):
+class NoFeatureMapError(ValueError):
     """The backbone gives no (B, C, h, w) features."""
 
 
@@ -59,12 +59,12 @@ def heat(model: Classifier, images: torch.Tensor, classes: torch.Tensor) -> torc
     Limit: a map without a positive part is 0 everywhere.
 
     Raises:
-        NoFeatureMap: the backbone gives tokens.
+        NoFeatureMapError: the backbone gives tokens.
     """
     with torch.no_grad():
         features = model.backbone.forward_features(images)  # type: ignore[operator]
     if features.ndim != 4 or features.shape[-1] == features.shape[1]:
-        raise NoFeatureMap(f"the backbone gives features of shape {tuple(features.shape)}, not a map with channels and places.")
+        raise NoFeatureMapError(f"the backbone gives features of shape {tuple(features.shape)}, not a map with channels and places.")
     with torch.enable_grad():
         features = features.detach().requires_grad_()
         pooled = features if model.head.spatial else model.backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
