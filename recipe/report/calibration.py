@@ -31,7 +31,8 @@ def reliability(labels: np.ndarray, probs: np.ndarray, bins: int = BINS) -> Reli
     counts = np.bincount(interval, minlength=bins)
     safe = np.where(counts, counts, np.nan)
     sums = (np.bincount(interval, weights=weights, minlength=bins) for weights in (confidence, right))
-    return Reliability(*(total / safe for total in sums), counts)
+    means = [total / safe for total in sums]
+    return Reliability(means[0], means[1], counts)
 
 
 def cross_fitted(labels: np.ndarray, probs: np.ndarray, parts: np.ndarray) -> np.ndarray:

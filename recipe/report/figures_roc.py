@@ -53,7 +53,7 @@ def _chart(evidence: Evidence, name: str, caption: str, found: Curves, axes_name
     total = len(evidence.classes)
     worst = np.argsort([curve.area if np.isfinite(curve.area) else np.inf for curve in found.classes], kind="stable")[:NAMED].tolist()
     points = 200 if total <= 20 else 60
-    style = {"drawstyle": "steps-pre"} if steps else {}
+    style: dict[str, Any] = {"drawstyle": "steps-pre"} if steps else {}
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
