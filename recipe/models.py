@@ -64,7 +64,9 @@ def build(config: Config, classes: int) -> Classifier:
         ConfigError: an unknown backbone, or a head that does not go with it.
     """
     backbone = _backbone(config)
-    head = HEADS.build(config.head, backbone.num_features, classes)
+    pooled = getattr(backbone, "head_hidden_size", None) or backbone.num_features  # MobileNetV3 widens after pooling
+    spatial = HEADS[parse(config.head).name].spatial
+    head = HEADS.build(config.head, backbone.num_features if spatial else pooled, classes)
     if config.grad_checkpoint:
         _checkpoint_gradients(backbone, config.backbone)
     if config.activation:

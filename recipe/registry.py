@@ -134,7 +134,7 @@ class Registry:
     def __len__(self) -> int:
         return len(self._components)
 
-    def __getitem__(self, name: str) -> Callable[..., Any]:
+    def __getitem__(self, name: str) -> Any:
         try:
             return self._components[name]
         except KeyError:

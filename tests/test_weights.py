@@ -114,3 +114,8 @@ def test_settings_of_an_own_backbone():
         build(Config(backbone="cifar_vgg16_bn()", drop_path=0.1, pretrained=False, image_size=32), 3)
     with pytest.raises(ConfigError, match="has no pretrained weights"):
         start(built, Config(backbone="cifar_resnet18"))
+
+
+def test_a_network_that_widens_after_pooling():
+    model = build(Config(backbone="mobilenetv3_small_050", pretrained=False, image_size=64), 3).eval()
+    assert model(torch.zeros(2, 3, 64, 64)).shape == (2, 3)

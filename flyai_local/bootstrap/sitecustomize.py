@@ -30,7 +30,7 @@ def _step_aside():
         import sitecustomize  # noqa: F401  the next one on the path, if there is one
     except ImportError:
         # Python's site module expects to find the name that it imported.
-        sys.modules["sitecustomize"] = own
+        sys.modules["sitecustomize"] = own  # type: ignore[assignment]
 
 
 sys.meta_path.insert(0, StandIn)

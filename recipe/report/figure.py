@@ -33,7 +33,7 @@ STYLE = {
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.titlecolor": INK,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": SOFT, "grid.alpha": 0.25, "axes.axisbelow": True,
     "legend.frameon": False, "lines.linewidth": 1.8, "svg.fonttype": "none", "axes.facecolor": "none", "path.simplify_threshold": 0.5,
-    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),  # type: ignore[attr-defined]
 }  # fmt: skip
 
 
