@@ -102,6 +102,7 @@ def train(prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch 
     _afterwards("record", folder, lambda: _recorded(folder))
     if options.report:
         _afterwards("report", folder, lambda: _reported(folder, prepared))
+        _afterwards("tensorboard", folder, lambda: _events(folder))
     return summary
 
 
@@ -124,6 +125,12 @@ def _reported(folder: Path, prepared: Prepared) -> str:
     from recipe.report.page import write_report
 
     return str(write_report(folder, prepared.table, prepared.pictures))
+
+
+def _events(folder: Path) -> str:
+    from recipe.tensorboard_log import write_events
+
+    return f"tensorboard --logdir {write_events(folder)}"
 
 
 def _chosen(folds: tuple[Fold, ...], only_fold: int | None) -> tuple[Fold, ...]:
