@@ -19,7 +19,7 @@ from recipe.report.network import Network, first_network, spread
 from recipe.report.section import Drawing, Grid, Section
 from recipe.weights import WeightsError
 
-POINTS = 400  # t-SNE of more takes longer than the page is worth
+POINTS = 300  # t-SNE of more takes longer than the page is worth
 NEIGHBOURS = 5
 NAMED = 16  # classes in the legend
 TITLE = "How the network sees the classes"

@@ -32,7 +32,8 @@ def section(evidence: Evidence) -> Section:
     config = evidence.config
     batch = first_batch(evidence)
     text = [
-        f"{min(SHOWN, len(batch))} of the {len(batch)} pictures of the first step of fold {evidence.folds[0]}, exactly as training meets them: augment: {config.augment}; mix: {config.mix}. "
+        f"{min(SHOWN, len(batch))} of the {len(batch)} pictures of the first step of fold {evidence.folds[0]}, exactly as training meets them. "
+        f"augment: {config.augment}; mix: {config.mix}. "
         "If you cannot tell the class any more, neither can the network: lower the strength or p of what hides it.",
     ]
     if config.epochs == 0:
