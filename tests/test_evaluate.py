@@ -43,7 +43,8 @@ def test_scores_are_those_of_the_ensemble_and_the_page_is_there(competition, tra
         scores = {row["metric"]: float(row["score"]) for row in csv.DictReader(stream)}
     assert scores["accuracy"] == pytest.approx(accuracy, abs=1e-4) and f"{accuracy:.4f}" in shown
     text = (tmp_path / "page" / "evaluation.html").read_text(encoding="utf-8")
-    assert "This part is left out" not in text and "train.csv, answered by run" in text
+    assert "36 of the 36 pictures bear the name of one the run was trained on" in text and "This part is left out" not in text
+    assert "train.csv, answered by run" in text
 
 
 def test_unknown_labels_are_named_and_left_out(competition, trained, capsys):

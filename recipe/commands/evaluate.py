@@ -54,7 +54,7 @@ def answered(arguments: argparse.Namespace) -> Any:
     from recipe.findings import summary
     from recipe.pictures import Pictures
     from recipe.predict import Ensemble, short_side
-    from recipe.report.evidence import Evidence, read_run
+    from recipe.report.evidence import Evidence, read_oof, read_run
 
     info, totals, logs = read_run(arguments.folder)
     ensemble = Ensemble(arguments.folder, arguments.device)
@@ -64,6 +64,8 @@ def answered(arguments: argparse.Namespace) -> Any:
     notes = [summary(list(table.findings))] if table.findings else []
     if ensemble.unreadable:
         notes.append(f"{len(ensemble.unreadable)} pictures could not be read and count with the class prior: {', '.join(ensemble.unreadable[:3])}")
+    if known := len(set(table.names) & set(read_oof(arguments.folder / "oof.csv", tuple(info["classes"]))[0])):
+        notes.append(f"{known} of the {len(table)} pictures bear the name of one the run was trained on: the scores flatter.")
     pictures = Pictures(table.paths, short_side(ensemble.members[0].preprocessing), cache_mb=256)
     return Evidence(
         arguments.folder, f"{arguments.csv.name}, answered by {arguments.folder.name}", info, totals, logs, table.names, labels, probs,

@@ -24,7 +24,8 @@ def section(evidence: Evidence) -> Section:
     per_class = class_grid(evidence)
     text = [
         f"All numbers come from {len(evidence.scored)} {evidence.rows_word}. Intervals hold the true value in 19 of 20 cases: "
-        "by Wilson's formula for shares of pictures, by resampling the pictures (200 times for the score that the run is judged by, else 50 or 100 times) for the others."
+        "by Wilson's formula for shares of pictures, by resampling the pictures "
+        "(200 times for the score that the run is judged by, else 50 or 100 times) for the others."
     ]
     grids = [metric_grid(evidence), *([fold_grid(evidence)] if evidence.out_of_fold else []), per_class]
     return Section("scores", "How good", text, drawings=[_recalls(per_class)], grids=grids)
