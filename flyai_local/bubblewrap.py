@@ -70,12 +70,13 @@ def arguments(
     line += [] if network else ["--unshare-net"]
     line += [*_system(network), "--proc", "/proc", "--dev", "/dev"]
     line += [*_sized(found, shared_memory_mb), "--tmpfs", "/dev/shm", *_graphics()]
+    line += [word for inside, outside in writable.items() for word in ("--bind", str(outside), str(inside))]
+    # After the private /tmp, which would hide an environment that lies in this machine's /tmp.
+    line += [word for folder in _interpreter() for word in ("--ro-bind", str(folder), str(folder))]
     for folder in masked:
         if folder.is_dir() and _inside_system(folder):
             line += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
-    for how, binds in (("--bind", writable), ("--ro-bind", readable)):
-        for inside, outside in binds.items():
-            line += [how, str(outside), str(inside)]
+    line += [word for inside, outside in readable.items() for word in ("--ro-bind", str(outside), str(inside))]
     # /proc too: for a user who is root outside, /proc/sys would be writable inside.
     sealed = [word for folder in ("/proc", "/dev", "/") for word in ("--remount-ro", folder)]
     return [*line, *sealed, "--chdir", str(PROJECT), "--"]
@@ -112,8 +113,6 @@ def _system(network: bool) -> list[str]:
             line += ["--ro-bind", name, name]
     for name in CONFIGURATION + (NETWORK_CONFIGURATION if network else ()):
         line += ["--ro-bind-try", name, name]
-    for folder in _interpreter():
-        line += ["--ro-bind", str(folder), str(folder)]
     return line
 
 

@@ -75,10 +75,11 @@ def unlinked_bytes(pids: list[int]) -> int:
     found: dict[tuple[int, int], int] = {}
     for pid in pids:
         try:
-            for entry in os.scandir(PROC / str(pid) / "fd"):
-                status = entry.stat()
-                if status.st_nlink == 0:
-                    found[status.st_dev, status.st_ino] = status.st_blocks * 512
+            with os.scandir(PROC / str(pid) / "fd") as entries:
+                for entry in entries:
+                    status = entry.stat()
+                    if status.st_nlink == 0:
+                        found[status.st_dev, status.st_ino] = status.st_blocks * 512
         except OSError:  # the process has ended, or its descriptors are not ours to read
             continue
     return sum(found.values())
@@ -87,7 +88,7 @@ def unlinked_bytes(pids: list[int]) -> int:
 def threads_of_user() -> int:
     """Threads that this user runs on this machine (Linux)."""
     count = 0
-    for entry in os.scandir(PROC):
+    for entry in list(os.scandir(PROC)):  # a list, so that the folder is closed
         try:
             if entry.name.isdigit() and entry.stat().st_uid == os.getuid():
                 count += int((PROC / entry.name / "stat").read_bytes().rpartition(b")")[2].split()[17])

@@ -130,11 +130,12 @@ def folder_bytes(folder: Path) -> int:
     count, waiting = 0, [folder]
     while waiting:
         try:
-            for entry in os.scandir(waiting.pop()):
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(Path(entry.path))
-                status = entry.stat(follow_symlinks=False)
-                count += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+                    status = entry.stat(follow_symlinks=False)
+                    count += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
         except OSError:  # it was removed meanwhile
             continue
     return count
