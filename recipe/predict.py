@@ -209,7 +209,7 @@ class Ensemble:
         for position, resized in enumerate(decoded):
             if isinstance(resized, Exception):
                 self.unreadable.append(str(paths[position]))
-                log.warning("%s; it gets the class prior", resized)
+                log.warning("%s; it gets the class prior", str(resized).rstrip("."))
             else:
                 yield position, resized
 

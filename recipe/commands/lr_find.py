@@ -83,8 +83,8 @@ def _report(found, suggestion, arguments: argparse.Namespace, asked: Options) ->
     lines.append(f"suggestion        {suggestion.lr:.1e}   the more careful of the two")
     if not suggestion.clear:
         lines.append(
-            "but the loss falls by less than its noise from step to step (a probe's start is already low): take the suggestion as an "
-            "upper bound, or try --steps 300 and --head-init random"
+            "but the loss falls by less than its noise from step to step, so these rates say little: a probe's start is already low. "
+            "Run it again with --head-init random, or with --steps 300"
         )
     return "\n".join(lines)
 
