@@ -14,8 +14,8 @@ import cv2
 import jinja2
 import numpy as np
 
+from recipe.atomic import write_bytes
 from recipe.audit import Audit, findings_of
-from recipe.checkpoint import write_bytes
 from recipe.picture_facts import describe
 
 TILE = 96  # pixels

@@ -5,11 +5,8 @@ Each rebuilds its own model: settings, classes and preprocessing lie beside the 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +14,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from recipe.atomic import write_bytes, write_json
 from recipe.config import Config, checked
-from recipe.errors import UserError
+from recipe.errors import CheckpointError
 from recipe.models import Classifier, Preprocessing, build
 
 FORMAT = 1
-
-
-class CheckpointError(UserError, RuntimeError):
-    """A checkpoint that is absent, broken or cannot be written; the message says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,42 +34,6 @@ class Description:
     epoch: int
     score: float  # validation score of the kept epoch
     average: bool = False  # the kept weights are the moving average
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place once the block ends without error.
-
-    Raises:
-        CheckpointError: the folder is read-only or the disk is full; whatever lay at `path` is still there.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        temporary.touch()  # with the rights that the user's umask gives, unlike a file of tempfile
-        yield temporary
-        with open(temporary, "rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write {path}: {error.strerror or error}. Free some space there or choose another --output."
-        ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """A file, whole or not at all."""
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """JSON in UTF-8, whole or not at all."""
-    write_bytes(path, (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 def save_checkpoint(folder: Path, state: dict[str, torch.Tensor], description: Description) -> None:
@@ -116,9 +74,7 @@ def read_description(folder: Path) -> Description:
     return Description(preprocessing=Preprocessing(**size), **content)
 
 
-def load_checkpoint(
-    folder: Path, device: torch.device | str = "cpu", weights: str = "model.safetensors"
-) -> tuple[Classifier, Description]:
+def load_checkpoint(folder: Path, device: torch.device | str = "cpu", weights: str = "model.safetensors") -> tuple[Classifier, Description]:
     """The model in evaluation mode on `device`, whatever device it was trained on, with the weights of that file.
 
     Raises:
@@ -129,9 +85,7 @@ def load_checkpoint(
     try:
         model.load_state_dict(load_file(folder / weights))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{folder / weights} cannot be used: {str(error).splitlines()[0]} Train again or restore it."
-        ) from None
+        raise CheckpointError(f"{folder / weights} cannot be used: {str(error).splitlines()[0]} Train again or restore it.") from None
     return model.to(device).eval(), description
 
 

@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class UserError(Exception):
     """Shown as a sentence, without a stack trace."""
+
+
+class CheckpointError(UserError, RuntimeError):
+    """A checkpoint that is absent, broken or cannot be written; the message says what to do."""

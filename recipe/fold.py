@@ -16,16 +16,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from recipe.atomic import write_bytes
 from recipe.augment import Augment
 from recipe.augment_views import AugmentViews
 from recipe.batch import Batch
-from recipe.checkpoint import CheckpointError, Description, read_description, save_checkpoint, save_snapshot, write_bytes
+from recipe.checkpoint import Description, read_description, save_checkpoint, save_snapshot
 from recipe.ema import ExponentialMovingAverage
 from recipe.engine import Update, training_mode
+from recipe.errors import CheckpointError
 from recipe.folds import Fold
 from recipe.job import Best, Job
 from recipe.loader import Loader
-from recipe.metrics import METRICS
+from recipe.metrics import METRICS, log_loss
 from recipe.mix import MIXES
 from recipe.models import Classifier
 from recipe.objective import Objective
@@ -123,7 +125,8 @@ class FoldTraining:
     def _consider_probe(self) -> None:
         """Epoch 0 is the probe: the network never ends below it on the validation rows."""
         if self.probe is not None and self.epoch == 0:
-            self._offer(0, self._probe_probs(), self.model, average=False)
+            probs = self._probe_probs()
+            self._offer(0, self.metric(self.labels, probs), log_loss(self.labels, probs), self.model, average=False)
 
     def _probe_probs(self) -> np.ndarray:
         assert self.probe is not None and self.job.features is not None
@@ -173,12 +176,10 @@ class FoldTraining:
     def _validate(self, epoch: int) -> tuple[float, float, bool]:
         """Score and loss of the better of the weights and their moving average, offered as the best so far."""
         candidates = [(self._probs(model), model, average) for model, average in self._candidates()]
-        scored = [
-            (self.metric(self.labels, probs), log_loss(self.labels, probs), probs, model, average) for probs, model, average in candidates
-        ]
+        scored = [(self.metric(self.labels, probs), log_loss(self.labels, probs), model, average) for probs, model, average in candidates]
         sign = 1 if self.metric.higher_is_better else -1
-        score, loss, probs, model, average = max(scored, key=lambda item: (sign * item[0], -item[1]))
-        self._offer(epoch, probs, model, average)
+        score, loss, model, average = max(scored, key=lambda item: (sign * item[0], -item[1]))
+        self._offer(epoch, score, loss, model, average)
         return score, loss, average
 
     def _candidates(self) -> list[tuple[nn.Module, bool]]:
@@ -189,9 +190,8 @@ class FoldTraining:
         listed = build_views(views, self.job.preprocessing.size)
         return np.stack(list(average_views([model], pictures, listed, self.job.preprocessing, self.job.runtime)))
 
-    def _offer(self, epoch: int, probs: np.ndarray, model: nn.Module, average: bool) -> None:
+    def _offer(self, epoch: int, score: float, loss: float, model: nn.Module, average: bool) -> None:
         """Keeps the checkpoint if it is the best so far."""
-        score, loss = self.metric(self.labels, probs), log_loss(self.labels, probs)
         if self.best.beaten_by(score, loss, self.metric.higher_is_better):
             self.best = Best(score, loss, epoch)
             counts = self._counts()
@@ -258,11 +258,6 @@ class FoldTraining:
 def copy_of(model: Classifier) -> Classifier:
     """An independent copy on the CPU."""
     return copy.deepcopy(model)
-
-
-def log_loss(labels: np.ndarray, probs: np.ndarray) -> float:
-    """Mean negative log probability of the true class, in nats."""
-    return float(-np.log(np.clip(probs[np.arange(len(labels)), labels], 1e-12, None)).mean())
 
 
 def train_fold(job: Job, fold: Fold, resume: bool = False) -> FoldResult:

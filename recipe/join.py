@@ -11,7 +11,8 @@ from typing import Any
 
 from safetensors.torch import save
 
-from recipe.checkpoint import CheckpointError, write_bytes, write_json
+from recipe.atomic import write_bytes, write_json
+from recipe.errors import CheckpointError
 from recipe.serving import HERE, SOUP, WEIGHTS, Serving, Weighted, write_serving
 from recipe.soup import average
 from recipe.tuning import Outcome, Tuned

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from recipe.atomic import atomic, write_bytes
 from recipe.batch import Batch
-from recipe.checkpoint import atomic, write_bytes
 from recipe.config import Config
 from recipe.engine import NonFiniteLossError, training_mode
 from recipe.fold import FoldTraining

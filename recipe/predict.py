@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from recipe.checkpoint import CheckpointError, fold_folders, load_checkpoint
+from recipe.checkpoint import fold_folders, load_checkpoint
 from recipe.console import Bar
-from recipe.decode import UnreadablePicture, read, resize_short
+from recipe.decode import UnreadablePicture, evaluation_side, read, resize_short
+from recipe.errors import CheckpointError
 from recipe.fuse import fold_batch_norm
 from recipe.models import Preprocessing
 from recipe.runtime import Runtime, choose_device, evaluating
@@ -45,7 +46,7 @@ class Answer:
 
 def short_side(preprocessing: Preprocessing) -> int:
     """Pixels of a decoded picture's short side before the crop."""
-    return round(preprocessing.size / preprocessing.crop_pct)
+    return evaluation_side(preprocessing.size, preprocessing.crop_pct)
 
 
 Forward = Callable[[torch.Tensor], torch.Tensor]

@@ -13,13 +13,13 @@ import csv
 import io
 import json
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recipe.errors import UserError
+from recipe.atomic import write_bytes
+from recipe.errors import CheckpointError, UserError
 
 FILE = "runs.jsonl"
 FACTS = ("run", "finished", "metric", "score", "mean", "std", "probe", "folds", "seconds", "commit", "fingerprint", "folder")
@@ -73,7 +73,9 @@ def append(folder: Path, records: Path | None = None) -> Row:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _append_line(path, json.dumps(row, ensure_ascii=False))
-        _replace(path.with_suffix(".csv"), as_csv(read(path)))
+        write_bytes(path.with_suffix(".csv"), as_csv(read(path)).encode())
+    except CheckpointError as error:
+        raise RecordError(f"the run cannot be recorded in {path}: {error}") from error
     except OSError as error:
         raise RecordError(f"the run cannot be recorded in {path}: {error.strerror or error}.") from error
     return row
@@ -89,13 +91,6 @@ def _append_line(path: Path, line: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-        stream.write(text)
-    Path(name).replace(path)
 
 
 def read(path: Path) -> list[Row]:

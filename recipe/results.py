@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from recipe.checkpoint import write_bytes, write_json
+from recipe.atomic import write_bytes, write_json
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 from pydantic import Field, field_validator, model_validator
 
-from recipe.checkpoint import CheckpointError, write_json
+from recipe.atomic import write_json
 from recipe.config import Strict, checked
+from recipe.errors import CheckpointError
 
 FILE = "ensemble.json"
 HERE = "."  # the run folder itself as a member

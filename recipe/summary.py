@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from recipe.checkpoint import write_bytes, write_json
+from recipe.atomic import write_bytes, write_json
 from recipe.console import duration
 from recipe.console import table as aligned
 from recipe.data import Table
-from recipe.fold import log_loss
 from recipe.folds import Fold
-from recipe.metrics import METRICS
+from recipe.metrics import METRICS, log_loss
 from recipe.results import FoldResult
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from recipe.checkpoint import atomic
+from recipe.atomic import atomic
 from recipe.sweep_file import Range, SweepFile
 from recipe.sweep_summary import RowResult, Summary
 

@@ -11,7 +11,7 @@ import platform
 import re
 from pathlib import Path
 
-from recipe.checkpoint import write_bytes
+from recipe.atomic import write_bytes
 from recipe.commit import commit
 from recipe.console import duration
 from recipe.console import table as aligned

@@ -21,12 +21,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from recipe.checkpoint import CheckpointError, write_json
+from recipe.atomic import write_json
 from recipe.cli import Options
 from recipe.commit import commit
 from recipe.config import Config, ConfigError
 from recipe.console import Bar, duration, say
 from recipe.data import Table
+from recipe.errors import CheckpointError
 from recipe.fold import train_fold
 from recipe.folds import Fold, make_folds
 from recipe.job import Job
@@ -38,6 +39,7 @@ from recipe.probe import probe_features
 from recipe.results import EpochLog
 from recipe.runtime import Runtime, choose_runtime
 from recipe.summary import CrossValidation, closing_table, summarise, write_summary
+from recipe.wrapper import passes_per_step as wrapped_passes
 
 OnEpoch = Callable[[EpochLog], None]
 
@@ -187,7 +189,7 @@ def passes_per_step(config: Config) -> float:
     groups = [
         {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 1.0, "lr_scale": 1.0, "weight_decay": 0.0, "name": "norm", "kind": "norm"}
     ]
-    return float(getattr(OPTIMIZERS.build(config.optimizer, groups, 1.0), "passes_per_step", 1.0))
+    return wrapped_passes(OPTIMIZERS.build(config.optimizer, groups, 1.0))
 
 
 EPOCH_HEADER = "fold  epoch        lr  train loss  valid loss  {metric:>12}  pictures/s      time"

@@ -16,10 +16,10 @@ from scipy.stats import binomtest
 
 from recipe.__main__ import main
 from recipe.calibrate import fit_temperature
-from recipe.checkpoint import CheckpointError
 from recipe.choose import Choice
 from recipe.config import Config, ConfigError
 from recipe.data import read
+from recipe.errors import CheckpointError
 from recipe.metrics import METRICS
 from recipe.out_of_fold import Answers
 from recipe.pictures import Pictures

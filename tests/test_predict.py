@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from recipe.checkpoint import CheckpointError, Description, atomic, fold_folders, load_checkpoint, save_checkpoint
+from recipe.atomic import atomic
+from recipe.checkpoint import Description, fold_folders, load_checkpoint, save_checkpoint
 from recipe.config import Config
+from recipe.errors import CheckpointError
 from recipe.models import Preprocessing, build
 from recipe.predict import Ensemble, average_views, short_side
 from recipe.runtime import Runtime

@@ -7,10 +7,10 @@ import csv
 import io
 from pathlib import Path
 
-from recipe.checkpoint import write_bytes
+from recipe.atomic import write_bytes
+from recipe.csv_file import read_rows
 from recipe.errors import UserError
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+from recipe.image_paths import PICTURE_SUFFIXES, find_images
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,22 +59,13 @@ def listed(arguments: argparse.Namespace) -> tuple[list[str], list[Path]]:
     """
     source: Path = arguments.pictures
     if source.is_dir():
-        paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
+        paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
         names = [path.relative_to(source).as_posix() for path in paths]
     elif source.is_file():
-        names = _column(source, arguments.image_column)
-        folder = arguments.images or source.parent
-        paths = [folder / name.replace("\\", "/") for name in names]
+        names = read_rows(source, [arguments.image_column])[0].columns[arguments.image_column]
+        paths, _ = find_images(source, names, arguments.images or source.parent)
     else:
         raise UserError(f"there is no folder or CSV {str(source)!r}; check the path.")
     if not paths:
-        raise UserError(f"{source} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
+        raise UserError(f"{source} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}).")
     return names, paths
-
-
-def _column(source: Path, column: str) -> list[str]:
-    with open(source, encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if column not in (reader.fieldnames or []):
-            raise UserError(f"{source} has no column {column!r}, only {', '.join(reader.fieldnames or [])}; name it with --image-column.")
-        return [row[column] for row in reader]

@@ -15,7 +15,7 @@ from typing import Any
 
 import jinja2
 
-from recipe.checkpoint import write_bytes
+from recipe.atomic import write_bytes
 from recipe.data import Table
 from recipe.pictures import Pictures
 from recipe.report import (
