@@ -17,6 +17,7 @@ from recipe.config import ConfigError
 from recipe.console import duration, say
 from recipe.errors import UserError
 from recipe.file_lock import FileLock
+from recipe.malloc import keep_freed_blocks
 from recipe.metrics import METRICS
 from recipe.results import EpochLog
 from recipe.sweep_file import SweepFile
@@ -28,6 +29,11 @@ from recipe.sweep_search import ask, hopeless, load_optuna
 
 class Stopped(Exception):  # noqa: N818  (not an error: the row is hopeless)
     """Ends a row before its last epoch."""
+
+
+def epochs_of(file: SweepFile, state: State, row: Row) -> int | None:
+    """The epochs that an equal time leaves a row; None for those of its settings."""
+    return state.epochs.get(row.name) if file.at_equal_time else None
 
 
 @dataclass
@@ -50,7 +56,7 @@ class Sweep:
         """All seeds of the first row, then of the next, each task once; rows named differently may be the same task."""
         found: dict[str, Task] = {}
         for row in self.rows(state):
-            for task in tasks_of(row, self.file, state.epochs.get(row.name)):
+            for task in tasks_of(row, self.file, epochs_of(self.file, state, row)):
                 found.setdefault(task.key, task)
         return list(found.values())
 
@@ -175,6 +181,7 @@ def orphaned() -> bool:
 
 def work(sweep: Sweep, threads: int = 0) -> None:
     """Takes tasks until there is none left."""
+    keep_freed_blocks()
     if threads:
         import torch
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from recipe.paired import Difference, compare, holm, verdict
-from recipe.sweep import Sweep
+from recipe.sweep import Sweep, epochs_of
 from recipe.sweep_journal import TaskState
 from recipe.sweep_rows import Row, Task, tasks_of
 
@@ -109,7 +109,7 @@ class Summary:
 def summarise(sweep: Sweep) -> Summary:
     """The table of a sweep, as far as it has come."""
     state = sweep.journal.read()
-    rows = [_row(sweep, row, state.epochs.get(row.name), state.tasks) for row in sweep.rows(state)]
+    rows = [_row(sweep, row, epochs_of(sweep.file, state, row), state.tasks) for row in sweep.rows(state)]
     baseline = next((row for row in rows if row.row.name == sweep.file.baseline), rows[0] if rows else None)
     name = baseline.row.name if baseline else ""
     return Summary(sweep.file.name, sweep.file.metric, sweep.higher_is_better, name,
