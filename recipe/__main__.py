@@ -11,7 +11,7 @@ from recipe.cli import guarded
 
 COMMANDS = {
     "names": "list the components that settings can name",
-    "docs": "write the generated documents (components, settings, modules) from the code",
+    "docs": "write the generated documents (components, settings, modules, limit cases) from the code",
     "audit": "look at the data first: faults, duplicates, balance, likely wrong labels",
     "tune": "choose views, test size, soup, weights and temperature on out-of-fold rows",
     "report": "one page of what a run did: how good, where wrong, why, what next",

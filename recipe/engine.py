@@ -49,7 +49,10 @@ class LossScale:
 
 
 class Update:
-    """One optimizer step on one batch of any size."""
+    """One optimizer step on one batch of any size.
+
+    Limit: a micro-batch of one picture or of all gives the same step (up to rounding, and to batch statistics where they are not frozen).
+    """
 
     def __init__(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, objective: Objective, runtime: Runtime, clip_grad: float = 0.0

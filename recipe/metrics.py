@@ -69,9 +69,10 @@ def accuracy(labels: np.ndarray, probs: np.ndarray, /) -> float:
 
 @metric()
 def top5(labels: np.ndarray, probs: np.ndarray, /, k: Count = 5) -> float:
-    """Share of rows whose label is among the k most probable classes. Limit: k=1 is accuracy, k >= K is 1.
+    """Share of rows whose label is among the k most probable classes.
 
     Source: Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", 2015, section 4.1.
+    Limit: k=1 is accuracy, k >= K is 1.
     """
     labels, probs = checked(labels, probs)
     best = np.argsort(-probs, axis=1, kind="stable")[:, :k]

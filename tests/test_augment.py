@@ -70,6 +70,7 @@ def test_every_augmentation_builds_bare_and_changes_something(name: str) -> None
     assert any(not np.array_equal(bare(image, seed), untouched) for seed in range(12))
 
 
+@pytest.mark.limit("augmentation", "augmix", "autoaugment", "erasing", "one_of", "randaugment", "trivialaugment")
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_p_zero_is_the_evaluation_crop(name: str) -> None:
     image = picture()
@@ -119,6 +120,10 @@ def test_threads_give_what_one_thread_gives(text: str) -> None:
     assert all(map(np.array_equal, expected, threaded))
 
 
+@pytest.mark.limit(
+    "augmentation", "brightness_contrast", "color_jitter", "cutout", "gamma", "gauss_noise", "gridmask", "one_of", "posterize",
+    "random_crop", "random_resized_crop", "resize", "rotation", "scale_crop", "shift_scale_rotate",
+)  # fmt: skip
 @pytest.mark.parametrize(
     "spec",
     [
@@ -145,6 +150,7 @@ def test_identity_limits(spec: str) -> None:
     assert all(np.array_equal(Augment(spec, SIZE)(image, seed), image) for seed in range(5))
 
 
+@pytest.mark.limit("augmentation", "hflip", "vflip")
 @pytest.mark.parametrize("name", ["hflip", "vflip"])
 def test_flips_are_their_own_inverse(name: str) -> None:
     image, flip = picture(SIZE, SIZE), always(name)
@@ -159,6 +165,7 @@ def test_cropping_steps_take_the_place_of_the_evaluation_crop(name: str) -> None
     assert Augment(f"{name}(p=1), {name}(p=1)", SIZE)(image, 0).shape == (SIZE, SIZE, 3)
 
 
+@pytest.mark.reference("augmentation", "random_crop")
 def test_random_crop_is_torchvisions_geometry() -> None:
     """Every crop of a padded 24 px picture is a window of the picture with 3 black pixels around it."""
     image = picture(SIZE, SIZE)
@@ -168,6 +175,7 @@ def test_random_crop_is_torchvisions_geometry() -> None:
     assert crops <= windows and len(crops) == 49
 
 
+@pytest.mark.reference("augmentation", "one_of")
 def test_one_of_applies_one_in_proportion_to_p() -> None:
     image = picture(SIZE, SIZE)
     augment = Augment("one_of(hflip(p=0.9), vflip(p=0.3), p=0.8)", SIZE)
@@ -182,6 +190,7 @@ def covered(spec: str, seed: int, side: int = 64) -> np.ndarray:
     return Augment(spec, side)(np.zeros((side, side, 3), np.uint8), seed).any(2)
 
 
+@pytest.mark.reference("augmentation", "erasing")
 @settings(max_examples=30)
 @given(st.floats(0.05, 0.3), st.integers(0, 1000))
 def test_erasing_covers_the_share_asked_for(share: float, seed: int) -> None:
@@ -191,11 +200,13 @@ def test_erasing_covers_the_share_asked_for(share: float, seed: int) -> None:
     assert abs(mask.mean() - share) < 0.04
 
 
+@pytest.mark.reference("augmentation", "cutout")
 def test_cutout_covers_a_square_that_may_leave_the_picture() -> None:
     shares = [covered("cutout(side=0.5)", seed).mean() for seed in range(100)]
     assert max(shares) == 0.25 and 0.06 <= min(shares) < 0.15
 
 
+@pytest.mark.reference("augmentation", "gridmask")
 def test_gridmask_covers_ratio_squared_of_the_area() -> None:
     shares = [covered("gridmask(ratio=0.5, unit=(0.25, 0.25), p=1)", seed).mean() for seed in range(10)]
     assert shares == pytest.approx([0.25] * 10)
@@ -216,6 +227,7 @@ class Scripted:
         return 1e-9
 
 
+@pytest.mark.reference("augmentation", "autoaugment")
 @pytest.mark.parametrize("policy", ["imagenet", "cifar10", "svhn"])
 def test_autoaugment_is_torchvisions(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from recipe import torchvision_guard  # noqa: F401, I001

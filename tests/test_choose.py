@@ -51,6 +51,8 @@ def drawn(rows, sure, seed=0, classes=3):
 # significance
 
 
+@pytest.mark.limit("recipe.significance", "mcnemar")
+@pytest.mark.reference("recipe.significance", "mcnemar")
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200))
 def test_mcnemar_is_the_binomial_test_of_the_rows_that_differ(pairs):
     first, second = np.array(pairs).T
@@ -67,6 +69,7 @@ def test_bootstrap_agrees_with_mcnemar_where_both_hold():
     assert p == pytest.approx(mcnemar(right, other), abs=0.12)
 
 
+@pytest.mark.limit("recipe.significance", "bootstrap")
 def test_bootstrap_limits():
     assert bootstrap(lambda rows: 0.0, 10) == 1
     assert bootstrap(lambda rows: 1.0, 10, draws=99) == pytest.approx(0.02)
@@ -101,6 +104,7 @@ def test_the_temperature_of_known_probabilities_is_found(true):
     assert fit_temperature(labels, tempered(probs, 1 / true)) == pytest.approx(true, rel=0.05)
 
 
+@pytest.mark.limit("recipe.temperature", "tempered")
 def test_temperature_limits():
     _, probs = drawn(50, 2)
     assert tempered(probs, 1) is probs
@@ -110,6 +114,7 @@ def test_temperature_limits():
     assert fit_temperature(np.zeros(5, int), np.array([[0.6, 0.4]] * 5)) == pytest.approx(0.05, rel=0.01)
 
 
+@pytest.mark.reference("recipe.temperature", "tempered")
 def test_temperature_of_one_network_is_the_division_of_logits():
     logits = torch.randn(10, 4)
     assert np.allclose(tempered(logits.softmax(1).numpy(), 1.7), (logits / 1.7).softmax(1).numpy(), atol=1e-6)
@@ -127,6 +132,7 @@ def test_a_temperature_for_calibrated_probabilities_is_refused():
 # soups
 
 
+@pytest.mark.limit("recipe.soup", "average")
 def test_a_soup_of_identical_weights_is_the_model(tmp_path):
     state = {"weight": torch.randn(50, 7), "count": torch.tensor(3), "half": torch.randn(5).half()}
     files = [tmp_path / f"{n}.safetensors" for n in range(3)]
@@ -136,6 +142,7 @@ def test_a_soup_of_identical_weights_is_the_model(tmp_path):
     assert all(torch.equal(mean[key], state[key]) and mean[key].dtype == state[key].dtype for key in state)
 
 
+@pytest.mark.reference("recipe.soup", "average")
 def test_a_soup_is_the_mean(tmp_path):
     weights = [torch.randn(4, 3) for _ in range(3)]
     for number, weight in enumerate(weights):
@@ -143,6 +150,7 @@ def test_a_soup_is_the_mean(tmp_path):
     assert torch.allclose(average(sorted(tmp_path.iterdir()))["weight"], torch.stack(weights).mean(0))
 
 
+@pytest.mark.limit("recipe.soup", "greedy_soup")
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=8), st.floats(-1, 1))
 def test_a_soup_is_never_below_its_best_member(values, target):
     """Ingredients are points on a line, and quality is nearness to a target."""
@@ -162,6 +170,7 @@ def accuracy_of(labels):
     return lambda probs: (float((probs.argmax(1) == labels).mean()), 0.0)
 
 
+@pytest.mark.limit("recipe.selection", "select_weights")
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 4), st.integers(0, 100))
 def test_weights_sum_to_1_and_are_no_worse_than_the_best_run(runs, seed):

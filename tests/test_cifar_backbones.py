@@ -150,6 +150,52 @@ def test_no_picture_depends_on_another_in_evaluation(spec):
         assert torch.allclose(network(images)[1:2], network(images[1:2]), atol=1e-5)
 
 
+def blocks_and_weights(spec: str) -> tuple[list[str], dict[str, tuple[int, ...]]]:
+    """Kinds of all modules in order, identities left out, and the shapes of all weights, by name."""
+    with torch.device("meta"):
+        network = BACKBONES.build(spec)
+    kinds = [type(module).__name__ for module in network.modules() if not isinstance(module, nn.Identity)]
+    return kinds, {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
+
+
+@pytest.mark.limit("backbone", "cifar_resnet18", "cifar_resnet34", "cifar_resnet50", "cifar_resnet101", "cifar_resnet152")
+@pytest.mark.limit(
+    "backbone", "cifar_stochasticdepth18", "cifar_stochasticdepth34", "cifar_stochasticdepth50", "cifar_stochasticdepth101",
+    "cifar_stochasticdepth152",
+)  # fmt: skip
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+def test_without_drop_path_every_block_is_kept_and_it_is_the_resnet(depth):
+    resnet, never = blocks_and_weights(f"cifar_resnet{depth}"), blocks_and_weights(f"cifar_stochasticdepth{depth}(drop_path=0)")
+    assert never == resnet == blocks_and_weights(f"cifar_resnet{depth}(drop_path=0)") and "DropPath" not in resnet[0]
+    assert "DropPath" in blocks_and_weights(f"cifar_stochasticdepth{depth}")[0]
+
+
+@pytest.mark.limit("backbone", "cifar_wrn28_10", "cifar_wrn40_10")
+@pytest.mark.parametrize("depth", [28, 40])
+def test_a_wide_resnet_of_width_one_is_the_thin_preactivation_resnet(depth):
+    """Counted by hand: 16, 32, 64 channels, (depth - 4) / 6 blocks of two 3x3 convolutions each, norms before them, a 1x1 where it widens."""
+    blocks, inside, expected = (depth - 4) // 6, 16, 3 * 16 * 9
+    for outside in (16, 32, 64):
+        for block in range(blocks):
+            first = inside if block == 0 else outside
+            expected += 2 * first + 9 * first * outside + 2 * outside + 9 * outside**2 + (first * outside if first != outside else 0)
+        inside = outside
+    with torch.device("meta"):
+        thin = BACKBONES.build(f"cifar_wrn{depth}_10(widen=1)")
+    assert parameters(thin) == expected + 2 * 64 and thin.num_features == 64
+
+
+@pytest.mark.limit("backbone", "cifar_shufflenet")
+def test_a_shufflenet_of_one_group_has_nothing_to_shuffle():
+    network = BACKBONES.build("cifar_shufflenet(groups=1)")
+    shuffles = [module for module in network.modules() if isinstance(module, nn.ChannelShuffle)]
+    features = torch.randn(1, 12, 3, 3)
+    assert shuffles and all(torch.equal(shuffle(features), features) for shuffle in shuffles)
+    mixing = next(m for m in BACKBONES.build("cifar_shufflenet").modules() if isinstance(m, nn.ChannelShuffle))
+    assert not torch.equal(mixing(features), features)
+
+
+@pytest.mark.limit("backbone", "cifar_stochasticdepth18")
 def test_stochastic_depth_acts_in_training_only_and_rate_zero_is_the_resnet():
     torch.manual_seed(0)
     deep, plain = BACKBONES.build("cifar_stochasticdepth18(drop_path=0.9)"), BACKBONES.build("cifar_resnet18")

@@ -21,15 +21,19 @@ STUDENT, TEACHER = normal(6, 4), 2 * normal(6, 4, seed=1)
 LOSSES = functional.cross_entropy(STUDENT, torch.arange(6) % 4, reduction="none")
 
 
+@pytest.mark.limit("recipe.distill", "soften")
+@pytest.mark.reference("recipe.distill", "soften")
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0, 20.0])
 def test_softening_probabilities_equals_softening_logits(temperature: float) -> None:
     torch.testing.assert_close(soften(TEACHER.softmax(1), temperature), (TEACHER / temperature).softmax(1))
 
 
+@pytest.mark.limit("recipe.distill", "distilled")
 def test_weight_zero_is_the_plain_loss() -> None:
     assert torch.equal(distilled(LOSSES, STUDENT, TEACHER.softmax(1), weight=0), LOSSES)
 
 
+@pytest.mark.reference("recipe.distill", "distilled")
 def test_hintons_formula() -> None:
     temperature, weight = 3.0, 0.7
     soft = (TEACHER / temperature).softmax(1)
@@ -38,6 +42,7 @@ def test_hintons_formula() -> None:
     torch.testing.assert_close(distilled(LOSSES, STUDENT, TEACHER.softmax(1), temperature=temperature, weight=weight), expected)
 
 
+@pytest.mark.limit("recipe.distill", "divergence")
 def test_a_student_that_agrees_has_no_divergence_and_no_gradient() -> None:
     logits = TEACHER.clone().requires_grad_()
     apart = divergence(logits, TEACHER.softmax(1), 4.0)
@@ -66,6 +71,7 @@ def test_a_certain_teacher_is_finite() -> None:
     assert torch.isfinite(losses).all() and torch.isfinite(logits.grad).all()
 
 
+@pytest.mark.limit("recipe.distill", "mixed_teacher")
 def test_stored_answers_are_mixed_like_the_pictures() -> None:
     probs = TEACHER.softmax(1)
     labels = torch.arange(6)
@@ -85,6 +91,7 @@ def test_a_teacher_of_other_classes_is_refused() -> None:
         distilled(LOSSES, STUDENT, TEACHER.softmax(1)[:, :3])
 
 
+@pytest.mark.reference("recipe.consistency", "js_consistency")
 def test_js_is_the_mean_divergence_from_the_mean() -> None:
     logits = normal(3, 5, 4)
     probs = logits.softmax(-1)
@@ -93,6 +100,7 @@ def test_js_is_the_mean_divergence_from_the_mean() -> None:
     torch.testing.assert_close(js_consistency(logits), expected)
 
 
+@pytest.mark.limit("recipe.consistency", "js_consistency")
 def test_js_limits() -> None:
     logits = normal(1, 5, 4).expand(3, 5, 4)
     torch.testing.assert_close(js_consistency(logits), torch.zeros(5), atol=1e-6, rtol=0)
@@ -100,6 +108,7 @@ def test_js_limits() -> None:
     torch.testing.assert_close(js_consistency(apart), torch.full((2,), math.log(3)))
 
 
+@pytest.mark.limit("recipe.consistency", "unstack")
 def test_unstack_takes_views_apart() -> None:
     views = normal(3, 2, 3, 5, 5)
     stack = torch.cat(list(views), dim=2).contiguous(memory_format=torch.channels_last)
@@ -110,6 +119,7 @@ def test_unstack_takes_views_apart() -> None:
         unstack(normal(2, 3, 7, 5))
 
 
+@pytest.mark.limit("recipe.penalty", "l1_penalty")
 def test_l1_counts_trained_weights_alone() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1).requires_grad_(False))
     penalty = l1_penalty(model.parameters(), 0.1)

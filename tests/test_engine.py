@@ -41,6 +41,7 @@ def weights(model: nn.Module) -> torch.Tensor:
     return nn.utils.parameters_to_vector(model.parameters()).detach().clone()
 
 
+@pytest.mark.limit("recipe.engine", "Update")
 @pytest.mark.parametrize("optimizer", ["sgd()", "adamw()", "sam(sgd(), rho=0.1)"])
 @pytest.mark.parametrize("micro_batch", [1, 3, 8])
 def test_micro_batches_equal_one_batch(optimizer, micro_batch):
@@ -76,6 +77,7 @@ def test_both_passes_of_sam_see_the_same_dropout():
     assert torch.equal(masks[0], masks[1])
 
 
+@pytest.mark.reference("recipe.objective", "Objective")
 def test_mixed_labels():
     model = network().eval()
     mixed = batch(lam=0.25)
@@ -164,6 +166,7 @@ def test_frozen_statistics_context_restores_momentum_after_an_error():
     assert model[1].momentum == 0.1
 
 
+@pytest.mark.limit("recipe.ema", "ExponentialMovingAverage")
 def test_ema_decay_0_is_the_model():
     model = network().train()
     ema = ExponentialMovingAverage(model, decay=0.0)
@@ -173,6 +176,7 @@ def test_ema_decay_0_is_the_model():
     assert torch.equal(model[1].running_mean, ema.model[1].running_mean)
 
 
+@pytest.mark.reference("recipe.ema", "ExponentialMovingAverage")
 def test_ema_follows_its_formula():
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 0.0)

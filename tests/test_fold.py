@@ -183,6 +183,7 @@ def test_distillation_from_out_of_fold_and_from_a_run(competition, tmp_path):
         run(competition, tmp_path / "none", FAST.model_copy(update={"teacher": "nobody"}))
 
 
+@pytest.mark.limit("recipe.objective", "Objective")
 def test_teacher_weight_0_is_the_plain_run(competition, tmp_path):
     run(competition, tmp_path / "teacher")
     _, plain = run(competition, tmp_path / "plain", only_fold=0)

@@ -62,6 +62,7 @@ def test_classifier_can_start_anew(name):
     assert not torch.equal(head.classifier.weight, before)
 
 
+@pytest.mark.limit("head", "linear")
 def test_linear_without_dropout_is_a_linear_layer():
     head, features = make("linear"), torch.randn(4, CHANNELS)
     assert torch.equal(head(features), nn.functional.linear(features, head.classifier.weight, head.classifier.bias))
@@ -73,12 +74,22 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(head.eval()(features), head(features)) and torch.equal(head.embed(features), features)
 
 
+@pytest.mark.reference("head", "cosine")
 def test_cosine_against_numpy():
     head, features = make("cosine(scale=7)"), torch.randn(4, CHANNELS)
     a, b = features.numpy(), head.classifier.weight.detach().numpy()
     expected = 7 * (a @ b.T) / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1)
     np.testing.assert_allclose(head(features).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
     assert torch.allclose(head(features), head(100 * features), atol=1e-5)
+
+
+@pytest.mark.limit("head", "cosine")
+def test_cosine_of_unit_vectors_and_scale_one_is_the_inner_product():
+    head = make("cosine(scale=1)")
+    with torch.no_grad():
+        head.classifier.weight.copy_(nn.functional.normalize(head.classifier.weight))
+    features = nn.functional.normalize(torch.randn(6, CHANNELS, generator=torch.Generator().manual_seed(2)))
+    torch.testing.assert_close(head(features), features @ head.classifier.weight.T)
 
 
 def test_cosine_fits_the_margin_losses():
@@ -91,16 +102,19 @@ def test_cosine_fits_the_margin_losses():
         assert torch.allclose(LOSSES.build(loss, torch.ones(CLASSES))(logits, labels), expected, atol=1e-4)
 
 
+@pytest.mark.limit("head", "gem")
 def test_gem_of_power_one_is_average_pooling():
     features = feature_map().abs() + 0.01
     assert torch.allclose(make("gem(p=1)").embed(features), features.mean((2, 3)), rtol=1e-5)
 
 
+@pytest.mark.limit("head", "gem")
 def test_gem_of_large_power_is_maximum_pooling():
     features = feature_map().abs() + 0.01
     assert torch.allclose(generalised_mean(features, torch.tensor([1e4])), features.amax((2, 3)), rtol=1e-3)
 
 
+@pytest.mark.reference("head", "gem")
 def test_gem_against_numpy_and_its_power_learns():
     head, features = make("gem(p=3)"), feature_map().abs() + 0.1
     expected = (features.double().numpy() ** 3).mean((2, 3)) ** (1 / 3)
@@ -124,9 +138,17 @@ def full_bilinear(features: torch.Tensor) -> np.ndarray:
     return np.array(rows)
 
 
+@pytest.mark.reference("head", "bilinear")
 def test_bilinear_against_numpy():
     features = feature_map()
     np.testing.assert_allclose(make("bilinear(dim=None)").embed(features).numpy(), full_bilinear(features), atol=1e-5)
+
+
+@pytest.mark.limit("head", "bilinear")
+def test_bilinear_of_one_place_and_channel_keeps_the_sign():
+    """The square is positive whatever the feature; the signed root of length 1 is then 1, and 0 stays 0."""
+    embed = make("bilinear(dim=None)", channels=1).embed
+    assert embed(torch.tensor([-3.0, 0.0, 2.0]).view(3, 1, 1, 1)).flatten().tolist() == [1.0, 0.0, 1.0]
 
 
 def test_bilinear_reduces_before_the_product():
@@ -135,6 +157,7 @@ def test_bilinear_reduces_before_the_product():
     np.testing.assert_allclose(head.embed(features).detach().numpy(), full_bilinear(head.reduce(features).detach()), atol=1e-5)
 
 
+@pytest.mark.limit("head", "bilinear")
 def test_bilinear_of_one_channel_is_one():
     assert torch.equal(make("bilinear(dim=None)", channels=1).embed(feature_map(channels=1)), torch.ones(3, 1))
 
@@ -150,6 +173,7 @@ def test_signed_sqrt_has_a_finite_gradient_at_zero():
     assert torch.allclose(signed_sqrt(vector), torch.tensor([-2.0, 0.0, 3.0])) and torch.isfinite(vector.grad).all()
 
 
+@pytest.mark.reference("head", "compact_bilinear")
 def test_compact_bilinear_is_the_exact_sketch_of_the_outer_product():
     """Without FFT: entry (i, j) of the outer product goes, with sign s_i * s_j, to place (h_i + h_j) mod dim."""
     head, features = make("compact_bilinear(dim=64)"), feature_map().double()
@@ -161,6 +185,7 @@ def test_compact_bilinear_is_the_exact_sketch_of_the_outer_product():
     assert torch.allclose(head.pool(features.float()).double(), expected, atol=1e-5)
 
 
+@pytest.mark.limit("head", "compact_bilinear")
 def test_compact_bilinear_estimates_inner_products_without_bias():
     """Over 400 draws the mean comes within four standard errors of the exact <x, y>^2, and the error shrinks as dim grows."""
     left, right = (torch.randn(1, 8, 1, 1, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))

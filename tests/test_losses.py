@@ -64,18 +64,21 @@ LIMITS = [
 ]
 
 
+@pytest.mark.limit("loss", "smoothing", "focal", "weighted_ce", "class_balanced", "arcface", "cosface", "deferred")
 @pytest.mark.parametrize("spec", LIMITS)
 def test_limits_are_cross_entropy(spec: str) -> None:
     logits, labels = examples()
     torch.testing.assert_close(LOSSES.build(spec, COUNTS)(logits, labels), cross_entropy(logits, labels))
 
 
+@pytest.mark.limit("loss", "weighted_ce", "class_balanced")
 @pytest.mark.parametrize("spec", ["weighted_ce", "class_balanced", "class_balanced(beta=0.99)"])
 def test_equal_counts_are_cross_entropy(spec: str) -> None:
     logits, labels = examples()
     torch.testing.assert_close(LOSSES.build(spec, torch.full((5,), 30))(logits, labels), cross_entropy(logits, labels))
 
 
+@pytest.mark.reference("loss", "smoothing")
 def test_smoothing_spreads_over_all_classes() -> None:
     logits, labels = examples()
     target = 0.9 * functional.one_hot(labels, 5) + 0.1 / 5
@@ -89,6 +92,7 @@ def test_smoothing_over_the_others_is_the_stated_conversion() -> None:
     torch.testing.assert_close(converted, -(target * logits.log_softmax(1)).sum(1))
 
 
+@pytest.mark.reference("loss", "focal")
 def test_focal_is_the_papers_formula_and_falls_with_gamma() -> None:
     logits, labels = examples()
     probs = logits.softmax(1).gather(1, labels[:, None])[:, 0]
@@ -108,11 +112,14 @@ def class_weights(spec: str) -> torch.Tensor:
     return LOSSES.build(spec, COUNTS)(logits, torch.arange(5)) / math.log(5)
 
 
+@pytest.mark.reference("loss", "class_balanced")
 def test_class_balanced_weights_are_the_papers() -> None:
     effective = torch.tensor([(1 - 0.999**count) / (1 - 0.999) for count in COUNTS.tolist()])
     torch.testing.assert_close(class_weights("class_balanced(beta=0.999)"), 5 * (1 / effective) / (1 / effective).sum())
 
 
+@pytest.mark.reference("loss", "weighted_ce")
+@pytest.mark.limit("loss", "class_balanced")
 def test_class_balanced_tends_to_inverse_frequency() -> None:
     torch.testing.assert_close(class_weights("class_balanced(beta=0.9999999)"), class_weights("weighted_ce"), rtol=1e-4, atol=0)
     torch.testing.assert_close(class_weights("weighted_ce"), 5 * (1 / COUNTS) / (1 / COUNTS).sum())
@@ -124,6 +131,8 @@ def test_an_empty_class_is_finite() -> None:
         assert torch.isfinite(LOSSES.build(name, torch.tensor([0, 3, 4, 5, 6]))(logits, labels)).all()
 
 
+@pytest.mark.reference("loss", "bce")
+@pytest.mark.limit("loss", "bce")
 def test_bce_is_the_binary_loss_and_linear_in_mixed_targets() -> None:
     logits, labels = examples()
     loss = LOSSES.build("bce", COUNTS)
@@ -140,6 +149,7 @@ def angles(degrees: list[float], scale: float = 30.0) -> torch.Tensor:
     return scale * torch.stack([torch.deg2rad(torch.tensor(degrees)).cos(), torch.zeros(len(degrees))], 1)
 
 
+@pytest.mark.reference("loss", "arcface")
 def test_arcface_adds_to_the_angle() -> None:
     degrees = [10.0, 40.0, 75.0, 120.0]
     margin = math.radians(30)
@@ -148,6 +158,7 @@ def test_arcface_adds_to_the_angle() -> None:
     torch.testing.assert_close(losses, expected)
 
 
+@pytest.mark.reference("loss", "cosface")
 def test_cosface_takes_from_the_cosine() -> None:
     logits = angles([10.0, 40.0, 120.0])
     expected = cross_entropy(logits - torch.tensor([30 * 0.35, 0.0]), torch.zeros(3, dtype=torch.int64))
@@ -175,6 +186,7 @@ def test_bare_margin_losses_fit_the_bare_cosine_head(name: str) -> None:
     assert LOSSES.settings(name)["scale"].default == HEADS.settings("cosine")["scale"].default
 
 
+@pytest.mark.limit("loss", "deferred")
 def test_deferred_changes_at_its_start() -> None:
     logits, labels = examples()
     loss = LOSSES.build("deferred(ce(), weighted_ce(), start=0.8)", COUNTS)
@@ -196,6 +208,8 @@ def test_every_reduction_gives_one_finite_number(name: str) -> None:
     assert reduced.shape == () and torch.isfinite(reduced)
 
 
+@pytest.mark.reference("reduction", "ohem")
+@pytest.mark.limit("reduction", "ohem")
 def test_ohem_takes_the_hardest_and_its_limit_is_the_mean() -> None:
     losses = torch.tensor([5.0, 1.0, 3.0, 2.0])
     assert float(REDUCTIONS.build("ohem(keep=0.5)")(losses)) == 4

@@ -50,6 +50,7 @@ def test_the_average_stays_within_the_values_and_begins_at_the_first(values, wei
     assert min(values) - 1e-6 <= averages.min() <= averages.max() <= max(values) + 1e-6
 
 
+@pytest.mark.limit("recipe.lr_curve", "smooth")
 def test_weight_0_leaves_the_values_as_they_are():
     values = np.random.default_rng(0).normal(size=20)
     assert np.allclose(smooth(values, 0.0), values)

@@ -42,6 +42,10 @@ REFERENCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 }
 
 
+@pytest.mark.reference(
+    "metric", "accuracy", "top5", "balanced_accuracy", "macro_f1", "weighted_f1", "matthews", "kappa", "quadratic_kappa", "log_loss",
+    "roc_auc", "average_precision", "calibration_error",
+)  # fmt: skip
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_sklearn(name: str, seed: int) -> None:
@@ -80,6 +84,7 @@ def test_two_classes_agree_with_the_binary_form() -> None:
     assert METRICS.build("roc_auc", labels, probs) == pytest.approx(reference.roc_auc_score(labels, probs[:, 1]))
 
 
+@pytest.mark.limit("metric", "top5", "calibration_error")
 def test_settings_and_limits() -> None:
     labels, probs = predictions(1)
     assert METRICS.build("top5(k=1)", labels, probs) == METRICS.build("accuracy", labels, probs)

@@ -39,11 +39,13 @@ def test_every_mix_keeps_form_and_accounts_for_every_pixel(name: str, size: int)
         torch.testing.assert_close(mixed.images.mean((1, 2, 3)), expected)
 
 
+@pytest.mark.limit("mix", "mixup", "cutmix")
 @pytest.mark.parametrize("spec", ["none", "mixup(alpha=0)", "mixup(p=0)", "cutmix(alpha=0)", "cutmix(p=0)", "either(none(), none())"])
 def test_identity_limits(spec: str) -> None:
     assert all(unchanged(drawn(spec, seed)) for seed in range(5))
 
 
+@pytest.mark.limit("mix", "mixup", "cutmix")
 def test_lam_one_is_the_identity() -> None:
     assert unchanged(blend(batch_of(), 1.0))
     assert torch.equal(paste(batch_of(), (3, 3, 0, 12)).images, batch_of().images)
@@ -54,12 +56,14 @@ def test_lam_zero_is_the_partner() -> None:
     assert torch.equal(paste(batch_of(), (0, 12, 0, 12)).images, batch_of().images.flip(0))
 
 
+@pytest.mark.reference("mix", "mixup")
 def test_blend_is_the_weighted_sum() -> None:
     images = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(1))
     batch = Batch(images.clone(), torch.arange(4), torch.arange(4), torch.ones(4), torch.arange(4))
     torch.testing.assert_close(blend(batch, 0.3).images, 0.3 * images + 0.7 * images.flip(0))
 
 
+@pytest.mark.reference("mix", "cutmix")
 def test_paste_changes_the_box_alone() -> None:
     mixed = paste(batch_of(4), (2, 5, 1, 12))
     box = torch.zeros(12, 12, dtype=torch.bool)
@@ -90,6 +94,7 @@ def test_mixup_share_follows_beta() -> None:
     assert abs(shares.mean() - 0.5) < 0.05 and abs(shares.var() - 1 / 12) < 0.01
 
 
+@pytest.mark.limit("mix", "either")
 def test_either_draws_both_and_its_limits_draw_one() -> None:
     def kinds(p: float) -> set[bool]:
         return {unchanged(drawn(f"either(none(), mixup(), p={p})", seed)) for seed in range(30)}

@@ -50,6 +50,7 @@ def same(left: list[torch.Tensor], right: list[torch.Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
 
 
+@pytest.mark.reference("optimizer", "sgd", "adam", "adamw", "adagrad", "adadelta", "rmsprop", "radam")
 @pytest.mark.parametrize(
     ("spec", "reference"),
     [
@@ -71,6 +72,7 @@ def test_steps_equal_torch(spec, reference):
         assert same(ours.run(1), theirs.run(1))
 
 
+@pytest.mark.reference("optimizer", "adamw")
 def test_adamw_first_step_by_hand():
     """Bias-corrected moments of one gradient are g and g*g, so the first step is the sign of g, after the decay of the weight."""
     weight = nn.Parameter(torch.tensor([2.0, -3.0]))
@@ -80,15 +82,49 @@ def test_adamw_first_step_by_hand():
     assert weight.tolist() == pytest.approx([2 * 0.95 - 0.1, -3 * 0.95 + 0.1])
 
 
+def one_step(spec: str, weight_decay: float = 0.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Weights before, gradient, and weights after each of two steps at rate 0.1 with that same gradient."""
+    start, gradient = torch.tensor([2.0, -3.0, 0.5]), torch.tensor([4.0, -7.0, 1e-2])
+    weight = nn.Parameter(start.clone())
+    optimizer = OPTIMIZERS.build(spec, [{"params": [weight], "lr": 0.1, "weight_decay": weight_decay}], 0.1)
+    for _ in range(2):
+        weight.grad = gradient.clone()
+        optimizer.step()
+    return start, gradient, weight.detach()
+
+
+@pytest.mark.limit("optimizer", "sgd")
+def test_sgd_without_momentum_is_plain_gradient_descent():
+    start, gradient, after = one_step("sgd(momentum=0)")
+    torch.testing.assert_close(after, start - 2 * 0.1 * gradient)
+    assert not torch.allclose(one_step("sgd(momentum=0.9)")[2], after)
+
+
+@pytest.mark.limit("optimizer", "adam", "rmsprop")
+@pytest.mark.parametrize("spec", ["adam(betas=(0, 0))", "rmsprop(alpha=0, momentum=0)"])
+def test_without_memory_the_step_is_the_sign_of_the_gradient(spec):
+    start, gradient, after = one_step(spec)
+    torch.testing.assert_close(after, start - 2 * 0.1 * gradient.sign())
+
+
+@pytest.mark.limit("optimizer", "adamw")
+def test_adamw_without_weight_decay_is_adam():
+    assert torch.equal(one_step("adamw")[2], one_step("adam")[2])
+    assert not torch.allclose(one_step("adamw", 0.1)[2], one_step("adam", 0.1)[2])
+
+
+@pytest.mark.limit("optimizer", "lookahead")
 @pytest.mark.parametrize("base", ["sgd", "adamw", "sam(sgd())"])
 def test_lookahead_of_one_step_is_its_base(base):
     assert same(Task(f"lookahead({base}, k=1, alpha=1)").run(5), Task(base).run(5))
 
 
+@pytest.mark.limit("optimizer", "ranger")
 def test_ranger_of_one_step_is_radam():
     assert same(Task("ranger(k=1, alpha=1)").run(8), Task("radam(betas=(0.95, 0.999), eps=1e-5)").run(8))
 
 
+@pytest.mark.reference("optimizer", "lookahead")
 def test_lookahead_by_hand():
     """Gradient 1, lr 1, k=2, alpha=0.25: two fast steps go down by 2, the slow weight follows by a quarter of it."""
     weight = nn.Parameter(torch.tensor([10.0]))
@@ -248,6 +284,7 @@ def test_layer_decay_grows_towards_the_head(classifier):
     assert all(group["lr"] == pytest.approx(LR * group["lr_scale"]) for group in groups)
 
 
+@pytest.mark.limit("recipe.param_groups", "param_groups")
 def test_no_layer_decay_is_one_rate(classifier):
     assert {group["lr_scale"] for group in param_groups(classifier, LR, DECAY)} == {1.0}
 
@@ -261,5 +298,6 @@ def test_frozen_backbone_leaves_the_head():
         param_groups(model, LR, DECAY)
 
 
+@pytest.mark.limit("recipe.param_groups", "scaled_lr")
 def test_linear_scaling_of_the_learning_rate():
     assert scaled_lr(0.1, 256) == 0.1 and scaled_lr(0.1, 64) == pytest.approx(0.025)

@@ -67,12 +67,15 @@ def test_softmax_before_averaging(tmp_path):
     assert np.allclose(ensemble.probs([path])[0], expected, atol=1e-5)
 
 
+@pytest.mark.limit("view", "identity")
 def test_one_identity_view_and_one_model_is_the_plain_model(tmp_path):
     (model,) = train_folder(tmp_path, folds=1)
     images = [np.random.default_rng(n).integers(0, 255, (40, 60, 3), dtype=np.uint8) for n in range(5)]
-    probs = np.stack(list(average_views([model], images, build_views("", 32), SIZES, Runtime(torch.device("cpu")))))
-    assert probs.shape == (5, 3)
-    assert np.allclose(probs.sum(1), 1, atol=1e-6)
+    probs = np.stack(list(average_views([model], images, build_views("identity()", 32), SIZES, Runtime(torch.device("cpu")))))
+    crops = torch.from_numpy(np.stack([image[4:36, 14:46] for image in images])).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        expected = model((crops.float() / 255 - 0.5) / 0.25).softmax(1).numpy()
+    assert np.allclose(probs, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 2, 33, 70])
@@ -162,6 +165,8 @@ def test_views_keep_shape_and_type(name, shape):
     assert np.array_equal(image, before)
 
 
+@pytest.mark.reference("view", "hflip", "ten_crop", "dihedral")
+@pytest.mark.limit("view", "five_crop", "scales")
 def test_views_are_what_they_say():
     image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
     assert len({view(image).tobytes() for view in build_views("dihedral()", 32)}) == 8

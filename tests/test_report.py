@@ -96,6 +96,7 @@ class Page(HTMLParser):
 # numbers
 
 
+@pytest.mark.reference("recipe.report.one_vs_rest", "roc", "precision_recall")
 @pytest.mark.parametrize("classes", [2, 4])
 def test_curves_and_areas_are_those_of_sklearn(classes):
     labels, probs = answers(classes=classes)
@@ -122,6 +123,7 @@ def test_thinning_keeps_the_shape_and_the_ends():
     assert np.trapezoid(thin.vertical, thin.horizontal) == pytest.approx(curve.area, abs=5e-3)
 
 
+@pytest.mark.reference("recipe.report.confusion", "counts")
 def test_confusion_and_class_table_are_those_of_sklearn(tmp_path):
     labels, probs = answers()
     found = evidence(tmp_path, labels, probs)
@@ -149,6 +151,7 @@ def test_pairs_are_the_off_diagonal_by_frequency():
     assert found[0].share == pytest.approx(0.3)
 
 
+@pytest.mark.reference("recipe.report.calibration", "reliability")
 def test_reliability_agrees_with_sklearn_and_sums_to_the_calibration_error():
     labels, probs = answers(2000)
     found = calibration.reliability(labels, probs, bins=10)

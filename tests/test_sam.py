@@ -40,6 +40,7 @@ def uphill(weight: torch.Tensor, rho: float) -> torch.Tensor:
     return weight + rho * gradient / gradient.square().sum().sqrt()
 
 
+@pytest.mark.reference("optimizer", "sam")
 def test_sam_step_by_hand():
     """At (3, 1) the gradient is (3, 4) of length 5; rho=0.5 goes to (3.3, 1.4), where the gradient is (3.3, 5.6)."""
     task = Quadratic("sam(sgd(momentum=0), rho=0.5)")
@@ -55,6 +56,7 @@ def test_loss_is_that_of_the_weights_themselves():
 NO_RADIUS = ["sam({}, rho=0)", "asam({}, rho=0)", "gsam({}, rho=0, alpha=0)", "looksam({}, rho=0, k=1)", "looksam({}, rho=0, k=4, alpha=0)"]
 
 
+@pytest.mark.limit("optimizer", "sam", "asam")
 @pytest.mark.parametrize("base", ["sgd(momentum=0.9)", "adamw()"])
 @pytest.mark.parametrize("spec", NO_RADIUS)
 def test_radius_zero_is_the_base(spec, base):
@@ -63,12 +65,14 @@ def test_radius_zero_is_the_base(spec, base):
         assert torch.equal(ours.step(), theirs.step())
 
 
+@pytest.mark.limit("optimizer", "sam")
 def test_small_radius_approaches_the_base():
     base = Quadratic("sgd").step()
     gaps = [(Quadratic(f"sam(rho={rho})").step() - base).norm().item() for rho in (0.1, 0.01, 0.001)]
     assert gaps[0] == pytest.approx(10 * gaps[1]) == pytest.approx(100 * gaps[2]) and gaps[2] > 0
 
 
+@pytest.mark.limit("optimizer", "gsam", "looksam")
 @pytest.mark.parametrize("spec", ["gsam(rho=0.1, alpha=0)", "looksam(rho=0.1, k=1)", "looksam(rho=0.1, k=1, alpha=3)"])
 def test_limit_is_sam(spec):
     ours, sam = Quadratic(spec), Quadratic("sam(rho=0.1)")
@@ -76,6 +80,7 @@ def test_limit_is_sam(spec):
         assert torch.equal(ours.step(), sam.step())
 
 
+@pytest.mark.reference("optimizer", "asam")
 def test_asam_step_by_hand():
     """T = (3, 1): T g = (9, 4), T^2 g = (27, 4)."""
     task = Quadratic("asam(sgd(momentum=0), rho=0.5, eta=0)")
@@ -84,6 +89,7 @@ def test_asam_step_by_hand():
     assert task.seen[1].tolist() == pytest.approx([3 + 27 * away, 1 + 4 * away])
 
 
+@pytest.mark.limit("optimizer", "asam")
 def test_asam_on_unit_weights_is_sam():
     gradient = torch.randn(40, generator=torch.Generator().manual_seed(0))
     for sign in (1.0, -1.0):
@@ -107,6 +113,7 @@ def test_asam_neighbourhood_scales_with_the_weights(scale, rho):
     assert torch.allclose(found[1], found[0] * scale)
 
 
+@pytest.mark.reference("optimizer", "gsam")
 def test_gsam_step_by_hand():
     task = Quadratic("gsam(sgd(momentum=0), rho=0.5, alpha=0.4)")
     plain, sharp = CURVATURE * START, CURVATURE * uphill(START, 0.5)
@@ -124,6 +131,7 @@ def test_gsam_radius_follows_the_learning_rate():
         assert (task.seen[1] - task.seen[0]).norm().item() == pytest.approx(rho)
 
 
+@pytest.mark.reference("optimizer", "looksam")
 def test_looksam_reuses_the_orthogonal_part():
     task = Quadratic("looksam(sgd(momentum=0), rho=0.5, k=2, alpha=0.7)")
     plain, sharp = CURVATURE * START, CURVATURE * uphill(START, 0.5)
@@ -226,6 +234,7 @@ def test_norm_only_moves_norms_only_and_trains_everything(spec):
     assert all(not torch.equal(p, task.start[name]) for name, p in task.model.named_parameters())
 
 
+@pytest.mark.reference("optimizer", "sam")
 def test_norm_only_equals_sam_with_every_other_gradient_left_out():
     """By hand: gradients of all, uphill by those of the norm alone, gradients again, plain descent."""
     task, manual = Network("sam(sgd(momentum=0), rho=0.2, only='norm')"), Network("sgd(momentum=0)")

@@ -27,6 +27,7 @@ def test_every_sampler_gives_a_distribution_over_rows_or_none(name: str, labels:
         assert all(np.ptp(weights[labels == label]) == 0 for label in labels)
 
 
+@pytest.mark.reference("sampler", "class_balanced", "square_root", "power")
 @pytest.mark.parametrize(
     ("spec", "shares"),
     [
@@ -39,11 +40,13 @@ def test_class_shares(spec: str, shares: list[float]) -> None:
     assert class_shares(spec, LABELS) == pytest.approx(shares)
 
 
+@pytest.mark.limit("sampler", "power")
 def test_power_limits_are_the_named_samplers() -> None:
     assert class_shares("power(0)", LABELS) == pytest.approx(class_shares("class_balanced", LABELS))
     assert class_shares("power(0.5)", LABELS) == pytest.approx(class_shares("square_root", LABELS))
 
 
+@pytest.mark.limit("sampler", "class_balanced", "square_root")
 @pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"uniform"}))
 def test_equal_counts_are_drawn_alike(name: str) -> None:
     assert SAMPLERS.build(name, np.repeat([3, 1, 2], 4)) == pytest.approx(1 / 12)

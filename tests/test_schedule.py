@@ -49,6 +49,7 @@ def test_warmup_rises_to_the_schedule_and_ends_with_it(name: str) -> None:
     assert rises == sorted(rises)
 
 
+@pytest.mark.limit("schedule", "step", "multistep", "exponential", "cosine", "one_cycle", "polynomial", "plateau")
 @pytest.mark.parametrize(
     "spec",
     [
@@ -69,6 +70,14 @@ def test_limits_are_constant(spec: str, progress: float) -> None:
     assert SCHEDULES.build(spec)(progress) == pytest.approx(1)
 
 
+@pytest.mark.limit("schedule", "cosine_restarts")
+@given(progress=st.floats(0, 0.999999), final=st.floats(0, 1))
+def test_one_cycle_of_restarts_is_cosine(progress: float, final: float) -> None:
+    restarts, cosine = SCHEDULES.build(f"cosine_restarts(cycles=1, final={final})"), SCHEDULES.build(f"cosine(final={final})")
+    assert restarts(progress) == pytest.approx(cosine(progress))
+
+
+@pytest.mark.reference("schedule", "exponential", "one_cycle")
 @pytest.mark.parametrize(
     ("spec", "progress", "factor"),
     [
@@ -112,6 +121,7 @@ def torch_factors(make: object, steps: int) -> list[float]:
     return factors
 
 
+@pytest.mark.reference("schedule", "cosine", "multistep", "step", "polynomial", "cosine_restarts")
 @pytest.mark.parametrize(
     ("spec", "make"),
     [
@@ -127,6 +137,7 @@ def test_agrees_with_torch(spec: str, make: object) -> None:
     assert [schedule(step / 40) for step in range(40)] == pytest.approx(torch_factors(make, 40))
 
 
+@pytest.mark.reference("schedule", "plateau")
 @given(st.lists(st.floats(0.01, 3), min_size=1, max_size=30), st.integers(0, 3))
 def test_plateau_agrees_with_torch(losses: list[float], patience: int) -> None:
     schedule = plateau(gamma=0.5, patience=patience)

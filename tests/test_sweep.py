@@ -305,6 +305,7 @@ def test_two_workers_share_the_tasks(tmp_path):
 # --- what is concluded ---
 
 
+@pytest.mark.limit("recipe.paired", "compare")
 def test_the_corrected_test_without_shared_rows_is_the_paired_t_test():
     from scipy.stats import ttest_rel
 

@@ -1,15 +1,15 @@
-"""python -m recipe docs: writes docs/components.md, settings.md and modules.md from the code; a test fails where they are stale."""
+"""python -m recipe docs: writes docs/components.md, settings.md, modules.md and limit_cases.md from the code; a test fails where they are stale."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import inspect
-import re
 from pathlib import Path
 
 from recipe.components import FAMILIES, family
 from recipe.config import Config
+from recipe.limit_cases import page, paragraph
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GENERATED = "Written by `python -m recipe docs`; edit the docstrings instead."
@@ -20,11 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes the three files."""
-    for name, text in (("components.md", components()), ("settings.md", settings()), ("modules.md", modules())):
+    """Writes the files."""
+    for name, text in generated().items():
         (DOCS / name).write_text(text, encoding="utf-8", newline="\n")
         print(f"docs/{name}")
     return 0
+
+
+def generated() -> dict[str, str]:
+    """The text of every generated document, by file name."""
+    tests = DOCS.parent / "tests"
+    return {"components.md": components(), "settings.md": settings(), "modules.md": modules(), "limit_cases.md": page(tests)}
 
 
 def components() -> str:
@@ -52,12 +58,6 @@ def _setting(parameter: inspect.Parameter) -> str:
         else f"={parameter.default if not isinstance(parameter.default, str) else repr(parameter.default)}"
     )
     return f"{star}{parameter.name}{default}"
-
-
-def paragraph(text: str, word: str) -> str:
-    """The text after `Word:` up to the next such word or blank line; empty where there is none."""
-    match = re.search(rf"^{word}: (.+?)(?=\n\n|\n[A-Z][a-z]+( of [^\n:]+)?: |\Z)", text, re.DOTALL | re.MULTILINE)
-    return match[1] if match else ""
 
 
 def _cell(text: str) -> str:
