@@ -9,10 +9,10 @@ import numpy as np
 from recipe.config import Config
 from recipe.data import Table
 from recipe.folds import Fold
-from recipe.models import Preprocessing
 from recipe.pictures import Pictures
 from recipe.plan import plan
 from recipe.predict import short_side
+from recipe.preprocessing import Preprocessing
 from recipe.probe import fit_probe, probe_features
 from recipe.runtime import Runtime, choose_device
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from recipe.config import Config
 from recipe.data import Table
-from recipe.models import Classifier, Preprocessing
+from recipe.models import Classifier
 from recipe.pictures import Pictures
+from recipe.preprocessing import Preprocessing
 from recipe.results import EpochLog
 from recipe.runtime import Runtime
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,24 +17,9 @@ from recipe.cifar import BACKBONES
 from recipe.config import Config, ConfigError
 from recipe.heads import HEADS
 from recipe.init import kaiming, zero_gamma
+from recipe.preprocessing import Preprocessing
 from recipe.registry import nearest, parse
 from recipe.weights import Fetch, load_pretrained
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What turns a decoded picture into an input; it belongs to the weights and travels with them."""
-
-    size: int  # side of the crop, pixels
-    crop_pct: float  # crop side over short side, (0, 1]
-    mean: tuple[float, float, float]  # of RGB in [0, 1]
-    std: tuple[float, float, float]
-
-    def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """(B,3,H,W) uint8 to float32 with zero mean and unit deviation, in one multiply-add; the memory layout is kept."""
-        scale = images.new_tensor([1 / (255 * s) for s in self.std], dtype=torch.float32).view(1, 3, 1, 1)
-        shift = images.new_tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], dtype=torch.float32).view(1, 3, 1, 1)
-        return torch.addcmul(shift, images.float(), scale)
 
 
 class Classifier(nn.Module):

@@ -9,7 +9,8 @@ import torch
 from recipe.components import check_components
 from recipe.config import Config
 from recipe.losses import LOSSES, check_head
-from recipe.models import Classifier, Preprocessing, build, preprocessing, start
+from recipe.models import Classifier, build, preprocessing, start
+from recipe.preprocessing import Preprocessing
 from recipe.weights import Fetch
 
 

@@ -6,7 +6,6 @@ Nothing of training is imported here.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import logging
 from collections import deque
@@ -20,12 +19,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from recipe.checkpoint import fold_folders, load_checkpoint
+from recipe.checkpoint import load_checkpoint
 from recipe.console import Bar
-from recipe.decode import UnreadablePicture, evaluation_side, read, resize_short
+from recipe.decode import UnreadablePicture, read, resize_short
+from recipe.description import fold_folders
 from recipe.errors import CheckpointError
 from recipe.fuse import fold_batch_norm
-from recipe.models import Preprocessing
+from recipe.preprocessing import Preprocessing, at_size, short_side
 from recipe.runtime import Runtime, choose_device, evaluating
 from recipe.serving import HERE, Serving, read_member, read_serving
 from recipe.temperature import tempered
@@ -42,11 +42,6 @@ class Answer:
     label: Any  # in the vocabulary and type of train.csv
     probability: float  # of that label
     probs: np.ndarray  # (K,) float32, sums to 1
-
-
-def short_side(preprocessing: Preprocessing) -> int:
-    """Pixels of a decoded picture's short side before the crop."""
-    return evaluation_side(preprocessing.size, preprocessing.crop_pct)
 
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -113,14 +108,6 @@ class Member:
     def probs(self, pictures: Iterable[np.ndarray], runtime: Runtime) -> np.ndarray:
         """Class probabilities (N,K) float32 of decoded pictures with the short side that `short_side` names."""
         return np.stack(list(average_views(self.models, pictures, self.views, self.preprocessing, runtime)))
-
-
-def at_size(preprocessing: Preprocessing, test_size: int) -> Preprocessing:
-    """The same preparation for another input size; 0 changes nothing.
-
-    Source: Touvron, Vedaldi, Douze, Jegou, "Fixing the train-test resolution discrepancy", 2019, section 3.
-    """
-    return dataclasses.replace(preprocessing, size=test_size) if test_size else preprocessing
 
 
 def for_prediction(model: nn.Module, size: int, device: torch.device) -> nn.Module:

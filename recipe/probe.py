@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from recipe.models import Classifier, Preprocessing
+from recipe.models import Classifier
 from recipe.predict import run_views
+from recipe.preprocessing import Preprocessing
 from recipe.runtime import Runtime, evaluating
 from recipe.views import build_views
 

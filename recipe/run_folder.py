@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from recipe.checkpoint import fold_folders, read_description
 from recipe.data import read
+from recipe.description import fold_folders, read_description
 from recipe.errors import UserError
-from recipe.models import Preprocessing
+from recipe.preprocessing import Preprocessing
 from recipe.serving import Serving, read_serving
 
 

@@ -23,7 +23,7 @@ from recipe.config import Config, ConfigError
 from recipe.data import Table
 from recipe.distill import mixed_teacher
 from recipe.folds import Fold
-from recipe.models import Preprocessing
+from recipe.preprocessing import Preprocessing
 from recipe.runtime import Runtime, evaluating
 
 Teacher = Callable[[Batch], torch.Tensor]  # a mixed batch on the device to probabilities (B, K)

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from recipe.checkpoint import fold_folders
 from recipe.counting import cost
+from recipe.description import fold_folders
 from recipe.report.evidence import Evidence
 from recipe.report.network import first_network
 from recipe.report.section import Grid, Section

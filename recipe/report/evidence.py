@@ -147,7 +147,7 @@ def read_oof(file: Path, classes: tuple[str, ...]) -> tuple[tuple[str, ...], np.
 
 
 def _find_pictures(names: Sequence[str], source: Path, folder: Path) -> tuple[Pictures | None, str]:
-    from recipe.checkpoint import fold_folders, read_description
+    from recipe.description import fold_folders, read_description
     from recipe.predict import short_side
 
     if not source.exists():

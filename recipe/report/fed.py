@@ -10,10 +10,10 @@ import torch
 from recipe.augment import Augment
 from recipe.augment_views import AugmentViews
 from recipe.batch import Batch
-from recipe.checkpoint import fold_folders, read_description
+from recipe.description import fold_folders, read_description
 from recipe.loader import Loader
 from recipe.mix import MIXES
-from recipe.models import Preprocessing
+from recipe.preprocessing import Preprocessing
 from recipe.report.evidence import Evidence
 from recipe.report.section import Section, Tile, Tiles
 from recipe.report.tiles import square

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from recipe.checkpoint import fold_folders, load_checkpoint
-from recipe.models import Classifier, Preprocessing
+from recipe.checkpoint import load_checkpoint
+from recipe.description import fold_folders
+from recipe.models import Classifier
+from recipe.preprocessing import Preprocessing
 from recipe.report.evidence import Evidence
 from recipe.runtime import Runtime, choose_device
 
