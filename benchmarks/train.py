@@ -22,6 +22,7 @@ import torch
 from recipe.config import Config
 from recipe.data import read_folder
 from recipe.fold import FoldTraining
+from recipe.fold_state import Position
 from recipe.folds import make_folds
 from recipe.job import Job
 from recipe.malloc import keep_freed_blocks
@@ -88,6 +89,7 @@ def main() -> None:
 def one_round(fold: FoldTraining, number: int) -> float:
     """Pictures per second of an epoch of the loop over those of as many bare steps."""
     steps = len(fold.loader)
+    fold.position = Position()
     begin = time.perf_counter()
     fold._train(number + 1)
     loop = time.perf_counter() - begin

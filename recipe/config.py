@@ -110,6 +110,10 @@ class Config(Strict):
     cache_mb: Annotated[int, Ge(-1)] = Field(
         -1, description="memory for decoded pictures in MB; -1 takes a quarter of what is free, 0 keeps none"
     )
+    save_seconds: Annotated[float, Ge(0)] = Field(
+        60.0, description="work in seconds that a killed run may lose at most, as far as saving takes no more than 2 % of the time; 0 saves every step"
+    )
+    save_steps: Annotated[int, Ge(0)] = Field(0, description="save the state every so many steps as well; 0 goes by save_seconds alone")
     # Prediction
     views: str = Field("identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged")
 

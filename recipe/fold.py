@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import io
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from recipe.atomic import write_bytes
 from recipe.augment import Augment
 from recipe.augment_views import AugmentViews
 from recipe.batch import Batch
 from recipe.checkpoint import Description, read_description, save_checkpoint, save_snapshot
+from recipe.console import say
 from recipe.ema import ExponentialMovingAverage
 from recipe.engine import Update, training_mode
-from recipe.errors import CheckpointError
+from recipe.fold_state import Position, check_state, restore, state_of
 from recipe.folds import Fold
 from recipe.job import Best, Job
 from recipe.loader import Loader
@@ -35,16 +35,20 @@ from recipe.predict import average_views
 from recipe.probe import Probe, fit_probe, frozen_features
 from recipe.results import EpochLog, FoldResult, load_result, save_result
 from recipe.sampler import SAMPLERS
+from recipe.save_rhythm import SaveRhythm
 from recipe.stages import stage_of
+from recipe.state_file import drop_states, newest_state, write_state
+from recipe.stopping import Stopped
 from recipe.teacher import build_teacher
 from recipe.views import build_views
 
 
 class FoldTraining:
-    """The state of one fold between epochs."""
+    """One fold in training; between any two steps it can be saved and taken up again."""
 
     def __init__(self, job: Job, fold: Fold) -> None:
         self.job, self.fold, self.config = job, fold, job.config
+        self.runtime = dataclasses.replace(job.runtime)  # a fold may change its micro-batch; the next begins as this one did
         self.folder = job.folder / f"fold{fold.index}"
         self.labels = job.table.labels[fold.valid_rows]
         self.metric: Any = METRICS[job.metric]
@@ -54,17 +58,20 @@ class FoldTraining:
         self.ema = ExponentialMovingAverage(self.model, self.config.ema_decay) if self.config.ema_decay else None
         self.loader = self._loader()
         self.mix = MIXES.build(self.config.mix)
-        self.teacher = build_teacher(self.config, job.table, fold, job.preprocessing, job.runtime)
-        self.objective = Objective(self.config, torch.from_numpy(self._counts()).to(job.runtime.device), self.model.parameters())
+        self.teacher = build_teacher(self.config, job.table, fold, job.preprocessing, self.runtime)
+        self.objective = Objective(self.config, torch.from_numpy(self._counts()).to(self.runtime.device), self.model.parameters())
         self.enter_stage(1)
-        self.epoch, self.best, self.seconds = 0, Best(), 0.0
+        self.epoch, self.position, self.best, self.seconds = 0, Position(), Best(), 0.0
+        self.logs: list[EpochLog] = []
+        self._last_validation = 0.0  # seconds
+        self.rhythm = SaveRhythm(self.config.save_seconds, self.config.save_steps, say)
 
     def enter_stage(self, epoch: int) -> None:
         """Optimizer and schedule of the stage that an epoch belongs to."""
         self.stage = stage_of(epoch, self.model, self.config, len(self.loader))
         self.features = self._frozen_features()
         network = self.model if self.features is None else self.model.head
-        self.update = Update(network, self.stage.optimizer, self.objective, self.job.runtime, self.config.clip_grad)
+        self.update = Update(network, self.stage.optimizer, self.objective, self.runtime, self.config.clip_grad)
 
     def _frozen_features(self) -> torch.Tensor | None:
         """What the head takes, for every training row, where the backbone is frozen and no augmentation changes the pictures."""
@@ -73,9 +80,9 @@ class FoldTraining:
             return None
         rows = self.fold.train_rows
         found = frozen_features(
-            self.model, (self.loader.transform(self.job.pictures[row], 0) for row in rows), self.job.preprocessing, self.job.runtime
+            self.model, (self.loader.transform(self.job.pictures[row], 0) for row in rows), self.job.preprocessing, self.runtime
         )
-        features = torch.zeros(len(self.job.table), *found.shape[1:], device=self.job.runtime.device)
+        features = torch.zeros(len(self.job.table), *found.shape[1:], device=self.runtime.device)
         features[torch.from_numpy(rows).to(features.device)] = found
         return features
 
@@ -86,7 +93,7 @@ class FoldTraining:
         for layer in model.head.modules():
             if hasattr(layer, "reset_parameters"):
                 layer.reset_parameters()  # type: ignore[operator]
-        return model.to(self.job.runtime.device, memory_format=self.job.runtime.memory_format)  # type: ignore[call-overload]
+        return model.to(self.runtime.device, memory_format=self.runtime.memory_format)  # type: ignore[call-overload]
 
     def _probe(self) -> Probe | None:
         """The probe of this fold, already in the head."""
@@ -110,13 +117,21 @@ class FoldTraining:
                       weights=weights, workers=self.config.workers)  # fmt: skip
 
     def run(self) -> FoldResult:
-        """Trains from where the state stands to the last epoch."""
-        self._consider_probe()
-        while self.epoch < self.config.epochs and not self._out_of_patience():
-            self._train_and_validate(self.epoch + 1)
-            self._save_state()
-        if self.best.epoch < 0:
-            self._validate(0)
+        """Trains from where the fold stands to the last epoch; asked to stop, it saves its state first.
+
+        Raises:
+            Stopped: after a signal.
+        """
+        try:
+            self._consider_probe()
+            while self.epoch < self.config.epochs and not self._out_of_patience():
+                self._train_and_validate(self.epoch + 1)
+            if self.best.epoch < 0:
+                self._validate(0)
+        except Stopped:
+            self.save()
+            raise
+        self._save_if_due(self._last_validation)
         return self._finish()
 
     def _out_of_patience(self) -> bool:
@@ -133,35 +148,54 @@ class FoldTraining:
         return self.probe.probs(self.job.features[self.fold.valid_rows])
 
     def _train_and_validate(self, epoch: int) -> None:
-        begin = time.perf_counter()
+        """One epoch, or what is left of it."""
         if epoch == self.stage.last + 1:
             self.enter_stage(epoch)
-        train_loss, lr = self._train(epoch)
-        rate = len(self.loader) * self.config.batch_size / (time.perf_counter() - begin)
+        self._train(epoch)
+        self._save_if_due(self._last_validation)
+        begin = time.perf_counter()
         score, loss, average = self._validate(epoch)
-        self.epoch = epoch
-        self.seconds += (seconds := time.perf_counter() - begin)
+        self._last_validation = time.perf_counter() - begin
         if hasattr(self.stage.plain_schedule, "observe"):
             self.stage.plain_schedule.observe(loss)
-        self.job.on_epoch(EpochLog(self.fold.index, epoch, lr, train_loss, loss, score, average, rate, seconds))
+        self._close_epoch(epoch, score, loss, average)
 
-    def _train(self, epoch: int) -> tuple[float, float]:
-        """One pass over the training rows; the mean loss per step, and the base rate of the last step."""
+    def _train(self, epoch: int) -> None:
+        """The steps of an epoch, from the position on."""
         training_mode(self.model, self.config.freezes_batch_norm or self.stage.frozen)
         mixes = epoch <= self.config.epochs - self.config.mix_off_epochs
-        losses, lr = [], 0.0
-        for step, batch in enumerate(self.loader.epoch(epoch), start=(epoch - 1) * len(self.loader)):
-            lr = self.stage.set_lr(step)
+        first, begin = (epoch - 1) * len(self.loader), time.perf_counter() - self.position.seconds
+        for batch in self.loader.epoch(epoch, self.position.step):
+            step = first + self.position.step
+            self.position.lr = self.stage.set_lr(step)
             self.objective.progress = step / (len(self.loader) * self.config.epochs)
-            losses.append(self._step(batch, step, mixes))
-            if self.config.snapshot_steps and (step + 1) % self.config.snapshot_steps == 0:
-                save_snapshot(self.folder, self.model.state_dict(), step + 1, self.config.snapshot_keep)
-            self.job.on_step(1, f"fold {self.fold.index} epoch {epoch}/{self.config.epochs}")
-        return float(np.mean(losses)), lr
+            self.position.losses.append(self._step(batch, step, mixes))
+            self.position.step, self.position.seconds = self.position.step + 1, time.perf_counter() - begin
+            self._after_step(step + 1, epoch)
+
+    def _after_step(self, steps: int, epoch: int) -> None:
+        """What is kept on the way, after so many steps of the run."""
+        if self.config.snapshot_steps and steps % self.config.snapshot_steps == 0:
+            save_snapshot(self.folder, self.model.state_dict(), steps, self.config.snapshot_keep)
+        self.job.on_step(1, f"fold {self.fold.index} epoch {epoch}/{self.config.epochs}")
+        self.job.check_stop()
+        self.rhythm.stepped()
+        self._save_if_due()
+
+    def _close_epoch(self, epoch: int, score: float, loss: float, average: bool) -> None:
+        """The epoch is finished: its line in the log, and a new position."""
+        done, self.position, self.epoch = self.position, Position(), epoch
+        rate = len(self.loader) * self.config.batch_size / done.seconds
+        seconds = done.seconds + self._last_validation
+        self.seconds += seconds
+        log = EpochLog(self.fold.index, epoch, done.lr, float(np.mean(done.losses)), loss, score, average, rate, seconds)
+        self.logs.append(log)
+        self._save_if_due()
+        self.job.on_epoch(log)
 
     def _step(self, batch: Batch, step: int, mixes: bool) -> float:
         seed = int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0])
-        batch = batch.to(self.job.runtime.device)
+        batch = batch.to(self.runtime.device)
         images = self.job.preprocessing.normalise(batch.images) if self.features is None else self.features[batch.rows]
         batch = dataclasses.replace(batch, images=images)
         if mixes:
@@ -186,18 +220,22 @@ class FoldTraining:
         return [(self.model, False)] + ([(self.ema.model, True)] if self.ema is not None else [])
 
     def _probs(self, model: nn.Module, views: str = "identity()") -> np.ndarray:
-        pictures = (self.job.pictures[row] for row in self.fold.valid_rows)
         listed = build_views(views, self.job.preprocessing.size)
-        return np.stack(list(average_views([model], pictures, listed, self.job.preprocessing, self.job.runtime)))
+        return np.stack(list(average_views([model], self._valid_pictures(), listed, self.job.preprocessing, self.runtime)))
+
+    def _valid_pictures(self) -> Iterator[np.ndarray]:
+        for row in self.fold.valid_rows:
+            self.job.check_stop()
+            yield self.job.pictures[row]
 
     def _offer(self, epoch: int, score: float, loss: float, model: nn.Module, average: bool) -> None:
         """Keeps the checkpoint if it is the best so far."""
         if self.best.beaten_by(score, loss, self.metric.higher_is_better):
-            self.best = Best(score, loss, epoch)
             counts = self._counts()
             description = Description(self.config, self.job.table.values, tuple((counts / counts.sum()).tolist()), self.job.preprocessing,
                                       self.fold.index, epoch, score, average)  # fmt: skip
             save_checkpoint(self.folder, model.state_dict(), description)
+            self.best = Best(score, loss, epoch)  # once it is written: a full disk leaves the earlier best
 
     def _finish(self) -> FoldResult:
         """Out-of-fold probabilities of the kept checkpoint, without and with the views; written as the fold's result."""
@@ -213,46 +251,32 @@ class FoldTraining:
         save_result(self.folder, result)
         return result
 
-    def _save_state(self) -> None:
-        """Everything a resumed fold needs, in one file."""
-        state = {
-            "epoch": self.epoch, "seconds": self.seconds, "best": dataclasses.asdict(self.best),
-            "model": self.model.state_dict(), "optimizer": self.stage.optimizer.state_dict(),
-            "ema": self.ema and {"model": self.ema.model.state_dict(), "steps": self.ema.steps},
-            "schedule": self.stage.plain_schedule.state_dict() if hasattr(self.stage.plain_schedule, "state_dict") else None,
-            "scale": self.update.scale and dataclasses.asdict(self.update.scale),
-        }  # fmt: skip
-        stream = io.BytesIO()
-        torch.save(state, stream)
-        write_bytes(self.folder / "last" / "state.pt", stream.getvalue())
+    def _save_if_due(self, coming: float = 0.0) -> None:
+        if self.rhythm.due(coming):
+            self.save()
 
-    def resume(self) -> bool:
-        """Takes up the saved state; False where the fold has none.
+    def save(self) -> None:
+        """Writes the state of this very moment.
 
         Raises:
-            CheckpointError: the state is broken.
+            CheckpointError: it cannot be written; the earlier states are still there.
         """
-        path = self.folder / "last" / "state.pt"
-        if not path.exists():
-            return False
-        try:
-            state = torch.load(path, map_location=self.job.runtime.device, weights_only=True)
-        except Exception as error:
-            raise CheckpointError(
-                f"{path} is broken ({type(error).__name__}); delete {path.parent.parent} to train this fold anew."
-            ) from error
-        self.epoch, self.seconds, self.best = state["epoch"], state["seconds"], Best(**state["best"])
-        self.model.load_state_dict(state["model"])
-        self.enter_stage(max(1, self.epoch))
-        self.stage.optimizer.load_state_dict(state["optimizer"])
-        if self.ema is not None:
-            self.ema.model.load_state_dict(state["ema"]["model"])
-            self.ema.steps = state["ema"]["steps"]
-        if state["schedule"] is not None:
-            self.stage.plain_schedule.load_state_dict(state["schedule"])
-        if self.update.scale is not None:
-            self.update.scale.value, self.update.scale.good_steps = state["scale"]["value"], state["scale"]["good_steps"]
-        return True
+        begin = time.perf_counter()
+        write_state(self.folder / "last", state_of(self), self.epoch, self.position.step)
+        self.rhythm.saved(time.perf_counter() - begin)
+
+    def resume(self) -> bool:
+        """Takes up the newest state that is whole; False where there is none, and the fold begins anew.
+
+        Raises:
+            CheckpointError: an earlier version of this project saved the state.
+        """
+        state, reasons = newest_state(self.folder / "last", lambda state: check_state(self, state))
+        for reason in reasons:
+            say(f"fold {self.fold.index}: {reason}; " + ("the state before it is used" if state else "no other is left, the fold begins anew"))
+        if state is not None:
+            restore(self, state)
+        return state is not None
 
 
 def copy_of(model: Classifier) -> Classifier:
@@ -267,9 +291,12 @@ def train_fold(job: Job, fold: Fold, resume: bool = False) -> FoldResult:
         read_description(folder)
         return finished
     training = FoldTraining(job, fold)
-    if resume:
-        training.resume()
-    job.on_step(training.epoch * len(training.loader), f"fold {fold.index}")
+    if resume and training.resume():
+        say(f"fold {fold.index}: goes on after epoch {training.epoch}, step {training.position.step} of {len(training.loader)}")
+    job.on_logs(fold.index, training.logs)
+    done = training.epoch * len(training.loader) + training.position.step
+    job.on_step(done, f"fold {fold.index}")
     result = training.run()
+    drop_states(folder / "last")
     job.on_step((job.config.epochs - training.epoch) * len(training.loader), f"fold {fold.index} done")
     return result

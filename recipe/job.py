@@ -32,6 +32,9 @@ class Job:
     metric: str
     on_step: Callable[[int, str], None]  # steps done, what is being done
     on_epoch: Callable[[EpochLog], None]
+    on_logs: Callable[[int, list[EpochLog]], None] = lambda fold, logs: None  # all epochs of a fold, when it is taken up again
+    check_stop: Callable[[], None] = lambda: None  # raises Stopped once a signal has come
+    run: str = ""  # its number, in every state
 
 
 @dataclass

@@ -8,10 +8,10 @@ metrics.json   scores; log.jsonl: one line per epoch
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import platform
 import time
+import uuid
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,6 +31,7 @@ from recipe.errors import CheckpointError
 from recipe.fold import train_fold
 from recipe.folds import Fold, make_folds
 from recipe.job import Job
+from recipe.journal import Journal
 from recipe.optim import OPTIMIZERS
 from recipe.pictures import Pictures
 from recipe.plan import Plan
@@ -38,6 +39,7 @@ from recipe.prepare import Prepared
 from recipe.probe import probe_features
 from recipe.results import EpochLog
 from recipe.runtime import Runtime, choose_runtime
+from recipe.stopping import graceful_stop
 from recipe.summary import CrossValidation, closing_table, summarise, write_summary
 from recipe.wrapper import passes_per_step as wrapped_passes
 
@@ -70,14 +72,16 @@ def cross_validate(
     begin = time.perf_counter()
     folds = make_folds(table, plan.config.folds, plan.config.seed)
     chosen = _chosen(folds, only_fold)
-    open_run(folder, plan.config, table, resume)
+    number = open_run(folder, plan.config, table, resume)
     runtime = choose_runtime(plan.config, plan.model)
     _announce(plan, table, chosen, runtime)
     features = start_features(plan, pictures, runtime)
-    with Bar(_steps(plan.config, chosen), "step") as bar:
+    with Bar(_steps(plan.config, chosen), "step") as bar, graceful_stop() as stop:
+
+        journal = Journal(folder / "log.jsonl")
 
         def report(log: EpochLog) -> None:
-            _append(folder / "log.jsonl", log)
+            journal.add(log)
             say(epoch_line(log, metric))
             on_epoch(log)
 
@@ -86,7 +90,8 @@ def cross_validate(
             bar.advance(steps)
 
         say(EPOCH_HEADER.format(metric=metric[:12]))
-        job = Job(plan.config, table, pictures, plan.model, plan.preprocessing, runtime, features, folder, metric, advance, report)
+        job = Job(plan.config, table, pictures, plan.model, plan.preprocessing, runtime, features, folder, metric, advance, report,
+                  on_logs=journal.restart, check_stop=stop.check, run=number)  # fmt: skip
         results = [train_fold(job, fold, resume) for fold in chosen]
     summary = summarise(table, chosen, results, plan.config.views, metric, time.perf_counter() - begin)
     write_summary(folder, table, summary, metric)
@@ -204,8 +209,9 @@ def epoch_line(log: EpochLog, metric: str) -> str:
     )
 
 
-def open_run(folder: Path, config: Config, table: Table, resume: bool) -> None:
-    """Writes run.json. An earlier run is moved aside, never overwritten; with `resume` it must have the same settings and data.
+def open_run(folder: Path, config: Config, table: Table, resume: bool) -> str:
+    """Writes run.json; returns the run's number. An earlier run is moved aside, never overwritten; with `resume` it must have the same
+    settings and data.
 
     Raises:
         ConfigError: nothing to go on with, or something else lies there.
@@ -213,8 +219,7 @@ def open_run(folder: Path, config: Config, table: Table, resume: bool) -> None:
     path = folder / "run.json"
     here = {"config": config.model_dump(), "classes": list(table.classes), "fingerprint": table.fingerprint}
     if resume:
-        _same_run(path, here)
-        return
+        return _same_run(path, here)
     if path.exists():
         aside = folder.with_name(f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(path.stat().st_mtime))}")
         try:
@@ -223,14 +228,15 @@ def open_run(folder: Path, config: Config, table: Table, resume: bool) -> None:
             raise CheckpointError(f"cannot move the earlier run in {folder} aside: {error.strerror}. Choose another --output.") from error
         say(f"the earlier run was moved to {aside}")
     origin = {"source": str(table.source), "commit": commit(), "versions": versions(), "machine": platform.platform(), "began": time.time()}
-    write_json(path, here | {"values": list(table.values)} | origin)
+    write_json(path, here | {"values": list(table.values), "run": (number := uuid.uuid4().hex)} | origin)
+    return number
 
 
-def _same_run(path: Path, here: dict[str, Any]) -> None:
+def _same_run(path: Path, here: dict[str, Any]) -> str:
     if not path.exists():
         raise ConfigError(f"--resume: {path.parent} holds no run to go on with; leave --resume out to begin one.")
     there = json.loads(path.read_text(encoding="utf-8"))
-    machine = {"device", "precision", "memory_format", "micro_batch", "workers", "cache_mb"}
+    machine = {"device", "precision", "memory_format", "micro_batch", "workers", "cache_mb", "save_seconds", "save_steps"}
     changed = [
         key for key, value in here["config"].items() if key not in machine and there["config"].get(key) != json.loads(json.dumps(value))
     ]
@@ -239,6 +245,7 @@ def _same_run(path: Path, here: dict[str, Any]) -> None:
         raise ConfigError(f"--resume: the run in {path.parent} was begun with {was}. Give the same settings, or leave --resume out.")
     if there["fingerprint"] != here["fingerprint"]:
         raise ConfigError(f"--resume: the pictures or labels have changed since the run in {path.parent} began; leave --resume out.")
+    return there.get("run", "")
 
 
 def versions() -> dict[str, str]:
@@ -252,8 +259,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "absent"  # for example under another name, as OpenCV has several
-
-
-def _append(path: Path, log: EpochLog) -> None:
-    with open(path, "a", encoding="utf-8", newline="\n") as stream:
-        stream.write(json.dumps(dataclasses.asdict(log)) + "\n")

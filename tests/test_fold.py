@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from recipe.config import Config, ConfigError
 from recipe.data import read
 from recipe.fold import FoldTraining
 from recipe.job import Best
+from recipe.journal import read_logs
 from recipe.pictures import Pictures
 from recipe.plan import plan
 from recipe.predict import Ensemble, short_side
@@ -60,26 +62,50 @@ def test_a_run_repeats_itself(competition, tmp_path):
     assert np.array_equal(first.folds[0].oof_probs, second.folds[0].oof_probs)
 
 
-def test_resume_equals_the_uninterrupted_run(competition, tmp_path, monkeypatch):
-    _, whole = run(competition, tmp_path / "whole")
-    save = FoldTraining._save_state
+def killed_after(monkeypatch, steps):
+    """The run ends without a word after so many steps, counted over its folds; what was saved until then is all there is."""
+    taken, after_step = [], FoldTraining._after_step
 
-    def interrupted(self):
-        save(self)
-        if self.fold.index == 1 and self.epoch == 2:
-            raise KeyboardInterrupt
+    def fatal(self, *words):
+        taken.append(self)
+        after_step(self, *words)
+        if len(taken) == steps:
+            raise Killed
 
-    monkeypatch.setattr(FoldTraining, "_save_state", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run(competition, tmp_path / "stopped")
-    monkeypatch.setattr(FoldTraining, "_save_state", save)
-    logs = []
-    _, resumed = run(competition, tmp_path / "stopped", resume=True, on_epoch=logs.append)
-    assert [(log.fold, log.epoch) for log in logs] == [(1, 3)]
-    assert np.array_equal(whole.oof_probs, resumed.oof_probs, equal_nan=True)
-    for fold in ("fold0", "fold1"):
-        first, second = (load_file(tmp_path / name / fold / "model.safetensors") for name in ("whole", "stopped"))
-        assert all(torch.equal(first[key], second[key]) for key in first)
+    monkeypatch.setattr(FoldTraining, "_after_step", fatal)
+
+
+class Killed(BaseException):
+    """What no handler may catch."""
+
+
+def traces(folder):
+    """All that a run leaves and that must not depend on interruptions: log without wall times, weights, out-of-fold files."""
+    logs = [dataclasses.replace(log, seconds=0, pictures_per_second=0) for log in read_logs(folder / "log.jsonl")]
+    tensors = {path.relative_to(folder): load_file(path) for path in sorted(folder.glob("fold*/**/*.safetensors"))}
+    arrays = {path.relative_to(folder): dict(np.load(path)) for path in sorted(folder.glob("fold*/oof.npz"))}
+    return logs, tensors, arrays, (folder / "oof.csv").read_bytes()
+
+
+def assert_same(first, second):
+    (logs, tensors, arrays, table), (other_logs, other_tensors, other_arrays, other_table) = traces(first), traces(second)
+    assert logs == other_logs
+    assert table == other_table
+    assert tensors.keys() == other_tensors.keys()
+    assert all(torch.equal(value, other_tensors[path][key]) for path, state in tensors.items() for key, value in state.items())
+    assert all(np.array_equal(value, other_arrays[path][key]) for path, file in arrays.items() for key, value in file.items())
+
+
+@pytest.mark.parametrize(("steps", "save_steps", "workers"), [(1, 1, 1), (3, 1, 2), (4, 3, 1), (5, 2, 3), (9, 1, 1), (11, 5, 2), (12, 1, 1)])
+def test_a_killed_run_ends_where_the_whole_one_does(competition, tmp_path, steps, save_steps, workers):
+    """2 folds of 3 epochs of 2 steps, killed after any step: inside an epoch, before a validation, between epochs and folds."""
+    config = FAST.model_copy(update={"save_steps": save_steps, "workers": workers, "schedule": "plateau(patience=0)", "snapshot_steps": 2})
+    run(competition, tmp_path / "whole", config)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        killed_after(patch, steps)
+        run(competition, tmp_path / "stopped", config)
+    run(competition, tmp_path / "stopped", config.model_copy(update={"workers": 1}), resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "stopped")
 
 
 def test_resume_refuses_other_settings_and_other_data(competition, tmp_path):
@@ -144,13 +170,13 @@ LITE = Config(backbone="tf_efficientnet_lite0", image_size=32, epochs=2, batch_s
 @pytest.mark.parametrize("augment", ["hflip()", ""])
 def test_the_first_stage_moves_the_head_alone(competition, tmp_path, monkeypatch, augment):
     seen = []
-    save = FoldTraining._save_state
+    close = FoldTraining._close_epoch
 
-    def spy(self):
+    def spy(self, *words):
         seen.append((self.epoch, self.model.backbone.conv_stem.weight.detach().clone(), self.model.head.classifier.weight.detach().clone()))
-        save(self)
+        close(self, *words)
 
-    monkeypatch.setattr(FoldTraining, "_save_state", spy)
+    monkeypatch.setattr(FoldTraining, "_close_epoch", spy)
     config = LITE.model_copy(update={"freeze_epochs": 1, "augment": augment, "head_init": "random"})
     run(competition, tmp_path / "run", config, only_fold=0)
     (_, stem_1, head_1), (_, stem_2, head_2) = seen
@@ -209,26 +235,21 @@ def test_snapshots_are_thinned_evenly_and_the_newest_stays(competition, tmp_path
         {"backbone": "test_resnet", "init": "kaiming", "zero_gamma": True, "activation": "silu"},
         {"sampler": "class_balanced()", "schedule": "plateau()", "clip_grad": 1.0, "precision": "bf16", "grad_checkpoint": True},
         {"precision": "fp16", "micro_batch": 3, "layer_decay": 0.8, "head_lr_scale": 2.0, "lr_batch": 32},
+        {"optimizer": "looksam(ranger(k=2), k=2)", "batch_norm": "train", "memory_format": "channels_last"},
+        {"optimizer": "gsam(lookahead(adamw(), k=3), rho_min=0.01)", "memory_format": "channels_last", "patience": 1},
     ],
     ids=lambda changes: ", ".join(changes),
 )
-def test_techniques_in_the_main_job_and_over_a_resume(competition, tmp_path, changes, monkeypatch):
-    """Each goes with SAM, an average and mixing where allowed, and a resumed run equals an uninterrupted one."""
-    config = Config(**(FAST.model_dump() | {"epochs": 2} | changes))
+def test_techniques_in_the_main_job_and_over_a_resume(competition, tmp_path, changes):
+    """Each goes with SAM, an average and mixing where allowed, and a run that is killed inside an epoch equals an uninterrupted one."""
+    config = Config(**(FAST.model_dump() | {"epochs": 2, "save_steps": 1} | changes))
     _, whole = run(competition, tmp_path / "whole", config, only_fold=0)
-    save = FoldTraining._save_state
-
-    def interrupted(self):
-        save(self)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(FoldTraining, "_save_state", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        killed_after(patch, 3)
         run(competition, tmp_path / "stopped", config, only_fold=0)
-    monkeypatch.setattr(FoldTraining, "_save_state", save)
-    _, resumed = run(competition, tmp_path / "stopped", config, only_fold=0, resume=True)
+    run(competition, tmp_path / "stopped", config, only_fold=0, resume=True)
     assert np.isfinite(whole.folds[0].oof_probs).all()
-    assert np.array_equal(whole.folds[0].oof_probs, resumed.folds[0].oof_probs)
+    assert_same(tmp_path / "whole", tmp_path / "stopped")
 
 
 @pytest.mark.parametrize(
