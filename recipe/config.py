@@ -111,7 +111,7 @@ class Config(Strict):
         -1, description="memory for decoded pictures in MB; -1 takes a quarter of what is free, 0 keeps none"
     )
     save_seconds: Annotated[float, Ge(0)] = Field(
-        60.0, description="work in seconds that a killed run may lose at most, as far as saving takes no more than 2 % of the time; 0 saves every step"
+        60.0, description="work in seconds that a killed run may lose at most, unless saving would take more than a fiftieth of the time; 0 saves every step"
     )
     save_steps: Annotated[int, Ge(0)] = Field(0, description="save the state every so many steps as well; 0 goes by save_seconds alone")
     # Prediction
