@@ -1,33 +1,32 @@
-"""What each augmentation costs: milliseconds per picture and as a share of decoding that picture, all in one run on one core.
+"""What each augmentation costs: milliseconds per picture and as a share of decoding that picture.
 
     python -m benchmarks.augment                       # a drawn 500 x 375 JPEG, network size 224
     python -m benchmarks.augment --image cat.jpg --size 128
 
-A component is applied always (p=1) to a picture of the network's size, a cropping one to the cached picture it would get in
-training (short side size / 0.875). The last rows are whole pipelines with the usual probabilities. Compare ratios, not
-milliseconds: machines differ, and so does one machine from hour to hour.
+Processor time of one core. A component is applied always (p=1) to a picture of the network's size, a cropping one to the cached picture
+it would get in training (short side size / 0.875). The last rows are whole pipelines with the usual probabilities.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from benchmarks import table
 from recipe import decode
 from recipe.augment import AUGMENTATIONS, Augment
 from recipe.augment_views import AugmentViews
+from recipe.config import Config, read_app
 
-CONTEST = (
-    "scale_crop(), erasing(p=0.5), hflip(), vflip(), shift_scale_rotate(p=0.5), brightness_contrast(p=0.5), "
-    "one_of(gauss_noise(), clahe(), jpeg_compression(), gamma(), posterize(), blur(), p=0.5)"
-)
+CONTEST = str(Config.model_validate(read_app(table.ROOT / "app.yaml").recipe).augment)
 PIPELINES = {
     "contest list": CONTEST,
     "crop and flip": "random_resized_crop(), hflip()",
@@ -43,19 +42,15 @@ def drawn_picture(height: int, width: int) -> np.ndarray:
     return (soft + rng.normal(0, 6, soft.shape)).clip(0, 255).astype(np.uint8)
 
 
-def milliseconds(task: Callable[[int], object], repeats: int) -> float:
-    """Median over five rounds of the mean processor time of one call; the argument is a fresh seed.
+def repeated(task: Callable[[int], object], repeats: int) -> Callable[[], None]:
+    """Calls with fresh seeds, however often it is called itself."""
+    seeds = itertools.count()
 
-    Processor time of this thread, since a busy machine stretches the time on the clock.
-    """
-    task(0)
-    rounds = []
-    for start in range(0, 5 * repeats, repeats):
-        began = time.thread_time()
-        for seed in range(start, start + repeats):
+    def work() -> None:
+        for seed in itertools.islice(seeds, repeats):
             task(seed)
-        rounds.append((time.thread_time() - began) / repeats * 1000)
-    return statistics.median(rounds)
+
+    return work
 
 
 def tasks(path: Path, size: int) -> dict[str, Callable[[int], object]]:
@@ -75,22 +70,26 @@ def tasks(path: Path, size: int) -> dict[str, Callable[[int], object]]:
     return timed
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+def measure(options: argparse.Namespace) -> Iterator[table.Row]:
+    """A row per component and pipeline."""
+    repeats, rounds = (5, 2) if options.quick else (options.repeats, 5)
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.image or Path(folder) / "picture.jpg"
+        if options.image is None:
+            path.write_bytes(cv2.imencode(".jpg", drawn_picture(375, 500), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+        works = {name: repeated(task, repeats) for name, task in tasks(path, options.size).items()}
+        seconds = table.in_turns(works, rounds, time.thread_time)
+    for name, times in seconds.items():
+        yield {"case": name, "ms": 1000 * statistics.median(times) / repeats, "of_decode": table.ratio(times, seconds["decode"])}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What this benchmark takes."""
     parser.add_argument("--image", type=Path, help="a picture file (default: a drawn JPEG of 500 x 375)")
     parser.add_argument("--size", type=int, default=224, help="the network's input, pixels")
     parser.add_argument("--repeats", type=int, default=60, help="calls per round; five rounds")
-    settings = parser.parse_args()
-    cv2.setNumThreads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        path = settings.image or Path(folder) / "picture.jpg"
-        if settings.image is None:
-            path.write_bytes(cv2.imencode(".jpg", drawn_picture(375, 500), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
-        costs = {name: milliseconds(task, settings.repeats) for name, task in tasks(path, settings.size).items()}
-    print(f"{'':22}{'ms':>8}{'of decode':>12}")
-    for name, cost in costs.items():
-        print(f"{name:22}{cost:8.3f}{cost / costs['decode']:12.2f}")
 
 
 if __name__ == "__main__":
-    main()
+    table.main(measure, add_flags)

@@ -1,24 +1,27 @@
-"""Speed of decoding and feeding, as ratios within one run, on synthetic JPEGs of 500 x 375 pixels.
+"""Decoding and feeding: pictures per second of processor time, and as ratios to bare `cv2.imdecode`.
 
-    python -m benchmarks.loader            # about 20 seconds, prints a table
-    python -m benchmarks.loader --size 128 --transform "none"
+    python -m benchmarks.loader            # about half a minute
+    python -m benchmarks.loader --size 128 --transform "hflip()"
 
-Expected at 128 px: the decoder's own checks cost a few per cent of cv2.imdecode, shrinking by area nearly as much as decoding, and with the
-cache a loader feeds several times as many pictures as it can decode.
+Synthetic JPEGs of 500 x 375 pixels on one thread; processor time, since other processes stretch the time on the clock. Expected at 128 px:
+the decoder's own checks cost a few per cent of cv2.imdecode, shrinking by area nearly as much as decoding, and with the cache a loader
+feeds several times as many pictures as it can decode.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from benchmarks import table
 from recipe import decode
 from recipe.loader import Loader
 from recipe.pictures import Pictures
@@ -38,16 +41,6 @@ def synthetic_jpegs(folder: Path, number: int) -> list[Path]:
     return paths
 
 
-def per_second(number: int, work: Callable[[], object]) -> float:
-    """Pictures per second of processor time, the best of three runs: other processes on the machine disturb it little."""
-    seconds = []
-    for _ in range(3):
-        started = time.process_time()
-        work()
-        seconds.append(time.process_time() - started)
-    return number / min(seconds)
-
-
 def transform_of(name: str, size: int) -> Callable[[np.ndarray, int], np.ndarray]:
     """The evaluation crop, or an augmentation pipeline of the project."""
     if name == "none":
@@ -57,8 +50,24 @@ def transform_of(name: str, size: int) -> Callable[[np.ndarray, int], np.ndarray
     return Augment(name, size)
 
 
-def measure(paths: list[Path], size: int, name: str) -> dict[str, float]:
+def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     """Pictures per second of each way, on one thread."""
+    number = 64 if options.quick else options.number
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        ways = candidates(synthetic_jpegs(Path(folder), number), options.size, options.transform)
+        seconds = table.in_turns(ways, 2 if options.quick else 5, time.process_time)
+    for name, times in seconds.items():
+        yield {
+            "case": name,
+            "pictures": number,
+            "images_per_second": number / statistics.median(times),
+            "of_imdecode": table.ratio(seconds["cv2.imdecode alone"], times),
+        }
+
+
+def candidates(paths: list[Path], size: int, name: str) -> dict[str, Callable[[], object]]:
+    """What is timed, by name."""
     transform = transform_of(name, size)
     labels = np.zeros(len(paths), np.int64)
 
@@ -71,30 +80,21 @@ def measure(paths: list[Path], size: int, name: str) -> dict[str, float]:
         for path in paths:  # nothing is kept: fresh memory would cost more than the checks that are measured
             work(path)
 
-    ways: dict[str, Callable[[], object]] = {
+    return {
         "cv2.imdecode alone": lambda: each(lambda path: cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)),
         "decode.read": lambda: each(decode.read),
         f"decode.read + short side {size}": lambda: each(lambda path: decode.resize_short(decode.read(path), size)),
         "loader without cache": feed(0),
         "loader with cache": feed(4096),
     }
-    return {name: per_second(len(paths), work) for name, work in ways.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What this benchmark takes."""
     parser.add_argument("--number", type=int, default=512, help="pictures (default 512)")
     parser.add_argument("--size", type=int, default=128, help="pixels of the network's input (default 128)")
     parser.add_argument("--transform", default="none", help='"none" (evaluation crop) or an augmentation pipeline such as "hflip()"')
-    args = parser.parse_args()
-    cv2.setNumThreads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        speeds = measure(synthetic_jpegs(Path(folder), args.number), args.size, args.transform)
-    print(f"{args.number} pictures of 500 x 375, {args.size} px, transform {args.transform}, one thread")
-    print(f"{'':32}{'per CPU s':>12}{'of imdecode':>14}")
-    for name, speed in speeds.items():
-        print(f"{name:32}{speed:12,.0f}{speed / speeds['cv2.imdecode alone']:14.2f}")
 
 
 if __name__ == "__main__":
-    main()
+    table.main(measure, add_flags)

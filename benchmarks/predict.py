@@ -11,28 +11,18 @@ outputs differ by 1e-5 at most.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 
+from benchmarks import table
 from recipe.config import Config
 from recipe.fuse import fold_batch_norm
 from recipe.models import build
 
 VIEWS, FOLDS = 8, 5
-
-
-def seconds(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The best of some rounds of each, in turn, so that a slow moment of the machine hits all alike."""
-    best = dict.fromkeys(works, float("inf"))
-    for number in range(rounds + 1):
-        for name, work in works.items():
-            begin = time.perf_counter()
-            work()
-            best[name] = min(best[name], time.perf_counter() - begin) if number else best[name]  # the first round warms up
-    return best
 
 
 def network(backbone: str, seed: int) -> nn.Module:
@@ -45,7 +35,7 @@ def network(backbone: str, seed: int) -> nn.Module:
     return model
 
 
-def measure(models: list[nn.Module], size: int, rounds: int, device: torch.device) -> list[tuple[str, dict[str, float]]]:
+def forms_of(models: list[nn.Module], size: int, rounds: int, device: torch.device) -> Iterator[tuple[str, dict[str, list[float]]]]:
     """Seconds by form of the network, for each batch."""
     forms = {
         "eager": models,
@@ -53,15 +43,13 @@ def measure(models: list[nn.Module], size: int, rounds: int, device: torch.devic
         "folded": [fold_batch_norm(model, size).to(memory_format=torch.channels_last) for model in models],  # type: ignore[call-overload]
     }
     forms = {name: [model.to(device) for model in form] for name, form in forms.items()}
-    rows = []
     for batch in (1, VIEWS):
         images = {name: _images(batch, size, device, name) for name in forms}
         works = {name: _pass(form[0], images[name], device) for name, form in forms.items()}
-        rows.append((f"batch {batch}", seconds(works, rounds)))
+        yield f"batch {batch}", table.in_turns(works, rounds)
     works = {f"naive {name}": _each(forms[name], size, device, name, 1) for name in forms}
     works |= {name: _each(forms[name], size, device, name, VIEWS) for name in forms}
-    rows.append((f"{FOLDS} folds x {VIEWS} views", seconds(works, max(2, rounds // 4))))
-    return rows
+    yield f"{FOLDS} folds x {VIEWS} views", table.in_turns(works, max(2, rounds // 4))
 
 
 def _copy(model: nn.Module) -> nn.Module:
@@ -91,24 +79,28 @@ def _each(models: list[nn.Module], size: int, device: torch.device, form: str, b
     return lambda: [_pass(model, images, device)() for model in models for _ in range(VIEWS // batch)]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def measure(options: argparse.Namespace) -> Iterator[table.Row]:
+    """A row per batch and form of the network."""
+    size, rounds = (64, 2) if options.quick else (options.size, options.rounds)
+    models = [network(options.backbone, seed) for seed in range(FOLDS)]
+    images = _images(VIEWS, size, torch.device("cpu"), "eager")
+    with torch.inference_mode():
+        expected, folded = models[0](images), fold_batch_norm(models[0], size)(images)
+    print(f"largest difference of a folded output: {float((folded - expected).abs().max() / expected.abs().max().clamp_min(1)):.1e}")
+    for batch, found in forms_of(models, size, rounds, torch.device(options.device)):
+        plain = next(iter(found.values()))
+        for name, times in found.items():
+            where = f"{options.backbone}, {size} px, {options.device}"
+            yield {"case": f"{where}, {batch}", "form": name, "ms": 1000 * statistics.median(times), "speed": table.ratio(plain, times)}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What this benchmark takes."""
     parser.add_argument("--backbone", default="tf_efficientnet_lite0", help="network (default tf_efficientnet_lite0)")
     parser.add_argument("--size", type=int, default=224, help="pixels of the network's input (default 224)")
     parser.add_argument("--rounds", type=int, default=12, help="rounds per measurement (default 12)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
-    args = parser.parse_args()
-    models = [network(args.backbone, seed) for seed in range(FOLDS)]
-    images = _images(VIEWS, args.size, torch.device("cpu"), "eager")
-    with torch.inference_mode():
-        expected, folded = models[0](images), fold_batch_norm(models[0], args.size)(images)
-    print(f"{args.backbone}, {args.size} px, {args.device}, {torch.get_num_threads()} threads")
-    print(f"largest difference of a folded output: {float((folded - expected).abs().max() / expected.abs().max().clamp_min(1)):.1e}")
-    for batch, found in measure(models, args.size, args.rounds, torch.device(args.device)):
-        plain = next(iter(found.values()))
-        for name, taken in found.items():
-            print(f"{batch:20}{name:20}{1000 * taken:10.1f} ms{plain / taken:8.2f}")
 
 
 if __name__ == "__main__":
-    main()
+    table.main(measure, add_flags)

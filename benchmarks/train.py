@@ -12,14 +12,15 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
-from recipe.config import Config
+from benchmarks import table
+from recipe.config import Config, read_app
 from recipe.data import read_folder
 from recipe.fold import FoldTraining
 from recipe.fold_state import Position
@@ -65,34 +66,35 @@ def training(config: Config, folder: Path) -> FoldTraining:
     return FoldTraining(job, make_folds(table, config.folds, 0)[0])
 
 
-def main() -> None:
-    """Prints one line per round and the median share."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", default="tf_efficientnet_lite0")
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--optimizer", default="adamw()")
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
+def measure(options: argparse.Namespace) -> Iterator[table.Row]:
+    """One row: the loop against the bare step."""
     keep_freed_blocks()
-    augment = "scale_crop(), erasing(p=0.3), hflip(), shift_scale_rotate(p=0.3), brightness_contrast(p=0.3)"
-    config = Config(backbone=arguments.backbone, pretrained=False, image_size=arguments.size, batch_size=arguments.batch, epochs=99, folds=2,
-                    optimizer=arguments.optimizer, augment=augment, mix="mixup()")  # fmt: skip
+    size, batch, rounds = (64, 8, 2) if options.quick else (options.size, options.batch, options.rounds)
+    recipe = Config.model_validate(read_app(table.ROOT / "app.yaml").recipe)
+    config = Config(backbone=options.backbone, pretrained=False, image_size=size, batch_size=batch, epochs=99, folds=2,
+                    optimizer=options.optimizer, augment=recipe.augment, mix=recipe.mix)  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
-        pictures(Path(name), arguments.batch * 20)
+        pictures(Path(name), batch * 20)
         fold = training(config, Path(name))
-        print(f"{arguments.backbone} at {arguments.size} px, batch {arguments.batch}, {arguments.optimizer}: {fold.job.runtime}")
-        shares = [one_round(fold, number) for number in range(arguments.rounds + 1)][1:]
-    print(f"median share of the bare step: {statistics.median(shares):.2f}")
+        candidates = {"bare": lambda: bare(fold), "loop": lambda: epoch(fold)}
+        seconds = table.in_turns(candidates, rounds)
+    images = len(fold.loader) * batch
+    yield {
+        "case": f"{options.backbone}, {size} px, batch {batch}, {options.optimizer}",
+        "images_per_second": images / statistics.median(seconds["loop"]),
+        "bare_images_per_second": images / statistics.median(seconds["bare"]),
+        "share_of_bare": table.ratio(seconds["bare"], seconds["loop"]),
+    }
 
 
-def one_round(fold: FoldTraining, number: int) -> float:
-    """Pictures per second of an epoch of the loop over those of as many bare steps."""
-    steps = len(fold.loader)
+def epoch(fold: FoldTraining) -> None:
+    """The first epoch, from its first step."""
     fold.position = Position()
-    begin = time.perf_counter()
-    fold._train(number + 1)
-    loop = time.perf_counter() - begin
+    fold._train(1)
+
+
+def bare(fold: FoldTraining) -> None:
+    """As many bare steps as an epoch has."""
     batch = next(iter(fold.loader.epoch(1)))
     images = fold.job.preprocessing.normalise(batch.images)
 
@@ -103,14 +105,18 @@ def one_round(fold: FoldTraining, number: int) -> float:
         loss.backward()
         return loss.detach()
 
-    begin = time.perf_counter()
-    for _ in range(steps):
+    for _ in range(len(fold.loader)):
         fold.stage.optimizer.step(closure)
-    bare = time.perf_counter() - begin
-    rate = steps * len(batch)
-    print(f"round {number}: bare {rate / bare:.1f} pictures/s, loop {rate / loop:.1f} pictures/s, share {bare / loop:.2f}", flush=True)
-    return bare / loop
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What this benchmark takes."""
+    parser.add_argument("--backbone", default="tf_efficientnet_lite0")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--optimizer", default="adamw()")
+    parser.add_argument("--rounds", type=int, default=5)
 
 
 if __name__ == "__main__":
-    main()
+    table.main(measure, add_flags)

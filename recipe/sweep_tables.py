@@ -6,15 +6,14 @@ import base64
 import csv
 import io
 import math
-import os
-import platform
-import re
 from pathlib import Path
 
+from recipe import markdown
 from recipe.atomic import write_bytes
 from recipe.commit import commit
 from recipe.console import duration
 from recipe.console import table as aligned
+from recipe.machine import machine
 from recipe.sweep_summary import RowResult, Summary
 
 HEADER = ("row", "mean", "std", "seeds", "difference", "95 % interval", "p", "epochs", "time", "")
@@ -89,17 +88,8 @@ def _page(summary: Summary, pictures: list[Path]) -> str:
     return environment.get_template("sweep.html").render(summary=summary, header=HEADER, lines=lines, images=images, machine=machine())
 
 
-def machine() -> str:
-    """The machine and the software, in a line."""
-    import torch
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {os.cpu_count()} cores"
-    return f"{platform.system()} {platform.machine()}, {device}, Python {platform.python_version()}, torch {torch.__version__}"
-
-
 def write_markdown(path: Path, summary: Summary, when: str, source: str) -> None:
     """Puts the table into a Markdown file, in place of this sweep's earlier one; other text in the file stays."""
-    begin, end = f"<!-- sweep {summary.name} -->", f"<!-- end of sweep {summary.name} -->"
     identity = summary.began.get("identity", {})
     about = ", ".join(f"{key} {value}" for key, value in identity.items())
     lines = [
@@ -107,11 +97,6 @@ def write_markdown(path: Path, summary: Summary, when: str, source: str) -> None
         "p values follow Nadeau and Bengio's corrected t-test and Holm's correction.", "",
         f"Written by `python -m recipe sweep {source} --markdown {path.as_posix()}` on {when}; {machine()}; "
         f"commit {commit() or 'unknown'}; {about}; {duration(summary.seconds)} of training.", "",
-        "| " + " | ".join((*HEADER[:-1], "verdict")) + " |", "|---" + "|--:" * (len(HEADER) - 2) + "|---|",
-        *("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(row)) + " |" for row in summary.rows),
+        *markdown.table((*HEADER[:-1], "verdict"), map(cells, summary.rows), left=(0, len(HEADER) - 1)),
     ]  # fmt: skip
-    section = "\n".join([begin, *lines, end])
-    text = path.read_text(encoding="utf-8") if path.exists() else "# Results\n"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    text = pattern.sub(lambda found: section, text) if pattern.search(text) else text.rstrip("\n") + "\n\n" + section + "\n"
-    write_bytes(path, text.encode("utf-8"))
+    markdown.write_section(path, f"sweep {summary.name}", lines, "Results")

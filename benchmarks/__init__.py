@@ -1,0 +1,1 @@
+"""What is measured, one command per table: `python -m benchmarks` lists them."""

@@ -1,0 +1,65 @@
+"""The frame of the benchmarks: fair turns, one list of rows, sections that replace themselves. No timings."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+
+import pytest
+
+from benchmarks import table
+from benchmarks.__main__ import names
+
+
+def test_every_second_round_runs_backwards_and_the_first_does_not_count():
+    order: list[str] = []
+    seconds = table.in_turns({name: lambda name=name: order.append(name) for name in "ab"}, rounds=3)
+    assert "".join(order) == "ba" + "ab" + "ba" + "ab"
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 3, "b": 3}
+
+
+def test_a_drift_of_the_machine_leaves_the_ratio_alone():
+    slow = [1.0, 2.0, 4.0, 80.0]
+    assert table.ratio([2 * seconds for seconds in slow], slow) == 2
+    assert table.ratio(slow, slow) == 1
+
+
+def test_rows_with_the_same_keys_form_one_table():
+    rows = [{"case": "a", "speed": 1.5}, {"case": "b", "gb": 2}, {"case": "c", "speed": None}]
+    assert list(table.tables(rows)) == [(["case", "speed"], [["a", "1.50"], ["c", ""]]), (["case", "gb"], [["b", "2"]])]
+
+
+def measure(options: argparse.Namespace):
+    """Two rows, whose figure is the --figure."""
+    yield {"case": "a|b", "figure": options.figure}
+    yield {"case": "c", "figure": 1234.5}
+
+
+def test_a_run_writes_rows_and_replaces_its_own_section(tmp_path, capsys):
+    file, document = tmp_path / "rows.json", tmp_path / "performance.md"
+    document.write_text("# Mine\n\nMy words.\n", encoding="utf-8")
+    for figure in ("1.5", "2.5"):
+        flags = ["--json", str(file), "--markdown", str(document), "--quick", "--figure", figure]
+        table.main(measure, lambda parser: parser.add_argument("--figure", type=float), flags)
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    assert rows[0] == {"benchmark": "test_benchmarks", "case": "a|b", "figure": 2.5}
+    text = document.read_text(encoding="utf-8")
+    assert text.startswith("# Mine\n\nMy words.\n")
+    assert "| a\\|b | 2.50 |" in text
+    assert "1.50" not in text
+    assert text.count("## benchmarks.test_benchmarks") == 1
+    assert "only show that it runs" in text  # a quick run is no measurement
+    assert "a|b     2.50" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_benchmark_stands_in_the_frame(name, capsys):
+    """Its module measures, and its --help shows the flags that benchmarks.all passes on."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    assert table.identity(module.measure)[0] == name
+    with pytest.raises(SystemExit) as ended:
+        table.main(module.measure, getattr(module, "add_flags", lambda parser: None), ["--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(flag in shown for flag in ("--quick", "--json", "--markdown", f"python -m benchmarks.{name}"))
