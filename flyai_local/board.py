@@ -2,7 +2,8 @@
 
 Local policy: the platform showed one score. Here the hidden part is split by a fixed hash of the picture's name (see
 ``score.is_public``); the public score ranks by default, as the one that a participant may act on, and the private one
-stands beside it. A submission (a name and the sha256 of its archive) appears once, with its best run. Runs of ``test``,
+stands beside it. The score is the competition's metric; a run that was scored by another one, before the competition was
+added anew, is not ranked. A submission (a name and the sha256 of its archive) appears once, with its best run. Runs of ``test``,
 which see a sample only, are never ranked.
 """
 
@@ -39,7 +40,7 @@ def ranking(runs: Sequence[Run], by: str = "public") -> list[Entry]:
 
     def points(run: Run) -> float:
         value = getattr(run, RANKED_BY[by])
-        return -1.0 if value is None else float(value)
+        return float("-inf") if value is None else float(value)
 
     best: dict[tuple[str, str], Run] = {}
     for run in ranked_runs(runs):
@@ -52,8 +53,10 @@ def ranking(runs: Sequence[Run], by: str = "public") -> list[Entry]:
 
 
 def ranked_runs(runs: Iterable[Run]) -> list[Run]:
-    """The runs that may stand on the board: with a score over the whole hidden part."""
-    return [run for run in runs if run.score is not None and run.command != "test"]
+    """The runs that may stand on the board: with a score over the whole hidden part, by the metric of the newest such run."""
+    scored = [run for run in runs if run.score is not None and run.command != "test"]
+    newest = {run.competition: run.metric for run in scored}  # in the order of their numbers, so the last one stays
+    return [run for run in scored if run.metric == newest[run.competition]]
 
 
 def tries(runs: Iterable[Run], of: Run) -> int:

@@ -18,7 +18,6 @@ from flyai_local.home import cache_folder, competitions_folder
 from flyai_local.tables import Label, label_values, read_table, write_table
 
 EMBEDDED = {"MushroomSketch": "flyai_local.sketch", "Digits": "flyai_local.digits"}
-METRICS = ("accuracy",)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 RESERVED_NAMES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)  # device names of Windows
 CARD = "card.json"
@@ -119,6 +118,11 @@ def hidden_rows(chosen: Competition) -> list[tuple[Path, Label]]:
     rows = read_table(chosen.hidden, *chosen.columns)
     labels: Sequence[Label] = label_values([row.label for row in rows])
     return [(chosen.hidden_images / row.picture, label) for row, label in zip(rows, labels, strict=True)]
+
+
+def training_classes(chosen: Competition) -> list[Label]:
+    """The labels of the training table, each once, of the type that pandas would read."""
+    return list(dict.fromkeys(label_values([row.label for row in read_table(chosen.train, *chosen.columns)])))
 
 
 def write_card(chosen: Competition, folder: Path) -> None:

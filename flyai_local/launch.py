@@ -100,10 +100,10 @@ def _report(result: Result, chosen: Competition) -> int:
         return 3 if result.state is State.CRASHED else 1
     if result.score.code is not None:
         print(failure(result.score.code, result.score.detail, [], ""))
-    print(f"public {result.score.public}, private {result.score.private} ({result.score.correct} of {result.score.rows} rows right)")
+    print(f"{result.score.metric}: public {result.score.public}, private {result.score.private} ({result.score.correct} of {result.score.rows} rows right)")
     print("per class: " + ", ".join(f"{name} {percent:g}" for name, percent in result.score.per_class.items()))
     print(_rank(result, chosen))
-    print(final_line(result.score.total))
+    print(final_line(result.score.total, result.score.metric))
     return 0
 
 

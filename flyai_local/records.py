@@ -20,7 +20,7 @@ from flyai_local.home import home, records_file
 from flyai_local.owner import alive, own_mark
 from flyai_local.states import Code, State
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 60.0  # how long a statement waits for another process's transaction
 TURN_SECONDS = 0.2  # between two looks at the queue
 
@@ -36,13 +36,14 @@ CREATE TABLE IF NOT EXISTS runs (
     queued REAL NOT NULL, ended REAL, seconds REAL, peak_mb REAL);
 CREATE INDEX IF NOT EXISTS runs_open ON runs (ended) WHERE ended IS NULL;
 CREATE TABLE IF NOT EXISTS scores (
-    run INTEGER PRIMARY KEY REFERENCES runs (id), total REAL NOT NULL, public REAL, private REAL, per_class TEXT NOT NULL);
+    run INTEGER PRIMARY KEY REFERENCES runs (id), total REAL NOT NULL, public REAL, private REAL, per_class TEXT NOT NULL,
+    metric TEXT NOT NULL DEFAULT 'accuracy');
 CREATE TABLE IF NOT EXISTS logs (
     run INTEGER NOT NULL REFERENCES runs (id), phase TEXT NOT NULL, path TEXT NOT NULL, PRIMARY KEY (run, phase));
 """
 RUNS = """
 SELECT runs.id, competition, name, command, state, code, detail, sha256, size_bytes, queued, ended, seconds, peak_mb,
-       total AS score, public AS public_score, private AS private_score, per_class
+       total AS score, public AS public_score, private AS private_score, per_class, metric
 FROM runs JOIN submissions ON submissions.id = runs.submission LEFT JOIN scores ON scores.run = runs.id
 """
 
@@ -68,6 +69,7 @@ class Run:
     public_score: float | None
     private_score: float | None
     per_class: dict[str, float] = field(default_factory=dict)
+    metric: str | None = None  # of the scores
 
     @property
     def counts(self) -> bool:
@@ -94,8 +96,7 @@ class Records:
         try:
             with self._transaction() as connection:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
-                    _create(connection)
+                _bring_up_to_date(connection, version)
             self._use_write_ahead_log()
         except sqlite3.DatabaseError as error:
             raise UserError(
@@ -148,6 +149,7 @@ class Records:
         seconds: float = 0.0,
         peak_mb: float = 0.0,
         detail: str = "",
+        metric: str | None = None,
     ) -> None:
         """End a run: state, score and use of time and memory in one transaction. A run that has ended stays as it is."""
         with self._transaction() as connection:
@@ -156,8 +158,8 @@ class Records:
             connection.execute("UPDATE runs SET seconds = ?, peak_mb = ? WHERE id = ?", (seconds, peak_mb, run_id))
             if score is not None:
                 classes = json.dumps(dict(per_class or {}), ensure_ascii=False)
-                values = (run_id, score, public_score, private_score, classes)
-                connection.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?)", values)
+                values = (run_id, score, public_score, private_score, classes, metric or "accuracy")
+                connection.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def mark_abandoned(self) -> list[int]:
         """Mark every unfinished run whose process is gone as crashed; returns their numbers. They do not count as tries."""
@@ -243,7 +245,12 @@ class Records:
             connection.close()  # without COMMIT this undoes everything
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _bring_up_to_date(connection: sqlite3.Connection, version: int) -> None:
+    """Tables of the present version, made or changed; those of a later version are left alone."""
+    if version >= SCHEMA_VERSION:
+        return
+    if version == 1:
+        connection.execute("ALTER TABLE scores ADD COLUMN metric TEXT NOT NULL DEFAULT 'accuracy'")
     for statement in SCHEMA.split(";"):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

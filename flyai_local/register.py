@@ -9,9 +9,9 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from flyai_local import metrics
 from flyai_local.competitions import (
     EMBEDDED,
-    METRICS,
     NAME,
     RESERVED_NAMES,
     Competition,
@@ -34,7 +34,7 @@ def add(
     hidden: float | None = None,
     image_column: str = "image_path",
     label_column: str = "label",
-    metric: str = METRICS[0],
+    metric: str = "accuracy",
     replace: bool = False,
 ) -> Competition:
     """Register a competition and return its card; the pictures stay where they are.
@@ -47,8 +47,7 @@ def add(
         UserError: a name, file, column, row, label or picture is not as it must be; names the file and line.
     """
     _check_name(name, replace)
-    if metric not in METRICS:
-        raise UserError(f"the metric {metric!r} is not known; known: {', '.join(METRICS)}")
+    metrics.find(metric)
     if hidden_csv is not None and hidden is not None:
         raise UserError("--hidden-csv and --hidden exclude each other: name a table or a fraction, not both")
     if not images.is_dir():

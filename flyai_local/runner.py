@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flyai_local import bubblewrap, diagnose, limits, records, requirements
-from flyai_local.competitions import Competition, hidden_rows
+from flyai_local.competitions import Competition, hidden_rows, training_classes
 from flyai_local.diagnose import RunError
 from flyai_local.examine import examine
 from flyai_local.hidden import Traces, bring
@@ -136,6 +136,7 @@ def _recorded(book: records.Records, result: Result) -> Iterator[None]:
             public_score=found.public if found else None,
             private_score=found.private if found else None,
             per_class=found.per_class if found else {},
+            metric=found.metric if found else None,
             seconds=result.seconds,
             peak_mb=result.peak_mb,
             detail=result.detail,
@@ -156,6 +157,11 @@ class _Run:
     def through(self) -> None:
         """All phases; the work folder keeps the submission and what it saved, and nothing of the platform's data."""
         submission = self.unpack()
+        if submission.metric not in (None, self.job.competition.metric):
+            self.result.notes.append(
+                f"app.yaml trains for {submission.metric} and {self.job.competition.id} is scored by {self.job.competition.metric}: "
+                "set competition.metric in app.yaml to choose epochs by the score that counts"
+            )
         try:
             if self.job.fresh_env:
                 self.install()
@@ -217,7 +223,8 @@ class _Run:
         self.used(found.outcome)
         if found.chosen not in ("Prediction", "Model"):
             self.result.notes.append(f"the class {found.chosen} was taken, of {', '.join(found.candidates)}")
-        self.result.score = score(chosen.id, [q.key for q in questions], [q.label for q in questions], found.answers)
+        self.result.score = score(chosen.id, [q.key for q in questions], [q.label for q in questions], found.answers,
+                                  chosen.metric, training_classes(chosen))  # fmt: skip
 
     def enter(self, state: State) -> None:
         """Record and show the state."""

@@ -1,4 +1,4 @@
-"""The score of a list of answers, computed outside the submission's process: plain ==, percent, two decimals."""
+"""The score of a list of answers, computed outside the submission's process: plain ==, the competition's metric, percent, two decimals."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flyai_local.answers import Answer, Label, equal, equal_as_text
+from flyai_local.answers import Answer, Label, Other, equal, equal_as_text
+from flyai_local.metrics import METRICS, Metric
 from flyai_local.states import Code
 
 __all__ = ["PUBLIC_PERCENT", "Score", "final_line", "is_public", "percent", "score"]
 
 PUBLIC_PERCENT = 30  # local policy: the platform published no split
 VIOLATION = {"score": 0, "label": "评估违规", "info": ""}
-TOTAL = "The Score is Total ACC"
+TOTAL = "The Score is Total"
 
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracy in percent, in all, on the public and on the private part, and per class (None where there is no row).
+    """The metric in percent, in all, on the public and on the private part (None where there is no row); share of right rows per class.
 
     `code` names what made the score lower than the answers deserve, and `detail` says by how much.
     """
@@ -30,11 +31,19 @@ class Score:
     per_class: dict[str, float]
     correct: int
     rows: int
+    metric: str = "accuracy"
     code: Code | None = None
     detail: str = ""
 
 
-def score(competition: str, keys: Sequence[str], labels: Sequence[Label], answers: Sequence[Answer]) -> Score:
+def score(
+    competition: str,
+    keys: Sequence[str],
+    labels: Sequence[Label],
+    answers: Sequence[Answer],
+    metric: str = "accuracy",
+    classes: Sequence[Label] = (),
+) -> Score:
     """Compare the answers with the labels, row by row.
 
     Args:
@@ -42,6 +51,8 @@ def score(competition: str, keys: Sequence[str], labels: Sequence[Label], answer
         keys: a name for each row that never changes: the hidden picture's own path.
         labels: values as pandas would read them.
         answers: one per label, in the same order.
+        metric: one of `METRICS`.
+        classes: those of the training table, which may be more than `labels` shows.
 
     Raises:
         ValueError: there are no rows, or not one answer per row.
@@ -50,17 +61,40 @@ def score(competition: str, keys: Sequence[str], labels: Sequence[Label], answer
         raise ValueError(f"{len(answers)} answers, {len(labels)} labels and {len(keys)} keys cannot be scored together")
     right = [equal(answer.value, label) for answer, label in zip(answers, labels, strict=True)]
     public = [is_public(competition, key) for key in keys]
-    code, detail = _type_trouble(labels, answers, sum(right))
+    judge = _Judge(METRICS[metric], sorted_set([*classes, *labels]), labels)
+    given = [answer.value for answer in answers]
+    code, detail = _type_trouble(judge, answers)
     return Score(
-        total=percent(right),
-        public=_part(right, public),
-        private=_part(right, [not inside for inside in public]),
-        per_class={str(label): _part(right, [other == label for other in labels]) or 0.0 for label in sorted_set(labels)},
+        total=judge.percent(given) or 0.0,
+        public=judge.percent(given, public),
+        private=judge.percent(given, [not inside for inside in public]),
+        per_class={str(label): percent([ok for ok, other in zip(right, labels, strict=True) if other == label]) for label in sorted_set(labels)},
         correct=sum(right),
         rows=len(right),
+        metric=metric,
         code=code,
         detail=detail,
     )
+
+
+class _Judge:
+    """A metric, the classes in their order, and the labels of all rows."""
+
+    def __init__(self, metric: Metric, classes: Sequence[Label], labels: Sequence[Label]) -> None:
+        self.metric, self.labels = metric, labels
+        self.number = {label: at for at, label in enumerate(classes)}
+
+    def percent(self, given: Sequence[object], inside: Sequence[bool] | None = None) -> float | None:
+        """The metric over the rows that are inside, by default all; None where there are none."""
+        rows = [at for at in range(len(given)) if inside is None or inside[at]]
+        if not rows:
+            return None
+        numbers = [self._number(given[at]) for at in rows]
+        return self.metric.percent([self.number[self.labels[at]] for at in rows], numbers, len(self.number))
+
+    def _number(self, value: object) -> int:
+        """By plain ==, as a dict finds its keys: 1, 1.0 and True are the same; what is no class comes after the last."""
+        return len(self.number) if isinstance(value, Other) else self.number.get(value, len(self.number))  # type: ignore[call-overload]
 
 
 def percent(right: Sequence[bool]) -> float:
@@ -74,9 +108,9 @@ def is_public(competition: str, key: str) -> bool:
     return int.from_bytes(digest[:8], "big") % 100 < PUBLIC_PERCENT
 
 
-def final_line(total: float | None) -> str:
+def final_line(total: float | None, metric: str = "accuracy") -> str:
     """The last line of stdout: the score as JSON; without a score, that the evaluation rules were violated."""
-    result = VIOLATION if total is None else {"score": total, "label": TOTAL, "info": ""}
+    result = VIOLATION if total is None else {"score": total, "label": f"{TOTAL} {METRICS[metric].title}", "info": ""}
     return json.dumps(result, ensure_ascii=False)
 
 
@@ -85,20 +119,14 @@ def sorted_set(labels: Sequence[Label]) -> list[Label]:
     return sorted(set(labels), key=lambda label: (isinstance(label, str), label))
 
 
-def _part(right: Sequence[bool], inside: Sequence[bool]) -> float | None:
-    chosen = [ok for ok, within in zip(right, inside, strict=True) if within]
-    return percent(chosen) if chosen else None
-
-
-def _type_trouble(labels: Sequence[Label], answers: Sequence[Answer], correct: int) -> tuple[Code | None, str]:
+def _type_trouble(judge: _Judge, answers: Sequence[Answer]) -> tuple[Code | None, str]:
     """Find answers that are right as text but not by ==, where the platform would only say zero."""
-    close = [equal_as_text(answer.value, label) for answer, label in zip(answers, labels, strict=True)]
-    wrong = [at for at, ok in enumerate(close) if ok and not equal(answers[at].value, labels[at])]
+    labels, given = judge.labels, [answer.value for answer in answers]
+    wrong = [at for at, value in enumerate(given) if equal_as_text(value, labels[at]) and not equal(value, labels[at])]
     if not wrong:
         return None, ""
-    kind, wanted = answers[wrong[0]].kind, type(labels[0]).__name__
-    as_text = percent([ok or equal(a.value, b) for ok, a, b in zip(close, answers, labels, strict=True)])
+    mended = [labels[at] if equal_as_text(value, labels[at]) else value for at, value in enumerate(given)]
     return Code.LABEL_TYPE, (
-        f"{len(wrong)} of {len(labels)} answers are right but of type {kind} where the label column holds {wanted}; "
-        f"with the right type the score would be {as_text} instead of {round(correct / len(labels) * 100, 2)}."
+        f"{len(wrong)} of {len(labels)} answers are right but of type {answers[wrong[0]].kind} where the label column holds "
+        f"{type(labels[0]).__name__}; with the right type the score would be {judge.percent(mended)} instead of {judge.percent(given)}."
     )

@@ -27,12 +27,13 @@ class Submission:
     """One unpacked submission.
 
     `generation` is "2.0" (also for the 2022 form) or "1.x". `ids` are the data ids that its code and cards name, in the
-    order found; `columns` are the image and label column of a 1.x app.yaml, or None.
+    order found; `columns` are the image and label column of a 1.x app.yaml, or None; `metric` is what app.yaml says that it trains for.
     """
 
     generation: str
     ids: tuple[str, ...]
     columns: tuple[str, str] | None
+    metric: str | None = None
 
 
 def read(folder: Path) -> Submission:
@@ -51,7 +52,8 @@ def read(folder: Path) -> Submission:
     if not old and not new:
         raise ArchiveError(Code.NO_PREDICTION, "neither prediction.py nor model.py with processor.py and app.yaml")
     generation = "1.x" if old and not (new and _mentions_flyai(folder / "prediction.py")) else "2.0"
-    return Submission(generation, ids(folder), _columns(card) if generation == "1.x" else None)
+    metric = _within(card, "competition", "metric")
+    return Submission(generation, ids(folder), _columns(card) if generation == "1.x" else None, str(metric) if metric else None)
 
 
 def ids(folder: Path) -> tuple[str, ...]:

@@ -194,7 +194,7 @@ class Competition(Strict):
 
     id: str = Field(description="data id on the platform, or the name of a local competition")
     columns: Columns = Field(default=Columns(), description="columns of train.csv")
-    metric: str = Field("accuracy", description="score by which epochs are chosen and runs compared")
+    metric: str = Field("accuracy", description="score by which epochs are chosen, patience runs out, and runs are compared")
 
     @field_validator("id", mode="before")
     @classmethod

@@ -166,8 +166,8 @@ def test_missing_files_and_folders_are_named(pictures: Path, tmp_path: Path) -> 
         add("Own", table(pictures), tmp_path / "nowhere")
     with pytest.raises(UserError, match="exclude each other"):
         add("Own", table(pictures), pictures, hidden_csv=table(pictures), hidden=0.5)
-    with pytest.raises(UserError, match="metric 'kappa'"):
-        add("Own", table(pictures), pictures, metric="kappa")
+    with pytest.raises(UserError, match="metric 'kapa'"):
+        add("Own", table(pictures), pictures, metric="kapa")
 
 
 def test_a_taken_name_needs_replace(pictures: Path) -> None:

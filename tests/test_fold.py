@@ -134,12 +134,13 @@ def test_unknown_fold(competition, tmp_path):
         run(competition, tmp_path / "run", only_fold=2)
 
 
-def test_early_stopping_keeps_the_best_epoch(competition, tmp_path):
+@pytest.mark.parametrize(("metric", "sign"), [("accuracy", 1), ("log_loss", -1)])
+def test_early_stopping_keeps_the_best_epoch(competition, tmp_path, metric, sign):
     logs = []
     config = FAST.model_copy(update={"epochs": 9, "patience": 1, "lr": 1e-12, "ema_decay": 0.0})
-    _, result = run(competition, tmp_path / "run", config, only_fold=0, on_epoch=logs.append)
+    _, result = run(competition, tmp_path / "run", config, only_fold=0, on_epoch=logs.append, metric=metric)
     assert len(logs) < 9
-    assert result.folds[0].epoch == max(logs, key=lambda log: (log.valid_score, -log.valid_loss)).epoch
+    assert result.folds[0].epoch == max(logs, key=lambda log: (sign * log.valid_score, -log.valid_loss)).epoch
 
 
 def test_the_best_epoch_is_chosen_by_score_then_loss():

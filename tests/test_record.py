@@ -126,3 +126,10 @@ def test_a_thousand_records_need_no_heavy_library(runs, tmp_path):
     )
     answer = subprocess.run([sys.executable, "-c", script, str(many)], capture_output=True, text=True, encoding="utf-8", cwd=ROOT, check=True)
     assert answer.stdout.splitlines()[-1] == "[]" and "1000 of 1000 runs" in answer.stdout
+
+
+def test_the_record_knows_which_metrics_fall_without_importing_them():
+    from recipe.metrics import METRICS
+    from recipe.record_query import LOSSES
+
+    assert {name for name in METRICS if not METRICS[name].higher_is_better} == LOSSES

@@ -115,6 +115,17 @@ def test_a_submission_is_trained_evaluated_scored_and_ranked(tiny, project, caps
     assert run.peak_mb and run.seconds and run.size_bytes
 
 
+def test_the_metric_of_the_competition_scores_and_a_card_that_trains_for_another_is_told(competition, project, capsys):
+    add("Tiny", competition / "train.csv", competition, hidden=1 / 3, metric="macro_f1")
+    (project / "prediction.py").write_text(PREDICTION.replace("np.argmin(", "0 * np.argmin("), encoding="utf-8")
+    (project / "app.yaml").write_text("competition: {id: Tiny, metric: accuracy}\n", encoding="utf-8")
+    code, lines, _ = start(capsys, "train", "--submission", project, "--competition", "Tiny", "--no-isolation")
+    assert code == 0
+    assert json.loads(lines[-1]) == {"score": 16.67, "label": "The Score is Total macro F1", "info": ""}  # F1 of 1/2, 0 and 0
+    assert any("note: app.yaml trains for accuracy and Tiny is scored by macro_f1" in line for line in lines)
+    assert last_run().metric == "macro_f1"
+
+
 def test_a_forged_score_on_stdout_is_only_log_text(tiny, project, capsys):
     forged = PREDICTION.replace('return {"label": ', 'print(\'{"score": 100.0}\')\n        return {"label": 1 + ')
     (project / "prediction.py").write_text(forged, encoding="utf-8")

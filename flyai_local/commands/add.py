@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flyai_local.competitions import METRICS, hidden_rows
+from flyai_local.competitions import hidden_rows
+from flyai_local.metrics import METRICS
 from flyai_local.register import add
 from flyai_local.tables import read_table
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hidden.add_argument("--hidden", type=float, metavar="FRACTION", help="hide this fraction of every class instead, for instance 0.25")
     parser.add_argument("--image-column", default="image_path", help="column of the picture paths (%(default)s)")
     parser.add_argument("--label-column", default="label", help="column of the labels (%(default)s)")
-    parser.add_argument("--metric", choices=METRICS, default=METRICS[0], help="score of the board (%(default)s)")
+    parser.add_argument("--metric", default="accuracy", help=f"score of the board: {', '.join(METRICS)} (%(default)s)")
     parser.add_argument("--replace", action="store_true", help="take the place of an earlier competition of that name")
 
 

@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _board(name: str, runs: list[Run], by: str) -> str:
     entries = ranking(runs, by)
-    parts = [f"{name}: {len(entries)} ranked by the {'total' if by == 'score' else by} score, in percent"]
+    metric = f" ({entries[0].run.metric})" if entries and entries[0].run.metric != "accuracy" else ""
+    parts = [f"{name}: {len(entries)} ranked by the {'total' if by == 'score' else by} score{metric}, in percent"]
     if entries:
         header = ("rank", "submission", "run", "public", "private", "score", "tries", "time", "memory", "size", "when")
         parts.append(aligned([header, *(_line(entry) for entry in entries)]))
@@ -79,7 +80,8 @@ def _others(runs: list[Run]) -> list[Run]:
 
 def _other(run: Run) -> tuple[object, ...]:
     counted = "a try" if run.counts and run.command != "test" else "no try"
-    return (f"run {run.id}", run.name, run.command, run.state.value, run.code.value if run.code else None, counted, moment(run.queued))
+    state = run.state.value + (f" by {run.metric}" if run.metric else "")
+    return (f"run {run.id}", run.name, run.command, state, run.code.value if run.code else None, counted, moment(run.queued))
 
 
 def _empty(name: str | None) -> str:
@@ -101,6 +103,7 @@ def _detail(run: Run) -> str:
         ("memory", megabytes(run.peak_mb)),
         ("size", megabytes(run.size_bytes / 2**20)),
         ("sha256", run.sha256 or None),
+        ("metric", run.metric),
         ("score", run.score),
         ("public", run.public_score),
         ("private", run.private_score),
