@@ -3,7 +3,7 @@
 Two decoders or two resize rules between training and serving cost accuracy (Pillow and OpenCV differ by up to 9/255 per pixel when
 shrinking, and on EXIF, 16-bit and CMYK), so nothing else in this project opens a picture. Policies:
 
-* EXIF orientation is honoured, for every format that carries it.
+* The orientation is honoured, for every format that carries one; an ICC profile is not (docs/decoding.md says why).
 * Transparency is composited over white. Grey becomes three equal channels, a palette its colours, of an animation the first frame counts.
 * 16-bit values are scaled by 1/257, so that 65535 becomes 255 and nothing saturates. Floating point pictures are refused.
 * A file that is empty, is no picture, ends early, or claims more than MAX_PIXELS pixels is refused with its name and the reason.
@@ -12,17 +12,22 @@ shrinking, and on EXIF, 16-bit and CMYK), so nothing else in this project opens 
 from __future__ import annotations
 
 import os
-import struct
-from pathlib import Path
+import threading
+from contextlib import nullcontext
 
 import numpy as np
 
-from recipe.errors import UserError
-from recipe.picture_header import Header, header
+from recipe.decode_pillow import TooLarge, decode_with_pillow
+from recipe.errors import UnreadablePicture
+from recipe.picture_bytes import picture_bytes
+from recipe.picture_header import Header, header, unknown_format
 from recipe.quiet import quiet_c_libraries
+from recipe.tiff_tags import orientation
 
 MAX_PIXELS = 2**27  # 134 million: above every camera in use, and 400 MB once decoded
+MAX_SCANNED = 16 * MAX_PIXELS  # over all scans of a progressive JPEG: some 10 s
 MAX_ASPECT = 16  # of a longer strip only the middle is kept when it is resized
+_ONE_AT_A_TIME = 2**25  # pixels; larger pictures are decoded one after another, however many threads there are
 
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))  # read once, when OpenCV is loaded
 
@@ -30,37 +35,17 @@ import cv2  # noqa: E402  (after its limit is set)
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the reason is in the exception instead
 
-
-class UnreadablePicture(UserError, ValueError):  # noqa: N818  (says what it is)
-    """A file that cannot be decoded: `name` (its path as given) and `reason` (a clause)."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(name, reason)
-        self.name, self.reason = name, reason
-
-    def __str__(self) -> str:
-        return f"The picture {self.name} cannot be read: {self.reason}."
+_alone = threading.Lock()
 
 
 def read(path: str | os.PathLike[str]) -> np.ndarray:
     """Pixels of a picture file, (h, w, 3) uint8 RGB, upright.
 
-    The bytes are read by Python, not by OpenCV: cv2.imread cannot open a non-ASCII path on Windows (opencv issue 18305).
-
     Raises:
         FileNotFoundError: there is no such file.
         UnreadablePicture: there is one, but it holds no whole picture.
     """
-    name = os.fspath(path)
-    try:
-        encoded = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"There is no picture {name!r} (working directory {os.fspath(Path.cwd())}). Check the path, or give an absolute one."
-        ) from None
-    except OSError as error:
-        raise UnreadablePicture(name, f"the file cannot be opened ({error.strerror})") from None
-    return decode(encoded, name)
+    return decode(picture_bytes(path), os.fspath(path))
 
 
 def decode(encoded: bytes, name: str = "in memory") -> np.ndarray:
@@ -73,14 +58,12 @@ def decode(encoded: bytes, name: str = "in memory") -> np.ndarray:
     if reason := _objection(encoded, head):
         raise UnreadablePicture(name, reason)
     try:
-        with quiet_c_libraries():
+        with quiet_c_libraries(), _alone if head.width * head.height > _ONE_AT_A_TIME else nullcontext():
             image = _decode_jpeg(encoded) if head.format == "JPEG" else _decode_other(encoded, head)
-    except cv2.error as error:
-        limit = "pixels <= CV_IO_MAX" in str(error)
-        raise UnreadablePicture(name, _too_large(head) if limit else f"the {head.format or 'file'} is damaged") from None
+    except (cv2.error, MemoryError, TooLarge) as error:
+        raise UnreadablePicture(name, _why(error, head)) from None
     if image is None:
-        kind = f"the {head.format} is damaged or ends early" if head.format else _unknown(encoded)
-        raise UnreadablePicture(name, kind)
+        raise UnreadablePicture(name, f"the {head.format} is damaged or ends early")
     if image.dtype != np.uint8:
         raise UnreadablePicture(name, f"its pixels are {image.dtype}, and pictures of 8 or 16 bits are accepted; convert it to PNG")
     return image
@@ -137,24 +120,35 @@ def _middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _objection(encoded: bytes, head: Header) -> str:
-    """Why the bytes are refused before they reach OpenCV; empty where they are not."""
+    """Why the bytes are refused before they reach a decoder; empty where they are not."""
     if not encoded:
         return "the file is empty (0 bytes); copy it again"
+    if not head.format:
+        return unknown_format(encoded)
     if not head.whole:
         return f"the {head.format} ends before the picture does (truncated); copy it again"
-    return _too_large(head) if head.width * head.height > MAX_PIXELS else ""
+    pixels = head.width * head.height
+    if pixels > MAX_PIXELS:
+        return _too_large(head.width, head.height)
+    if pixels * head.passes > MAX_SCANNED:
+        return f"it is a progressive JPEG of {head.passes} scans over {head.width} x {head.height} pixels, which would take minutes; save it anew"
+    return head.refused
 
 
-def _too_large(head: Header) -> str:
-    size = f"{head.width} x {head.height} pixels" if head.width else "more pixels"
+def _too_large(width: int, height: int) -> str:
+    size = f"{width} x {height} pixels" if width else "more pixels"
     return f"it claims {size}, and at most {MAX_PIXELS:,} pixels are accepted; scale it down"
 
 
-def _unknown(encoded: bytes) -> str:
-    start = encoded[:24]
-    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):
-        return f"it is no picture but text, beginning {start.decode('ascii').strip()!r}"
-    return f"it is in no known picture format (first bytes {start[:8].hex(' ')}); convert it to JPEG or PNG"
+def _why(error: Exception, head: Header) -> str:
+    """A decoder's exception as a clause."""
+    if isinstance(error, TooLarge):
+        return _too_large(error.width, error.height)
+    if isinstance(error, MemoryError) or "memory" in str(error):
+        return f"there is not enough memory for its {head.width} x {head.height} pixels; scale it down"
+    if "pixels <= CV_IO_MAX" in str(error):
+        return _too_large(head.width, head.height)
+    return f"the {head.format} is damaged"
 
 
 def _decode_jpeg(encoded: bytes) -> np.ndarray | None:
@@ -163,52 +157,50 @@ def _decode_jpeg(encoded: bytes) -> np.ndarray | None:
 
 def _decode_other(encoded: bytes, head: Header) -> np.ndarray | None:
     """Formats that may hold transparency or 16 bits, which OpenCV keeps only if it is told to leave everything, EXIF too, unchanged."""
+    if not head.plain:
+        return _decode_odd(encoded, head)
     image, kinds, chunks = cv2.imdecodeWithMetadata(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.dtype not in (np.uint8, np.uint16):
         return image
-    if image.dtype == np.uint16:
-        if head.format not in ("PNG", "TIFF"):  # AVIF and JPEG 2000 may use 10 or 12 of the 16 bits: OpenCV knows how many
-            return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-        image = cv2.convertScaleAbs(image, alpha=1 / 257)
+    if image.ndim == 3 and image.shape[2] >= 3:
+        image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
     exif = [chunk for kind, chunk in zip(kinds, chunks, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
-    image = _three_channels(image)
-    return _upright(image, _orientation(exif[0].tobytes())) if exif else image
+    return _upright(_rgb(image, head.bits), orientation(exif[0].tobytes()) if exif else 1)
 
 
-def _three_channels(image: np.ndarray) -> np.ndarray:
-    """RGB from grey, BGR or BGRA; transparency over white, rounded."""
+def _decode_odd(encoded: bytes, head: Header) -> np.ndarray | None:
+    """What OpenCV decodes wrongly or not at all."""
+    image, turn = decode_with_pillow(encoded, head.format, MAX_PIXELS)
+    return image if image is None or image.dtype not in (np.uint8, np.uint16) else _upright(_rgb(image), turn)
+
+
+def _rgb(image: np.ndarray, bits: int = 16) -> np.ndarray:
+    """8-bit RGB from grey, RGB or RGBA of 8 bits, or of up to 16; transparency over white, rounded."""
+    if image.dtype == np.uint16:
+        image = cv2.convertScaleAbs(image, alpha=255 / (2**bits - 1))
     if image.ndim == 2 or image.shape[2] == 1:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-    if image.shape[2] == 3:
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    alpha = image[..., 3:].astype(np.uint16)
-    over_white = (image[..., 2::-1] * alpha + 255 * (255 - alpha) + 127) // 255
-    return over_white.astype(np.uint8)
+    return image if image.shape[2] == 3 else _over_white(image)
+
+
+def _over_white(image: np.ndarray) -> np.ndarray:
+    """(h, w, 3) from (h, w, 4), in strips of a million pixels: the sums need 16 bits."""
+    over = np.empty((*image.shape[:2], 3), np.uint8)
+    rows = max(1, 2**20 // image.shape[1])
+    for top in range(0, len(image), rows):
+        colours, alpha = image[top : top + rows, :, :3], image[top : top + rows, :, 3:].astype(np.uint16)
+        over[top : top + rows] = (colours * alpha + 255 * (255 - alpha) + 127) // 255
+    return over
 
 
 def exif_orientation(encoded: bytes) -> int:
     """The EXIF orientation (1 to 8) that a JPEG states; 1 for anything else."""
     start = encoded.find(b"Exif\0\0", 0, 1 << 17) if encoded.startswith(b"\xff\xd8\xff") else -1
-    return _orientation(encoded[start + 6 : start + (1 << 16)]) if start >= 0 else 1
-
-
-def _orientation(exif: bytes) -> int:
-    """The orientation tag (1 to 8) of an EXIF block; 1 where it has none. Source: CIPA DC-008 (EXIF 2.32), tag 0x0112."""
-    order = "<" if exif.startswith(b"II") else ">"
-    try:
-        (start,) = struct.unpack_from(order + "I", exif, 4)
-        (count,) = struct.unpack_from(order + "H", exif, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", exif, entry)
-            if tag == 0x0112:
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        return 1
-    return 1
+    return orientation(encoded[start + 6 : start + (1 << 16)]) if start >= 0 else 1
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """The picture turned as its EXIF orientation asks; 5 to 8 swap height and width."""
+    """The picture turned as its orientation asks; 5 to 8 swap height and width."""
     if orientation >= 5:
         image = image.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):

@@ -19,6 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from recipe.data import Table
+from recipe.picture_bytes import picture_bytes
 from recipe.pictures import Pictures
 
 THUMBNAIL = 32  # pixels
@@ -98,7 +99,7 @@ def duplicate_groups(table: Table, pictures: Pictures | None = None, progress: C
     pictures = Pictures(table.paths, short_side=2 * THUMBNAIL, cache_mb=0) if pictures is None else pictures
     thumbnails, digests = [], []
     with ThreadPoolExecutor() as pool:
-        seen = pool.map(lambda row: (thumbnail(pictures[row]), digest(table.paths[row].read_bytes())), range(len(table)))
+        seen = pool.map(lambda row: (thumbnail(pictures[row]), digest(picture_bytes(table.paths[row]))), range(len(table)))
         for number, (small, name) in enumerate(seen, start=1):
             thumbnails.append(small)
             digests.append(name)

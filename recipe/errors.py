@@ -9,3 +9,14 @@ class UserError(Exception):
 
 class CheckpointError(UserError, RuntimeError):
     """A checkpoint that is absent, broken or cannot be written; the message says what to do."""
+
+
+class UnreadablePicture(UserError, ValueError):  # noqa: N818  (says what it is)
+    """A picture file that cannot be decoded: `name` (its path as given) and `reason` (a clause)."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"The picture {self.name} cannot be read: {self.reason}."

@@ -11,6 +11,7 @@ import numpy as np
 
 from recipe.decode import UnreadablePicture, exif_orientation
 from recipe.duplicates import THUMBNAIL, digest, thumbnail
+from recipe.picture_bytes import picture_bytes
 from recipe.picture_header import header
 from recipe.pictures import Pictures, Progress
 
@@ -46,9 +47,11 @@ def gather(pictures: Pictures, progress: Progress | None = None) -> tuple[list[F
 def _one(pictures: Pictures, row: int) -> tuple[Facts, np.ndarray | None]:
     path = pictures.paths[row]
     try:
-        encoded = path.read_bytes()
-    except OSError as error:
-        return Facts(path, reason=f"the file cannot be opened ({error.strerror})"), None
+        encoded = picture_bytes(path)
+    except FileNotFoundError:
+        return Facts(path, reason="there is no such file"), None
+    except UnreadablePicture as error:
+        return Facts(path, reason=error.reason), None
     head, small, reason = header(encoded), None, ""
     try:
         small = thumbnail(pictures[row])

@@ -20,6 +20,7 @@ from PIL import Image, ImageOps
 from recipe import decode
 from recipe.decode import UnreadablePicture
 from recipe.picture_header import header
+from recipe.tiff_tags import orientation
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -74,8 +75,8 @@ def test_exif_orientation_is_honoured_in_every_format_that_has_it(kind, orientat
 def test_orientation_reads_both_byte_orders_and_survives_nonsense():
     for order in "<>":
         block = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IHHHIHH", 8, 1, 0x0112, 3, 1, 6, 0)
-        assert decode._orientation(block) == 6
-    assert [decode._orientation(block) for block in (b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"x" * 40)] == [1, 1, 1, 1]
+        assert orientation(block) == 6
+    assert [orientation(block) for block in (b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"x" * 40)] == [1, 1, 1, 1]
 
 
 def test_sixteen_bits_are_scaled_and_do_not_saturate():
@@ -197,7 +198,7 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_before_decoding():
         (bytes(range(128, 200)), "no known picture format"),
         (JPEG[:-300], "truncated"),
         (encoded(PILLOW, "PNG")[:900], "PNG is damaged"),
-        (cv2.imencode(".tiff", SCENE.astype(np.float32))[1].tobytes(), "float32"),
+        (cv2.imencode(".tiff", SCENE.astype(np.float32))[1].tobytes(), "its values have 32 bits, and 8 or 16 are accepted"),
     ],
 )
 def test_the_message_names_the_file_and_the_reason(tmp_path, data, reason):
@@ -220,7 +221,7 @@ def test_paths_may_be_text_or_path_and_hold_any_character(tmp_path):
 def test_missing_file_and_folder_have_their_own_messages(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no picture"):
         decode.read(tmp_path / "none.jpg")
-    with pytest.raises(UnreadablePicture, match="cannot be opened"):
+    with pytest.raises(UnreadablePicture, match="it is a folder, and a picture is a regular file"):
         decode.read(tmp_path)
 
 
