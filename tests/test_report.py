@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ from recipe.metrics import METRICS
 from recipe.pictures import Pictures
 from recipe.plan import plan
 from recipe.predict import short_side
-from recipe.report import calibration, confusion, cost, fed, figures_curves, figures_roc, gradcam, one_vs_rest, page, scores
+from recipe.report import calibration, confusion, copies, cost, fed, figures_curves, figures_roc, gradcam, one_vs_rest, page, scores
 from recipe.report.evidence import Evidence, ReportError, of_run
 from recipe.report.intervals import bootstrap, wilson
 from recipe.results import EpochLog
@@ -213,6 +215,52 @@ def test_heat_finds_the_bright_corner():
     warm = gradcam.heat(Corner(), images, torch.tensor([0]))
     assert warm[0, 0, 3] == 1 and warm.sum() == 1
     assert gradcam.heat(Corner(), images, torch.tensor([1])).sum() == 0  # nothing speaks for the other class
+
+
+# copies
+
+
+class Shown:
+    """Pictures of rows by number: equal numbers are the same picture; a negative one is its mirror image."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def __getitem__(self, row):
+        coarse = np.random.default_rng(abs(self.numbers[row])).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        image = cv2.resize(coarse, (48, 40), interpolation=cv2.INTER_CUBIC)
+        return image[:, ::-1] if self.numbers[row] < 0 else image
+
+
+def test_copies_in_training_folds_are_told_from_those_of_the_same_fold(tmp_path):
+    """Rows 0 and 1 (folds 0 and 1) are copies, 2 and 5 mirrored, 3 and 7 lie in the same fold; the others are single."""
+    labels, probs = answers(40)
+    numbers = list(range(1, 41))
+    numbers[1], numbers[5], numbers[7] = numbers[0], -numbers[2], numbers[3]
+    found = replace(evidence(tmp_path, labels, probs), pictures=Shown(numbers))
+    seen = copies.with_a_copy(found)
+    assert seen.tolist() == [0, 1, 2, 5]
+    rest = np.setdiff1d(np.arange(40), seen)
+    right = probs.argmax(1) == labels
+    assert copies.optimism(found, seen) == pytest.approx(right.mean() - right[rest].mean())
+    made = copies.section(found)
+    assert "4 of 40 out-of-fold pictures have a copy" in made.text[0] and len(made.tiles[0].tiles) == 8
+    assert [row[1] for row in made.grids[0].rows] == [4, 36, 40]
+    assert any("4 pictures have a copy in another fold" in step for step in page.advice.next_steps(found))
+
+
+def test_without_copies_nothing_is_flattered(tmp_path):
+    found = replace(evidence(tmp_path, *answers(20)), pictures=Shown(range(1, 21)))
+    made = copies.section(found)
+    assert "not flattered" in made.text[0] and not made.tiles
+    assert "cannot be compared: not there" in copies.section(evidence(tmp_path, *answers(20))).text[0]
+
+
+def test_a_row_that_trained_every_network_counts_as_trained_on(tmp_path):
+    """With one fold held out the other rows have none, and a copy among them was trained on."""
+    labels, probs = answers(10)
+    found = replace(evidence(tmp_path, labels, probs), pictures=Shown([1, *range(1, 10)]), fold_of=np.array([0, *[-1] * 4, *[0] * 5]))
+    assert 0 in copies.with_a_copy(found)
 
 
 # the page

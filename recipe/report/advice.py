@@ -7,6 +7,7 @@ import numpy as np
 from recipe.calibrate import fit_temperature
 from recipe.label_noise import likely_wrong
 from recipe.metrics import METRICS
+from recipe.report import copies
 from recipe.report.confusion import counts, pairs
 from recipe.report.evidence import Evidence
 from recipe.report.intervals import wilson
@@ -15,8 +16,8 @@ from recipe.report.scores import score
 
 def next_steps(evidence: Evidence) -> list[str]:
     """What the numbers suggest, the most useful first; none where nothing stands out."""
-    found = [_start(evidence), _length(evidence), _overfitting(evidence), _pair(evidence), _labels(evidence), _weak(evidence), _sure(evidence)]
-    return [sentence for sentence in found if sentence]
+    parts = (_start, _length, _overfitting, _pair, _labels, _copies, _weak, _sure)
+    return [sentence for part in parts if (sentence := part(evidence))]
 
 
 def _start(evidence: Evidence) -> str:
@@ -67,6 +68,19 @@ def _labels(evidence: Evidence) -> str:
     if len(suspects) < max(3, 0.01 * len(rows)):
         return ""
     return f"{len(suspects)} labels are doubtful by confident learning: `python -m recipe audit DATA --run RUN` shows them."
+
+
+def _copies(evidence: Evidence) -> str:
+    """Copies of scored pictures among those that were trained on, where they are more than a few."""
+    if not evidence.out_of_fold or evidence.pictures is None:
+        return ""
+    seen = copies.with_a_copy(evidence)
+    if len(seen) < max(3, 0.01 * len(evidence.scored)):
+        return ""
+    return (
+        f"{len(seen)} pictures have a copy in another fold, which moves the score by {copies.optimism(evidence, seen):+.4f}: set "
+        "group_duplicates: true to be judged on new pictures only."
+    )
 
 
 def _weak(evidence: Evidence) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from recipe.config import Config
 from recipe.data import Table
 from recipe.decode import UnreadablePicture
+from recipe.duplicates import find_pairs, groups_of, thumbnail
 from recipe.errors import UserError
 from recipe.image_paths import find_images
 from recipe.pictures import Pictures
@@ -86,6 +88,17 @@ class Evidence:
             return None if self.pictures is None else self.pictures[row]
         except (UnreadablePicture, FileNotFoundError):
             return None
+
+    @cached_property
+    def copies(self) -> np.ndarray:
+        """(N,) int64: rows that show the same picture, resized, saved anew or mirrored, share a number; unreadable ones are alone."""
+        with ThreadPoolExecutor() as pool:
+            thumbnails = list(pool.map(self._thumbnail, range(len(self.names))))
+        return groups_of(find_pairs(np.array(thumbnails), [""] * len(thumbnails)), len(thumbnails))
+
+    def _thumbnail(self, row: int) -> np.ndarray:
+        image = self.picture(row)
+        return thumbnail(np.zeros((1, 1, 3), np.uint8) if image is None else image)
 
     def unseen(self) -> np.ndarray:
         """Rows that the first trained fold's network has not been trained on."""

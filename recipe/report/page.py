@@ -20,6 +20,7 @@ from recipe.data import Table
 from recipe.pictures import Pictures
 from recipe.report import (
     advice,
+    copies,
     cost,
     embedding,
     fed,
@@ -42,6 +43,7 @@ SECTIONS: tuple[tuple[str, Callable[[Evidence], Section]], ...] = (
     ("How training went", figures_curves.section),
     ("Where wrong", figures_confusion.section),
     ("Mistakes in pictures", mistakes.section),
+    ("Copies across folds", copies.section),
     ("What the network looks at", gradcam.section),
     ("Can the probabilities be believed", figures_calibration.section),
     ("Over all thresholds", figures_roc.section),
