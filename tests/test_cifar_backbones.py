@@ -97,6 +97,7 @@ def test_feature_map_has_the_promised_channels(backbone, side):
     assert features.shape[:2] == (2, network.num_features) and features.ndim == 4
     assert 1 <= features.shape[2] == features.shape[3] <= side / 4 + 2
     assert network.forward_head(features, pre_logits=True).shape == (2, network.num_features)
+    assert getattr(network, "head_hidden_size", network.num_features) == network.num_features  # what a head is built for
     assert network.input_size == 32 and "Source: " in BACKBONES[name].__doc__
 
 

@@ -7,14 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import ladder
 from recipe.components import check_components
 from recipe.config import read_app
-from recipe.data import Table
-from recipe.lr_find import TrialSteps, trial_job
-from recipe.pictures import Pictures
+from recipe.lr_find import TrialSteps
 from recipe.plan import plan
-from recipe.predict import short_side
-from recipe.prepare import Prepared
 from recipe.sweep_file import read_sweep
 from recipe.sweep_rows import listed_rows, tasks_of
 
@@ -87,26 +84,21 @@ def test_the_ablation_has_a_row_per_technique_and_both_files_share_them():
 @pytest.mark.slow  # WRN-40-10 takes a second per picture and pass on two cores
 @pytest.mark.parametrize("path", APPS, ids=lambda path: path.stem)
 def test_twenty_steps_run(path, tmp_path):
-    config = read_app(path).config("cpu", {"batch_size": 2, "micro_batch": 2, "memory_format": "contiguous", "workers": 1})
-    prepared = synthetic(config, tmp_path)
-    trial = TrialSteps(trial_job(prepared), 0)
-    try:
-        losses = [trial.step(0.01) for _ in range(20)]
-    finally:
-        trial.close()
-    assert np.isfinite(losses).all()
+    losses, _ = ladder.steps(ladder.small(path, 2), ladder.random_table(tmp_path), 20)
+    assert len(losses) == 20 and np.isfinite(losses).all()
 
 
-def synthetic(config, folder):
-    """100 pictures of 32 pixels, one per class, and five more of each of ten classes, ready to train."""
-    import cv2
+def test_the_ladder_s_first_row_steps_along_its_schedule(tmp_path, monkeypatch):
+    """The small batch has its share of the rate, and the warm-up begins below the top."""
+    rates = []
+    step = TrialSteps.step
+    monkeypatch.setattr(TrialSteps, "step", lambda self, lr: rates.append(lr) or step(self, lr))
+    config = ladder.small(APPS[0], 2).model_copy(update={"backbone": "test_efficientnet"})
+    losses, seconds = ladder.steps(config, ladder.random_table(tmp_path, per_class=2), 3)
+    assert np.isfinite(losses).all() and seconds > 0
+    assert config.scaled_lr == pytest.approx(0.1 * 2 / 128)
+    assert 0 < rates[0] < rates[1] < rates[2] < config.scaled_lr
 
-    labels = np.array([*range(100), *(label for label in range(10) for _ in range(5))], np.int64)
-    rng = np.random.default_rng(0)
-    paths = tuple(folder / f"{row:03d}.png" for row in range(len(labels)))
-    for path in paths:
-        cv2.imwrite(str(path), rng.integers(0, 256, (32, 32, 3), np.uint8))
-    names = tuple(str(label) for label in range(100))
-    table = Table(paths, labels, names, tuple(range(100)), folder, tuple(path.name for path in paths), (0,) * len(paths))
-    planned = plan(config, 100)
-    return Prepared(planned, table, Pictures(table.paths, short_side(planned.preprocessing)))
+
+def test_the_published_figures_are_read_from_the_files():
+    assert [ladder.published(path) for path in ladder.files()] == ["0.75", "", "", "", "", "", "0.8437"]

@@ -14,5 +14,5 @@ def vgg(depth: int, /, activation: Activation = "relu") -> nn.Module:
     Source: Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015, table 1.
     """
     network = from_timm(f"vgg{depth}_bn", activation)
-    network.pre_logits = nn.Identity()
+    network.pre_logits, network.head_hidden_size = nn.Identity(), network.num_features
     return network
