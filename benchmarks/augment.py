@@ -18,9 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from benchmarks import table
+from benchmarks import synthetic, table
 from recipe import decode
 from recipe.augment import AUGMENTATIONS, Augment
 from recipe.augment_views import AugmentViews
@@ -32,14 +31,6 @@ PIPELINES = {
     "crop and flip": "random_resized_crop(), hflip()",
     "CIFAR ladder": "random_crop(), hflip(), autoaugment('cifar10'), erasing()",
 }
-
-
-def drawn_picture(height: int, width: int) -> np.ndarray:
-    """Soft shapes with some grain, (height, width, 3) uint8: a JPEG of it is about as large as a photograph's."""
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)
-    soft = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    return (soft + rng.normal(0, 6, soft.shape)).clip(0, 255).astype(np.uint8)
 
 
 def repeated(task: Callable[[int], object], repeats: int) -> Callable[[], None]:
@@ -77,7 +68,7 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = options.image or Path(folder) / "picture.jpg"
         if options.image is None:
-            path.write_bytes(cv2.imencode(".jpg", drawn_picture(375, 500), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+            path.write_bytes(cv2.imencode(".jpg", synthetic.picture(0), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
         works = {name: repeated(task, repeats) for name, task in tasks(path, options.size).items()}
         seconds = table.in_turns(works, rounds, time.thread_time)
     for name, times in seconds.items():

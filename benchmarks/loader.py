@@ -21,24 +21,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks import table
+from benchmarks import synthetic, table
 from recipe import decode
 from recipe.loader import Loader
 from recipe.pictures import Pictures
-
-
-def synthetic_jpegs(folder: Path, number: int) -> list[Path]:
-    """Photograph-like JPEGs: noise at several scales, quality 90, about 60 KB each."""
-    generator = np.random.default_rng(0)
-    paths = []
-    for index in range(number):
-        image = np.zeros((375, 500, 3), np.float32)
-        for scale, weight in ((8, 90), (40, 50), (160, 20), (375, 10)):
-            noise = generator.random((scale, scale * 4 // 3, 3), dtype=np.float32)
-            image += weight * cv2.resize(noise, (500, 375), interpolation=cv2.INTER_CUBIC)
-        paths.append(folder / f"{index:04d}.jpg")
-        paths[-1].write_bytes(cv2.imencode(".jpg", image.clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
-    return paths
 
 
 def transform_of(name: str, size: int) -> Callable[[np.ndarray, int], np.ndarray]:
@@ -55,7 +41,7 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     number = 64 if options.quick else options.number
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        ways = candidates(synthetic_jpegs(Path(folder), number), options.size, options.transform)
+        ways = candidates(synthetic.write(Path(folder), number, classes=1, drawn=number), options.size, options.transform)
         seconds = table.in_turns(ways, 2 if options.quick else 5, time.process_time)
     for name, times in seconds.items():
         yield {

@@ -16,7 +16,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +28,25 @@ from recipe.console import table as aligned
 from recipe.machine import machine
 
 Row = dict[str, Any]
+Work = Callable[[], object]
 Measure = Callable[[argparse.Namespace], Iterable[Row]]
 ROOT = Path(__file__).resolve().parent.parent
 EXIT_CODES = "Exit codes: 0 measured; 1 stopped with a reason; 2 an option that does not exist; 130 interrupted."
 
 
-def in_turns(candidates: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter) -> dict[str, list[float]]:
+def in_turns(candidates: Mapping[str, Work], rounds: int, clock: Callable[[], float] = time.perf_counter) -> dict[str, list[float]]:
     """Seconds of every candidate in every round, by name, so that a drift of the machine meets all alike.
 
-    Every second round goes through them backwards: a steady drift then favours none. One round before the first warms up and does not count.
+    Every second round goes through them backwards: a steady drift then favours none. One round before the first warms up and does not
+    count. Where a candidate returns a float, that is its time: only a part of what it does counts.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(rounds + 1):
         for name in list(candidates)[:: 1 if number % 2 else -1]:
             begin = clock()
-            candidates[name]()
+            taken = candidates[name]()
             if number:
-                seconds[name].append(clock() - begin)
+                seconds[name].append(taken if isinstance(taken, float) else clock() - begin)
     return seconds
 
 

@@ -1,10 +1,15 @@
-"""How much of the machine the training loop uses: its pictures per second over those of the bare step, in one run.
+"""How much of the machine the training loop uses: its pictures per second over those of the bare step, and beside its peers.
 
-    python -m benchmarks.train                    expected on two quiet cores: a share of 0.9 or more
-    python -m benchmarks.train --optimizer "sam(adamw())"
+    python -m benchmarks.train                    half an hour on two quiet cores; expected: shares of 0.95 or more
+    python -m benchmarks.train --case "ResNet-18 32" --rounds 9
+    PEERS/bin/python -m benchmarks.train          with fastai and Lightning beside it (benchmarks/peers.py says how to install them)
 
-The bare step is forward, backward and optimizer step on a batch that lies in memory; the loop adds loading, augmentation, mixing,
-normalisation and the checks. Both take the same steps in turns, so that a drift of the machine meets both.
+The bare step is forward, backward and optimizer step on a batch that lies in memory, in the memory format, precision and threads that the
+run itself chose; with SAM it is the bare two-pass step. The loop adds loading, the contest's whole augmentation and mixup (`recipe` in
+app.yaml), normalisation and the checks. A later epoch finds its pictures decoded; the first counts from the start of reading the files.
+
+Peers train the same network on the same pictures with AdamW and the lighter augmentation of their defaults, decoding anew every epoch as
+they do.
 """
 
 from __future__ import annotations
@@ -15,107 +20,71 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
-import torch
+from benchmarks import synthetic, table
+from benchmarks.peers import importable
+from benchmarks.trial import Trial, contest_config
 
-from benchmarks import table
-from recipe.config import Config, read_app
-from recipe.data import read_folder
-from recipe.fold import FoldTraining
-from recipe.fold_state import Position
-from recipe.folds import make_folds
-from recipe.job import Job
-from recipe.malloc import keep_freed_blocks
-from recipe.pictures import Pictures
-from recipe.plan import plan
-from recipe.predict import short_side
-from recipe.runtime import choose_runtime
-
-
-def pictures(folder: Path, count: int) -> None:
-    """Noise with structure, 375 x 500 JPEG, two classes."""
-    rng = np.random.default_rng(0)
-    for number in range(count):
-        image = cv2.resize(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8), (500, 375), interpolation=cv2.INTER_CUBIC)
-        path = folder / str(number % 2) / f"{number}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), image)
-
-
-def training(config: Config, folder: Path) -> FoldTraining:
-    """A fold ready to train on pictures that are decoded already."""
-    table = read_folder(folder)
-    planned = plan(config, 2)
-    decoded = Pictures(table.paths, short_side(planned.preprocessing))
-    decoded.load_all()
-    runtime = choose_runtime(config, planned.model)
-    job = Job(
-        config,
-        table,
-        decoded,
-        planned.model,
-        planned.preprocessing,
-        runtime,
-        None,
-        folder / "run",
-        "accuracy",
-        lambda *a: None,
-        lambda log: None,
-    )
-    return FoldTraining(job, make_folds(table, config.folds, 0)[0])
+CASES = {  # backbone, pixels, batch, pictures' height
+    "lite0 128": ("tf_efficientnet_lite0", 128, 32, 375),
+    "lite0 224": ("tf_efficientnet_lite0", 224, 16, 375),
+    "B6 64": ("tf_efficientnet_b6", 64, 16, 375),
+    "B6 128": ("tf_efficientnet_b6", 128, 8, 375),
+    "ResNet-18 32": ("cifar_resnet18", 32, 128, 32),
+}
+OPTIMIZERS = {"AdamW": "adamw()", "SAM": "sam(adamw(), rho=0.05)"}
 
 
 def measure(options: argparse.Namespace) -> Iterator[table.Row]:
-    """One row: the loop against the bare step."""
-    keep_freed_blocks()
-    size, batch, rounds = (64, 8, 2) if options.quick else (options.size, options.batch, options.rounds)
-    recipe = Config.model_validate(read_app(table.ROOT / "app.yaml").recipe)
-    config = Config(backbone=options.backbone, pretrained=False, image_size=size, batch_size=batch, epochs=99, folds=2,
-                    optimizer=options.optimizer, augment=recipe.augment, mix=recipe.mix)  # fmt: skip
-    with tempfile.TemporaryDirectory() as name:
-        pictures(Path(name), batch * 20)
-        fold = training(config, Path(name))
-        candidates = {"bare": lambda: bare(fold), "loop": lambda: epoch(fold)}
-        seconds = table.in_turns(candidates, rounds)
-    images = len(fold.loader) * batch
-    yield {
-        "case": f"{options.backbone}, {size} px, batch {batch}, {options.optimizer}",
-        "images_per_second": images / statistics.median(seconds["loop"]),
-        "bare_images_per_second": images / statistics.median(seconds["bare"]),
-        "share_of_bare": table.ratio(seconds["bare"], seconds["loop"]),
-    }
+    """Shares of bare, then the peers, then the epochs of a head alone."""
+    steps, rounds = (4, 2) if options.quick else (options.steps, options.rounds)
+    for case in ["ResNet-18 32"] if options.quick and options.case == list(CASES) else options.case:
+        backbone, size, batch, height = CASES[case]
+        batch = 8 if options.quick else batch
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            synthetic.write(folder, round(batch * steps * 1.25) + 2, height=height, width=height * 4 // 3)  # a fifth is held out
+            for optimizer, spec in OPTIMIZERS.items():
+                trial = Trial(contest_config(backbone, size, batch, spec), folder)
+                yield from shares(f"{case}, batch {batch}, {optimizer}", trial, rounds)
+                if optimizer == "AdamW" and not options.no_peers:
+                    yield from against_peers(f"{case}, batch {batch}", trial, importable(folder, backbone, size, batch), rounds)
 
 
-def epoch(fold: FoldTraining) -> None:
-    """The first epoch, from its first step."""
-    fold.position = Position()
-    fold._train(1)
+def shares(case: str, trial: Trial, rounds: int) -> Iterator[table.Row]:
+    """First and later epochs against the bare step."""
+    seconds = table.in_turns(trial.candidates(), rounds)
+    for epoch in ("first", "later"):
+        yield {
+            "case": f"{case}, {epoch} epoch",
+            "images_per_second": trial.images / statistics.median(seconds[epoch]),
+            "bare_images_per_second": trial.images / statistics.median(seconds["bare"]),
+            "share_of_bare": table.ratio(seconds["bare"], seconds[epoch]),
+            "chosen": str(trial.fold.runtime),
+        }
 
 
-def bare(fold: FoldTraining) -> None:
-    """As many bare steps as an epoch has."""
-    batch = next(iter(fold.loader.epoch(1)))
-    images = fold.job.preprocessing.normalise(batch.images)
-
-    def closure() -> torch.Tensor:
-        fold.stage.optimizer.zero_grad(set_to_none=True)
-        with torch.enable_grad():
-            loss = torch.nn.functional.cross_entropy(fold.model(images), batch.labels)
-        loss.backward()
-        return loss.detach()
-
-    for _ in range(len(fold.loader)):
-        fold.stage.optimizer.step(closure)
+def against_peers(case: str, trial: Trial, peers: dict[str, table.Work], rounds: int) -> Iterator[table.Row]:
+    """Every peer against the first and later epochs; all of them seconds per step, since they hold out other pictures than the fold."""
+    steps, batch = len(trial.fold.loader), trial.fold.config.batch_size
+    seconds = table.in_turns({"later": trial.later_epoch, "first": trial.first_epoch, **peers}, rounds)
+    ours = {epoch: [taken / steps for taken in seconds[epoch]] for epoch in ("later", "first")}
+    for peer in peers:
+        yield {
+            "case": case,
+            "peer": peer,
+            "peer_images_per_second": batch / statistics.median(seconds[peer]),
+            "images_per_second": batch / statistics.median(ours["later"]),
+            "times_as_fast": table.ratio(seconds[peer], ours["later"]),
+            "in_the_first_epoch": table.ratio(seconds[peer], ours["first"]),
+        }
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """What this benchmark takes."""
-    parser.add_argument("--backbone", default="tf_efficientnet_lite0")
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--optimizer", default="adamw()")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES), help="these alone (default: all)")
+    parser.add_argument("--steps", type=int, default=16, help="of an epoch (default 16)")
+    parser.add_argument("--rounds", type=int, default=5, help="per case (default 5)")
+    parser.add_argument("--no-peers", action="store_true", help="the bare step alone")
 
 
 if __name__ == "__main__":
