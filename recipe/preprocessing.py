@@ -22,12 +22,21 @@ class Preprocessing:
     std: tuple[float, float, float]
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
-        """(B,3,H,W) uint8 to float32 with zero mean and unit deviation, in one multiply-add; the memory layout is kept."""
+        """(B,3,H,W) uint8 to float32 with zero mean and unit deviation, in one multiply-add; the memory layout is kept.
+
+        In channels_last a row of W pixels is taken as 3 * W numbers: an innermost dimension of 3 would keep the arithmetic from the
+        processor's wide registers, and cost three times as much.
+        """
         import torch
 
-        scale = images.new_tensor([1 / (255 * s) for s in self.std], dtype=torch.float32).view(1, 3, 1, 1)
-        shift = images.new_tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], dtype=torch.float32).view(1, 3, 1, 1)
-        return torch.addcmul(shift, images.float(), scale)
+        scale = images.new_tensor([1 / (255 * s) for s in self.std], dtype=torch.float32)
+        shift = images.new_tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], dtype=torch.float32)
+        rows = images.permute(0, 2, 3, 1)
+        if not rows.is_contiguous():
+            return torch.addcmul(shift.view(1, 3, 1, 1), images.float(), scale.view(1, 3, 1, 1))
+        count, height, width, _ = rows.shape
+        flat = rows.reshape(count * height, width * 3).float()
+        return torch.addcmul(shift.repeat(width), flat, scale.repeat(width)).view(count, height, width, 3).permute(0, 3, 1, 2)
 
 
 def short_side(preprocessing: Preprocessing) -> int:
