@@ -5,7 +5,7 @@ Predictor().predict("mushroom.jpg")
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from path import MODEL_PATH  # first: it makes `flyai` importable
 
 from flyai.framework import FlyAI
 
-from recipe.predict import Ensemble
+from recipe.predict import Answer, Ensemble, must_exist
 
 logging.basicConfig(format="%(levelname)s: %(message)s")
 
@@ -24,10 +24,12 @@ class Predictor:
     Args:
         folder: the run folder; the project's own MODEL_PATH by default, whatever the working directory.
         device: auto, cpu, cuda, cuda:N or mps, whatever the training ran on.
+        runtime: auto, openvino, onnxruntime, torchscript or torch; empty takes what ensemble.json names. `python -m recipe export` makes
+            a run answer without torch.
     """
 
-    def __init__(self, folder: str | Path = MODEL_PATH, device: str = "auto") -> None:
-        self.ensemble = Ensemble(folder, device)
+    def __init__(self, folder: str | Path = MODEL_PATH, device: str = "auto", runtime: str = "") -> None:
+        self.ensemble = Ensemble(folder, device, runtime)
 
     def predict(self, image_path: str | Path) -> Any:
         """The class of one picture; an int label stays an int. An unreadable picture gets the most frequent class, and a warning.
@@ -35,7 +37,8 @@ class Predictor:
         Raises:
             FileNotFoundError: there is no such file.
         """
-        return self.ensemble.answers(self.predict_proba([image_path]))[0].label
+        must_exist(image_path)
+        return next(self.predict_many([image_path])).label
 
     def predict_proba(self, paths: Sequence[str | Path], progress: bool = False):
         """(N, K) float32 class probabilities; the classes are `classes`, in this order.
@@ -45,9 +48,13 @@ class Predictor:
         """
         return self.ensemble.probs_of_files(paths, progress)
 
-    def predict_many(self, paths: Sequence[str | Path], progress: bool = True) -> list[Any]:
-        """The classes of many pictures, in order, with a progress bar."""
-        return [answer.label for answer in self.ensemble.answers(self.predict_proba(paths, progress))]
+    def predict_many(self, paths: Iterable[str | Path]) -> Iterator[Answer]:
+        """An answer for each of any number of pictures, in order and one at a time, while later ones are decoded.
+
+        An answer holds `label`, `probability`, `probs`, `path`, and `status`: "ok", or "unreadable" with the `reason`; then it is the
+        class prior. A file that does not exist is unreadable too: it may have vanished since it was listed.
+        """
+        return self.ensemble.stream(paths)
 
     @property
     def classes(self) -> tuple[Any, ...]:
@@ -59,11 +66,10 @@ class Prediction(FlyAI):
     """What the platform calls: `load_model()` once, then `predict(**row)` for each row."""
 
     def load_model(self) -> None:
-        """Loads the fold checkpoints."""
+        """Loads the folds."""
         self.predictor = Predictor()
 
     def predict(self, image_path: str = "", **row: Any) -> dict[str, Any]:
         """`{"label": class}`. Any path that cannot be read gets the most frequent class: one bad picture never ends an evaluation."""
-        ensemble = self.predictor.ensemble
-        path = image_path or next(iter(row.values()))
-        return {"label": ensemble.answers(ensemble.probs([path]))[0].label}
+        path = image_path or next(iter(row.values()), "")
+        return {"label": next(self.predictor.predict_many([path])).label}

@@ -11,8 +11,7 @@ from recipe.data import Table
 from recipe.folds import Fold
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import short_side
-from recipe.preprocessing import Preprocessing
+from recipe.preprocessing import Preprocessing, short_side
 from recipe.probe import fit_probe, probe_features
 from recipe.runtime import Runtime, choose_device
 

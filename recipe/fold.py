@@ -18,6 +18,7 @@ from torch import nn
 
 from recipe.augment import Augment
 from recipe.augment_views import AugmentViews
+from recipe.backend_torch import average_views
 from recipe.batch import Batch
 from recipe.checkpoint import Description, read_description, save_checkpoint, save_snapshot
 from recipe.console import say
@@ -31,7 +32,6 @@ from recipe.metrics import METRICS, log_loss
 from recipe.mix import MIXES
 from recipe.models import Classifier
 from recipe.objective import Objective
-from recipe.predict import average_views
 from recipe.probe import Probe, fit_probe, frozen_features
 from recipe.results import EpochLog, FoldResult, load_result, save_result
 from recipe.sampler import SAMPLERS

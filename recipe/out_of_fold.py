@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from recipe.backend_torch import average_views, for_prediction
 from recipe.checkpoint import load_checkpoint
 from recipe.metrics import METRICS
 from recipe.models import Classifier
 from recipe.pictures import Pictures
-from recipe.predict import at_size, average_views, for_prediction, short_side
+from recipe.preprocessing import at_size, short_side
 from recipe.run_folder import RunFolder, TuneError
 from recipe.runtime import Runtime
 from recipe.serving import Serving

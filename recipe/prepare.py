@@ -15,7 +15,7 @@ from recipe.findings import summary
 from recipe.metrics import METRICS
 from recipe.pictures import Pictures
 from recipe.plan import Plan, plan
-from recipe.predict import short_side
+from recipe.preprocessing import short_side
 from recipe.weights import Fetch
 
 

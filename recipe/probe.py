@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from recipe.backend_torch import run_views
 from recipe.models import Classifier
-from recipe.predict import run_views
 from recipe.preprocessing import Preprocessing
 from recipe.runtime import Runtime, evaluating
 from recipe.views import build_views

@@ -24,7 +24,8 @@ from recipe.metrics import METRICS
 from recipe.out_of_fold import Answers
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import Ensemble, short_side
+from recipe.predict import Ensemble
+from recipe.preprocessing import short_side
 from recipe.run_folder import open_run_folder
 from recipe.selection import select_weights
 from recipe.serving import Serving, Weighted, read_serving, write_serving

@@ -13,7 +13,8 @@ from recipe.config import Config
 from recipe.data import read
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import Ensemble, short_side
+from recipe.predict import Ensemble
+from recipe.preprocessing import short_side
 from recipe.report import cost
 from recipe.tensorboard_log import write_events
 from recipe.train import cross_validate

@@ -21,7 +21,7 @@ from recipe.config import Config
 from recipe.data import read
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import short_side
+from recipe.preprocessing import short_side
 from recipe.runtime import Runtime
 
 pytestmark = pytest.mark.slow

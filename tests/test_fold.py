@@ -17,7 +17,8 @@ from recipe.job import Best
 from recipe.journal import read_logs
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import Ensemble, short_side
+from recipe.predict import Ensemble
+from recipe.preprocessing import short_side
 from recipe.train import cross_validate
 
 FAST = Config(

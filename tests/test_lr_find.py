@@ -19,8 +19,8 @@ from recipe.lr_find import TrialSteps, find, range_test, setting_for, trial_job
 from recipe.optim import OPTIMIZERS
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import short_side
 from recipe.prepare import Prepared
+from recipe.preprocessing import short_side
 from recipe.runtime import Runtime
 
 FAST = Config(

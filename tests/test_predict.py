@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from recipe.atomic import atomic
+from recipe.backend_torch import average_views
 from recipe.checkpoint import load_checkpoint, save_checkpoint
 from recipe.config import Config
 from recipe.description import Description, fold_folders
 from recipe.errors import CheckpointError
 from recipe.models import build
-from recipe.predict import Ensemble, average_views, short_side
-from recipe.preprocessing import Preprocessing
+from recipe.predict import Ensemble
+from recipe.preprocessing import Preprocessing, short_side
 from recipe.runtime import Runtime
 from recipe.serving import Serving, write_serving
 from recipe.views import VIEWS, build_views

@@ -21,7 +21,7 @@ from recipe.engine import Update
 from recipe.metrics import METRICS
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import short_side
+from recipe.preprocessing import short_side
 from recipe.report import calibration, confusion, copies, cost, fed, figures_curves, figures_roc, gradcam, one_vs_rest, page, scores
 from recipe.report.evidence import Evidence, ReportError, of_run
 from recipe.report.intervals import bootstrap, wilson

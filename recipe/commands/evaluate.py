@@ -53,7 +53,8 @@ def answered(arguments: argparse.Namespace) -> Any:
     from recipe.data import read
     from recipe.findings import summary
     from recipe.pictures import Pictures
-    from recipe.predict import Ensemble, short_side
+    from recipe.predict import Ensemble
+    from recipe.preprocessing import short_side
     from recipe.report.evidence import Evidence, read_oof, read_run
 
     info, totals, logs = read_run(arguments.folder)

@@ -161,7 +161,7 @@ def read_oof(file: Path, classes: tuple[str, ...]) -> tuple[tuple[str, ...], np.
 
 def _find_pictures(names: Sequence[str], source: Path, folder: Path) -> tuple[Pictures | None, str]:
     from recipe.description import fold_folders, read_description
-    from recipe.predict import short_side
+    from recipe.preprocessing import short_side
 
     if not source.exists():
         return None, f"{source} does not exist any more; name the data with --data FOLDER"

@@ -28,9 +28,9 @@ def main(folder: Path) -> None:
         path = Path(temporary) / "picture.jpg"
         path.write_bytes(cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (375, 500, 3), dtype=np.uint8))[1].tobytes())
         single, batch = milliseconds(ensemble, [path]), milliseconds(ensemble, [path] * 16)
-    passes = sum(len(member.models) * len(member.views) for member in ensemble.members)
+    passes = sum(member.passes for member in ensemble.members)
     found = {"import_seconds": imported - BEGIN, "load_seconds": loaded - imported, "single_ms": single, "batch_ms": batch}
-    print(json.dumps(found | {"device": str(ensemble.runtime.device), "peak_mb": peak_mb(), "passes": passes}))
+    print(json.dumps(found | {"device": ensemble.how, "peak_mb": peak_mb(), "passes": passes}))
 
 
 def milliseconds(ensemble, paths: list[Path], most_seconds: float = 1.0) -> float:  # type: ignore[no-untyped-def]
