@@ -29,7 +29,7 @@ $(VENV)/ready: requirements.txt
 	$(PY) -m pip install --quiet -r requirements.txt
 	touch $@
 
-$(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
+$(VENV)/ready-dev: requirements-dev.txt requirements-fast.txt $(VENV)/ready
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	touch $@
 

@@ -116,6 +116,9 @@ class Config(Strict):
     save_steps: Annotated[int, Ge(0)] = Field(0, description="save the state every so many steps as well; 0 goes by save_seconds alone")
     # Prediction
     views: str = Field("identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged")
+    export: Literal["auto", "onnx", "openvino", "torchscript", "none"] = Field(
+        "auto", description="what the finished folds are exported to; auto: onnx where a runtime for it is installed, else torchscript"
+    )
 
     @field_validator("augment", "views", mode="before")
     @classmethod

@@ -12,9 +12,12 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import logging
+import tempfile
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +28,7 @@ from recipe.atomic import atomic, write_json
 from recipe.backend_torch import model_networks
 from recipe.backends import EXPORTED, answered, backend_of, run
 from recipe.checkpoint import load_checkpoint
+from recipe.console import duration
 from recipe.description import fold_folders
 from recipe.exported import FILE, FILES, FORMAT, Exported, UnusableError, key_of, read_exported, sha256_of
 from recipe.fuse import fold_batch_norm
@@ -164,8 +168,6 @@ def _write_onnx(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
 
 def _write_openvino(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
     """Through ONNX; in float32, which OpenVINO would halve by default."""
-    import tempfile
-
     import openvino
 
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -223,8 +225,20 @@ def _remove(folder: Path, fmt: str) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def formats_for_here() -> Sequence[str]:
+def format_for_here() -> str:
     """What an export is worth having in on this machine: ONNX where a runtime for it is installed, else TorchScript."""
-    from importlib.util import find_spec
+    return "onnx" if find_spec("openvino") or find_spec("onnxruntime") else "torchscript"
 
-    return ("onnx",) if find_spec("openvino") or find_spec("onnxruntime") else ("torchscript",)
+
+def export_run(folder: Path, fmt: str = "auto") -> str:
+    """Exports every fold of a finished run, and says so in a line.
+
+    Raises:
+        UnusableError: a fold cannot be exported, or no runtime gives its answers; torch goes on answering.
+    """
+    begin = time.perf_counter()
+    fmt = format_for_here() if fmt == "auto" else fmt
+    outcomes = [export_fold(fold, fmt) for fold in folds_of(folder)]
+    differences = [difference for outcome in outcomes for difference in outcome.proven.values()]
+    proof = f"largest difference of a probability {max(differences):.1e}" if differences else "not proven: no runtime is installed"
+    return f"{folder}/fold*/{FILES[fmt][0]}, {proof}, {duration(time.perf_counter() - begin)}"

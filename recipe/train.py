@@ -107,6 +107,8 @@ def train(prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch 
     )  # fmt: skip
     say("\n" + closing_table(summary, metric, folder))
     _afterwards("record", folder, lambda: _recorded(folder))
+    if options.config.export != "none":
+        _afterwards("export", folder, lambda: _exported(folder, options.config.export))
     if options.report:
         _afterwards("report", folder, lambda: _reported(folder, prepared))
         _afterwards("tensorboard", folder, lambda: _events(folder))
@@ -119,6 +121,12 @@ def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
         say(f"{name:<12} {work()}")
     except Exception as error:
         say(f"{name:<12} not written ({type(error).__name__}: {error}); the run in {folder} is complete")
+
+
+def _exported(folder: Path, fmt: str) -> str:
+    from recipe.export import export_run
+
+    return export_run(folder, fmt)
 
 
 def _recorded(folder: Path) -> str:

@@ -76,6 +76,15 @@ def test_importing_prediction_loads_nothing_of_training():
     assert not loaded("import prediction") & {"albumentations", "pandas", "sklearn", "matplotlib", "scipy"}
 
 
+@pytest.mark.parametrize("module", ["prediction", "recipe.predict", "recipe.backend_openvino", "recipe.backend_onnxruntime", "recipe.exported"])
+def test_answering_needs_no_torch_until_torch_answers(module):
+    assert not loaded(f"import {module}") & {"torch", "torchvision", "timm", "safetensors", "openvino", "onnxruntime", "tqdm"}
+
+
+def test_torchscript_needs_nothing_that_builds_networks():
+    assert not loaded("import recipe.backend_torchscript, torch") & {"torchvision", "timm", "safetensors"}
+
+
 @pytest.mark.parametrize(
     "statement",
     [

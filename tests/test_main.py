@@ -53,7 +53,7 @@ def test_train_then_predict_in_other_processes(project, tmp_path):
         "from prediction import Prediction, Predictor\n"
         "import json, os\n"
         f"p = Predictor(device='cpu'); path = {str(copy)!r}\n"
-        "labels = [p.predict(path), p.predict(os.path.relpath(path)), *p.predict_many([path, path], progress=False)]\n"
+        "labels = [p.predict(path), p.predict(os.path.relpath(path)), *(a.label for a in p.predict_many([path, path]))]\n"
         "q = Prediction(); q.load_model()\n"
         f"answers = [q.predict(image_path=path), q.predict(image_path='nowhere.png'), q.predict(image_path={str(project / 'bad.jpg')!r})]\n"
         "print(json.dumps([labels, answers, p.predict_proba([path]).tolist()]))"

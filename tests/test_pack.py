@@ -35,6 +35,11 @@ FOREIGN = {
     "data/output/model/fold0/fold.json": "{}",
     "data/output/model/fold0/snapshots/step00000001.safetensors": "weights",
     "data/output/model/ensemble.json": "{}",
+    "data/output/model/fold0/export.json": "{}",
+    "data/output/model/fold0/model.onnx": "weights",
+    "data/output/model/fold0/model.xml": "graph",
+    "data/output/model/fold0/model.bin": "weights",
+    "data/output/model/fold0/model.pt": "weights",
     "data/output/model/oof.csv": "a",
     "data/output/model/run.json": "{}",
     "trained/vgg.pth": "weights",
@@ -72,8 +77,8 @@ def test_models_travel_when_asked_without_the_state_for_resuming(tmp_path):
     assert more == {
         "data/output/model/best.pth",
         "data/output/model/ensemble.json",
-        "data/output/model/fold0/fold.json",
-        "data/output/model/fold0/model.safetensors",
+        *(f"data/output/model/fold0/{name}" for name in ("fold.json", "model.safetensors", "export.json")),
+        *(f"data/output/model/fold0/model.{ending}" for ending in ("onnx", "xml", "bin", "pt")),
         "data/output/model/run.json",
         "trained/vgg.pth",
     }

@@ -23,15 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exports every fold that answers, members included, and prints how far each runtime is from the network."""
     from recipe.console import Bar, say
-    from recipe.export import export_fold, folds_of, formats_for_here
+    from recipe.export import export_fold, folds_of, format_for_here
 
     folds = folds_of(arguments.folder)
-    formats = [arguments.fmt] if arguments.fmt else formats_for_here()
-    for fmt in formats:
-        with Bar(len(folds), "fold", f"exporting to {fmt}") as bar:
-            for fold in folds:
-                say(line(export_fold(fold, fmt, arguments.again), fmt, arguments.folder))
-                bar.advance()
+    fmt = arguments.fmt or format_for_here()
+    with Bar(len(folds), "fold", f"exporting to {fmt}") as bar:
+        for fold in folds:
+            say(line(export_fold(fold, fmt, arguments.again), fmt, arguments.folder))
+            bar.advance()
     return 0
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 from pathlib import Path
 
-from recipe.atomic import write_bytes
+from recipe.atomic import atomic
 from recipe.csv_file import read_rows
 from recipe.errors import UserError
 from recipe.image_paths import PICTURE_SUFFIXES, find_images
@@ -30,24 +29,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="the first N pictures alone")
     parser.add_argument("--probs", action="store_true", help="add a column of probability per class")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
+    parser.add_argument("--runtime", default="", help="auto, openvino, onnxruntime, torchscript or torch, and no other [as ensemble.json says]")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes the table, and says how many pictures could not be read."""
-    from recipe.predict import Ensemble
+    """Writes the table, and says who answered and how many pictures could not be read."""
+    from recipe.console import Bar
+    from recipe.predict import Ensemble, must_exist
 
     names, paths = (column[: arguments.limit] for column in listed(arguments))
-    ensemble = Ensemble(arguments.folder, arguments.device)
-    probs = ensemble.probs_of_files(paths, progress=True)
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        [arguments.image_column, arguments.label_column, *([f"p_{value}" for value in ensemble.values] if arguments.probs else [])]
-    )
-    for name, answer in zip(names, ensemble.answers(probs), strict=True):
-        writer.writerow([name, answer.label, *([f"{p:.6f}" for p in answer.probs] if arguments.probs else [])])
-    write_bytes(arguments.out, stream.getvalue().encode("utf-8"))
-    print(f"{len(names)} answers in {arguments.out}; {len(ensemble.unreadable)} pictures could not be read and got the class prior")
+    for path in paths:
+        must_exist(path)
+    ensemble = Ensemble(arguments.folder, arguments.device, arguments.runtime)
+    unreadable = 0
+    with atomic(arguments.out) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([arguments.image_column, arguments.label_column, *(f"p_{value}" for value in ensemble.values if arguments.probs)])
+        with Bar(len(paths), "picture", "predicting") as bar:
+            for name, answer in zip(names, ensemble.stream(paths), strict=True):
+                writer.writerow([name, answer.label, *(f"{p:.6f}" for p in answer.probs if arguments.probs)])
+                unreadable += answer.status == "unreadable"
+                bar.advance()
+    print(f"{len(names)} answers in {arguments.out}, by {ensemble.how}; {unreadable} pictures could not be read and got the class prior")
     return 0
 
 
