@@ -27,8 +27,8 @@ from recipe.data import Table, read
 from recipe.lr_find import TrialSteps, trial_job
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import short_side
 from recipe.prepare import Prepared
+from recipe.preprocessing import short_side
 from recipe.train import passes_per_step
 
 LADDER = table.ROOT / "examples" / "cifar100"
