@@ -29,6 +29,7 @@ def atomic(path: Path) -> Iterator[Path]:
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+        _keep_name(path.parent)
     except OSError as error:
         raise CheckpointError(
             f"cannot write {path}: {error.strerror or error}. Free some space there or choose another --output."
@@ -36,6 +37,16 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _keep_name(folder: Path) -> None:
+    """After a power cut the new name is there as well; systems that open no folders (Windows) keep names by themselves."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -7,22 +7,49 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from recipe.atomic import write_bytes, write_json
-from recipe.description import FORMAT, Description, read_description
-from recipe.errors import CheckpointError
+from recipe.atomic import write_bytes
+from recipe.checksum import read_sealed_json, write_sealed_json
+from recipe.description import FORMAT, WEIGHTS, Description, description_of, read_description
+from recipe.errors import CheckpointError, DamagedError
 from recipe.models import Classifier, build
+from recipe.sealed import is_sealed, read_sealed, write_sealed
 
 
 def save_checkpoint(folder: Path, state: dict[str, torch.Tensor], description: Description) -> None:
-    """The weights first, then the description: a folder with `fold.json` is complete."""
-    write_bytes(folder / "model.safetensors", save({key: value.detach().cpu().contiguous() for key, value in state.items()}))
+    """The weights first, with the description and a checksum in the same file, then the description alone for whoever needs no weights."""
     content = dataclasses.asdict(dataclasses.replace(description, config=None)) | {"config": description.config.model_dump()}  # type: ignore[arg-type]
-    write_json(folder / "fold.json", {"format": FORMAT, **content})
+    content = {"format": FORMAT, **content}
+    write_sealed(folder / WEIGHTS, state, {"kind": "checkpoint", "description": content})
+    write_sealed_json(folder / "fold.json", content)
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], Description]:
+    """Weights on the CPU and their own description; a `fold.json` that a killed process left behind them is written anew.
+
+    Raises:
+        DamagedError: the weights are absent, torn, altered or not a checkpoint.
+    """
+    tensors, content = _sealed_weights(folder / WEIGHTS)
+    try:
+        beside = read_sealed_json(folder / "fold.json")
+    except DamagedError:
+        beside = {}
+    if beside != content:
+        write_sealed_json(folder / "fold.json", content)
+    return tensors, description_of(content, folder / WEIGHTS)
+
+
+def _sealed_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    tensors, about = read_sealed(path)
+    if about.get("kind") != "checkpoint":
+        raise DamagedError(f"{path} is not a checkpoint")
+    return tensors, about["description"]
 
 
 def save_snapshot(folder: Path, state: dict[str, torch.Tensor], step: int, keep: int = 0) -> None:
@@ -36,16 +63,29 @@ def save_snapshot(folder: Path, state: dict[str, torch.Tensor], step: int, keep:
         there.pop(gaps.index(min(gaps))).unlink()
 
 
-def load_checkpoint(folder: Path, device: torch.device | str = "cpu", weights: str = "model.safetensors") -> tuple[Classifier, Description]:
+def load_checkpoint(folder: Path, device: torch.device | str = "cpu", weights: str = WEIGHTS) -> tuple[Classifier, Description]:
     """The model in evaluation mode on `device`, whatever device it was trained on, with the weights of that file.
 
     Raises:
-        CheckpointError: it is absent or broken.
+        CheckpointError: it is absent, damaged, or not what `fold.json` describes.
     """
     description = read_description(folder)
     model = build(description.config, len(description.values))
     try:
-        model.load_state_dict(load_file(folder / weights))
+        model.load_state_dict(_weights(folder, weights, description))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise CheckpointError(f"{folder / weights} cannot be used: {str(error).splitlines()[0]} Train again or restore it.") from None
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise CheckpointError(f"{folder / weights} cannot be used: {reason}. Train again or restore it.") from None
     return model.to(device).eval(), description
+
+
+def _weights(folder: Path, name: str, description: Description) -> dict[str, torch.Tensor]:
+    """Weights that match their checksum and their description; those of format 1, which knew no loss, and soups have no checksum."""
+    if name != WEIGHTS or (description.loss is None and not is_sealed(folder / name)):
+        return load_file(folder / name)
+    tensors, content = _sealed_weights(folder / name)
+    own = description_of(content, folder / name)
+    for what in ("config", "values", "preprocessing", "fold"):
+        if getattr(own, what) != getattr(description, what):
+            raise DamagedError(f"it belongs to another checkpoint than fold.json, which has another {what}")
+    return tensors

@@ -16,7 +16,8 @@ from recipe.errors import UserError
 
 SHORT = {"epochs": ("-e", "--EPOCHS"), "batch_size": ("-b", "--BATCH")}
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not exist; 130 interrupted (go on with --resume)."
+    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not exist; 130 stopped by Ctrl-C and 143 by SIGTERM, "
+    "both with the state saved (go on with --resume)."
 )
 
 
@@ -134,8 +135,10 @@ def run_main(job: Callable[[Options], Job], app_path: Path) -> None:
 
 def _three_steps(job: Callable[[Options], Job], asked: Options) -> int:
     from recipe.malloc import keep_freed_blocks
+    from recipe.stopping import end_at_sigterm
 
     keep_freed_blocks()
+    end_at_sigterm()
     others = [name for name in asked.app.profiles if name != asked.profile]
     hint = f"; force another with --profile {'|'.join(others)}" if others else ""
     print(f"competition {asked.app.competition.id}, profile {asked.profile}: {asked.why}{hint}", flush=True)
@@ -150,9 +153,9 @@ def guarded(work: Callable[[], int]) -> int:
     """The exit code of some work; what a user can mend is said in a sentence on stderr."""
     try:
         return work()
-    except KeyboardInterrupt:
-        print("\ninterrupted; what was finished is kept. Go on with the same command and --resume.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interrupt:
+        print("\nstopped; what was done is kept. Go on with the same command and --resume.", file=sys.stderr)
+        return getattr(interrupt, "code", 130)  # recipe.stopping.Stopped knows its signal
     except (UserError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

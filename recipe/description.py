@@ -5,16 +5,17 @@ A folder with `fold.json` is a complete checkpoint; recipe/checkpoint.py writes 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recipe.checksum import read_sealed_json
 from recipe.config import Config, checked
-from recipe.errors import CheckpointError
+from recipe.errors import CheckpointError, DamagedError
 from recipe.preprocessing import Preprocessing
 
-FORMAT = 1
+FORMAT = 2  # 1 had no checksums
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -29,23 +30,33 @@ class Description:
     epoch: int
     score: float  # validation score of the kept epoch
     average: bool = False  # the kept weights are the moving average
+    loss: float | None = None  # validation loss of the kept epoch; None in format 1
 
 
 def read_description(folder: Path) -> Description:
     """`fold.json` of a checkpoint.
 
     Raises:
-        CheckpointError: it is absent or was written by a newer version.
+        CheckpointError: it is absent, damaged, or was written by a newer version.
     """
+    if not (folder / "fold.json").exists():
+        raise CheckpointError(f"{folder} holds no finished checkpoint; train first: python main.py")
     try:
-        content = json.loads((folder / "fold.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} holds no finished checkpoint; train first: python main.py") from None
-    except ValueError as error:
-        raise CheckpointError(f"{folder / 'fold.json'} is not JSON ({error}); train again or restore the file.") from None
-    if content.pop("format", None) != FORMAT:
-        raise CheckpointError(f"{folder} was written by another version of this project; train again or use that version.")
-    content["config"] = checked(Config, content["config"], f"{folder.name}/fold.json")
+        return description_of(read_sealed_json(folder / "fold.json"), folder / "fold.json")
+    except DamagedError as error:
+        raise CheckpointError(f"{error}; train again or restore the file.") from None
+
+
+def description_of(content: dict[str, Any], path: Path) -> Description:
+    """The description in the content of a file.
+
+    Raises:
+        CheckpointError: a newer version wrote it.
+    """
+    content = dict(content)
+    if content.pop("format", None) not in (1, FORMAT):
+        raise CheckpointError(f"{path} was written by another version of this project; train again or use that version.")
+    content["config"] = checked(Config, content["config"], f"{path.parent.name}/{path.name}")
     size: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("preprocessing").items()}
     content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
     return Description(preprocessing=Preprocessing(**size), **content)

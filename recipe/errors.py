@@ -20,3 +20,7 @@ class UnreadablePicture(UserError, ValueError):  # noqa: N818  (says what it is)
 
     def __str__(self) -> str:
         return f"The picture {self.name} cannot be read: {self.reason}."
+
+
+class DamagedError(CheckpointError):
+    """A file that is torn, altered or not ours; the message says which and why, and the caller what happens now."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,11 @@ from recipe.augment import Augment
 from recipe.augment_views import AugmentViews
 from recipe.backend_torch import average_views
 from recipe.batch import Batch
-from recipe.checkpoint import Description, read_description, save_checkpoint, save_snapshot
+from recipe.checkpoint import Description, read_checkpoint, save_checkpoint, save_snapshot
 from recipe.console import say
 from recipe.ema import ExponentialMovingAverage
 from recipe.engine import Update, training_mode
+from recipe.errors import DamagedError
 from recipe.fold_state import Position, check_state, restore, state_of
 from recipe.folds import Fold
 from recipe.job import Best, Job
@@ -233,21 +236,19 @@ class FoldTraining:
         if self.best.beaten_by(score, loss, self.metric.higher_is_better):
             counts = self._counts()
             description = Description(self.config, self.job.table.values, tuple((counts / counts.sum()).tolist()), self.job.preprocessing,
-                                      self.fold.index, epoch, score, average)  # fmt: skip
+                                      self.fold.index, epoch, score, average, loss)  # fmt: skip
             save_checkpoint(self.folder, model.state_dict(), description)
             self.best = Best(score, loss, epoch)  # once it is written: a full disk leaves the earlier best
 
     def _finish(self) -> FoldResult:
         """Out-of-fold probabilities of the kept checkpoint, without and with the views; written as the fold's result."""
-        from safetensors.torch import load_file
-
-        self.model.load_state_dict(load_file(self.folder / "model.safetensors"))
+        self.model.load_state_dict(read_checkpoint(self.folder)[0])
         probs = self._probs(self.model)
         view_probs = probs if self.config.views == "identity()" else self._probs(self.model, self.config.views)
         probe_probs = self._probe_probs() if self.probe is not None else None
         probe_score = None if probe_probs is None else self.metric(self.labels, probe_probs)
         score = self.metric(self.labels, probs)
-        result = FoldResult(self.fold.index, score, probe_score, self.best.epoch, self.seconds, probs, view_probs, probe_probs)
+        result = FoldResult(self.fold.index, score, probe_score, self.best.epoch, self.seconds, probs, view_probs, probe_probs, tuple(self.logs))
         save_result(self.folder, result)
         return result
 
@@ -284,11 +285,25 @@ def copy_of(model: Classifier) -> Classifier:
     return copy.deepcopy(model)
 
 
+def _finished(folder: Path, fold: Fold) -> FoldResult | None:
+    """The result of a fold that is finished and whole."""
+    try:
+        found = load_result(folder)
+    except DamagedError as error:
+        say(f"fold {fold.index}: {error}; the fold is trained anew")
+        shutil.rmtree(folder)
+        return None
+    if found is not None:
+        say(f"fold {fold.index}: finished before, {found.score:.4f} at epoch {found.epoch}")
+    return found
+
+
 def train_fold(job: Job, fold: Fold, resume: bool = False) -> FoldResult:
     """Trains one fold, or returns its result where it is finished and `resume` is set."""
     folder = job.folder / f"fold{fold.index}"
-    if resume and (finished := load_result(folder)) is not None:
-        read_description(folder)
+    if resume and (finished := _finished(folder, fold)) is not None:
+        job.on_logs(fold.index, list(finished.logs))
+        drop_states(folder / "last")
         return finished
     training = FoldTraining(job, fold)
     if resume and training.resume():

@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from recipe.checkpoint import read_checkpoint
+from recipe.errors import DamagedError
 from recipe.job import Best
 from recipe.results import EpochLog
-from recipe.sealed import DamagedError
 from recipe.state_file import State
 
 if TYPE_CHECKING:
@@ -55,11 +56,27 @@ def check_state(fold: FoldTraining, state: State) -> None:
     own = {name: tuple(tensor.shape) for name, tensor in fold.model.state_dict().items()}
     if own != {name: tuple(tensor.shape) for name, tensor in state["model"].items()}:
         raise DamagedError(f"the state in {fold.folder / 'last'} is that of another network")
+    _best_kept(fold, Best(**state["best"]))
+
+
+def _best_kept(fold: FoldTraining, known: Best) -> Best:
+    """The best so far. The checkpoint may be younger than the state: then it counts, and the steps that lead to it are repeated.
+
+    Raises:
+        DamagedError: the checkpoint that the state relies on is damaged or gone.
+    """
+    if known.epoch < 0:
+        return known
+    description = read_checkpoint(fold.folder)[1]
+    kept = Best(description.score, float(description.loss or 0), description.epoch)
+    if kept != known and not known.beaten_by(kept.score, kept.loss, fold.metric.higher_is_better):
+        raise DamagedError(f"the checkpoint in {fold.folder} is of epoch {kept.epoch}, and the state relies on that of epoch {known.epoch}")
+    return kept
 
 
 def restore(fold: FoldTraining, state: State) -> None:
     """Puts a fold where `state_of` was taken."""
-    fold.epoch, fold.seconds, fold.best = state["epoch"], state["seconds"], Best(**state["best"])
+    fold.epoch, fold.seconds, fold.best = state["epoch"], state["seconds"], _best_kept(fold, Best(**state["best"]))
     fold.position, fold.logs = Position(**state["position"]), [EpochLog(**log) for log in state["logs"]]
     fold.runtime.micro_batch = state["micro_batch"]
     fold.model.load_state_dict(state["model"])

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recipe.atomic import write_bytes, write_json
+from recipe.atomic import write_bytes
+from recipe.checksum import file_sha256, read_sealed_json, write_sealed_json
+from recipe.errors import DamagedError
+
+FORMAT = 2  # 1 had no checksums and no epochs
+FILES = ("oof.npz", "model.safetensors", "fold.json")
 
 
 @dataclass(frozen=True)
@@ -41,23 +45,35 @@ class FoldResult:
     oof_probs: np.ndarray  # (n, K) float32, one row per validation row, with the centre crop alone
     view_probs: np.ndarray  # (n, K), with the views that the settings name
     probe_probs: np.ndarray | None  # (n, K), likewise
+    logs: tuple[EpochLog, ...] = ()
 
 
 def save_result(folder: Path, result: FoldResult) -> None:
-    """`oof.npz` and then `result.json`: a folder with `result.json` is a finished fold."""
+    """`oof.npz` and then `result.json`, which holds the checksums of both and of the weights: a folder with it is a finished fold."""
     stream = io.BytesIO()
     arrays: dict[str, Any] = {key: value for key, value in dataclasses.asdict(result).items() if isinstance(value, np.ndarray)}
     np.savez(stream, **arrays)
     write_bytes(folder / "oof.npz", stream.getvalue())
     scalars = {key: value for key, value in dataclasses.asdict(result).items() if not isinstance(value, np.ndarray)}
-    write_json(folder / "result.json", scalars)
+    files = {name: file_sha256(folder / name) for name in FILES if (folder / name).exists()}
+    write_sealed_json(folder / "result.json", scalars | {"format": FORMAT, "files": files})
 
 
 def load_result(folder: Path) -> FoldResult | None:
-    """The result of a finished fold; None where it is not finished."""
+    """The result of a finished fold; None where it is not finished.
+
+    Raises:
+        DamagedError: a file of the fold does not match its checksum, or is of a newer version.
+    """
     if not (folder / "result.json").exists():
         return None
-    scalars: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    with np.load(folder / "oof.npz") as arrays:
+    scalars = read_sealed_json(folder / "result.json")
+    if (version := scalars.pop("format", 1)) > FORMAT:
+        raise DamagedError(f"{folder / 'result.json'} is of format {version}; this version reads formats 1 to {FORMAT}")
+    for name, expected in scalars.pop("files", {}).items():
+        if file_sha256(folder / name) != expected:
+            raise DamagedError(f"{folder / name} is damaged: it does not match the checksum in result.json")
+    scalars["logs"] = tuple(EpochLog(**log) for log in scalars.get("logs", ()))
+    with np.load(folder / "oof.npz", allow_pickle=False) as arrays:
         probs = {key: arrays.get(key) for key in ("oof_probs", "view_probs", "probe_probs")}
     return FoldResult(**(scalars | probs))

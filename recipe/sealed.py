@@ -19,14 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from recipe.atomic import atomic
-from recipe.errors import CheckpointError
+from recipe.errors import DamagedError
 
 FORMAT = 2  # 1 had no checksum: torch.save for states, a bare safetensors file for weights
 KEY = "about"  # one entry alone: safetensors writes several in no fixed order
-
-
-class DamagedError(CheckpointError):
-    """A file that is torn, altered or not ours; the message says which and why, and the caller what happens now."""
 
 
 def write_sealed(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> str:

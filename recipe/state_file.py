@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from recipe.errors import CheckpointError
-from recipe.sealed import DamagedError, read_sealed, write_sealed
+from recipe.errors import CheckpointError, DamagedError
+from recipe.sealed import read_sealed, write_sealed
 
 KEPT = 2
 State = dict[str, Any]

@@ -63,3 +63,12 @@ def graceful_stop() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_at_sigterm() -> None:
+    """Outside of training, where there is no step to finish, SIGTERM ends the command as Ctrl-C does, in words."""
+
+    def end(number: int, frame: Any) -> None:
+        raise Stopped(number)
+
+    signal.signal(signal.SIGTERM, end)

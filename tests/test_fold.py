@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from run_lab import FAST, run
 
 from recipe.config import Config, ConfigError
-from recipe.data import read
 from recipe.fold import FoldTraining
 from recipe.job import Best
-from recipe.journal import read_logs
-from recipe.pictures import Pictures
 from recipe.plan import plan
 from recipe.predict import Ensemble
-from recipe.preprocessing import short_side
-from recipe.train import cross_validate
-
-FAST = Config(
-    backbone="test_efficientnet", pretrained=False, image_size=32, epochs=3, batch_size=8, folds=2, memory_format="contiguous",
-    optimizer="sam(adamw(), rho=0.05)", lr=0.01, mix="mixup(alpha=0.2)", augment="hflip()", ema_decay=0.9, views="identity()", workers=1,
-)  # fmt: skip
-
-
-def run(competition, folder, config=FAST, **how):
-    table = read(competition)
-    planned = plan(config, len(table.classes))
-    return table, cross_validate(planned, table, Pictures(table.paths, short_side(planned.preprocessing)), folder, **how)
 
 
 def test_every_row_is_predicted_once_and_the_files_are_there(competition, tmp_path):
@@ -61,52 +44,6 @@ def test_a_run_repeats_itself(competition, tmp_path):
     _, first = run(competition, tmp_path / "a", only_fold=0)
     _, second = run(competition, tmp_path / "b", only_fold=0)
     assert np.array_equal(first.folds[0].oof_probs, second.folds[0].oof_probs)
-
-
-def killed_after(monkeypatch, steps):
-    """The run ends without a word after so many steps, counted over its folds; what was saved until then is all there is."""
-    taken, after_step = [], FoldTraining._after_step
-
-    def fatal(self, *words):
-        taken.append(self)
-        after_step(self, *words)
-        if len(taken) == steps:
-            raise Killed
-
-    monkeypatch.setattr(FoldTraining, "_after_step", fatal)
-
-
-class Killed(BaseException):
-    """What no handler may catch."""
-
-
-def traces(folder):
-    """All that a run leaves and that must not depend on interruptions: log without wall times, weights, out-of-fold files."""
-    logs = [dataclasses.replace(log, seconds=0, pictures_per_second=0) for log in read_logs(folder / "log.jsonl")]
-    tensors = {path.relative_to(folder): load_file(path) for path in sorted(folder.glob("fold*/**/*.safetensors"))}
-    arrays = {path.relative_to(folder): dict(np.load(path)) for path in sorted(folder.glob("fold*/oof.npz"))}
-    return logs, tensors, arrays, (folder / "oof.csv").read_bytes()
-
-
-def assert_same(first, second):
-    (logs, tensors, arrays, table), (other_logs, other_tensors, other_arrays, other_table) = traces(first), traces(second)
-    assert logs == other_logs
-    assert table == other_table
-    assert tensors.keys() == other_tensors.keys()
-    assert all(torch.equal(value, other_tensors[path][key]) for path, state in tensors.items() for key, value in state.items())
-    assert all(np.array_equal(value, other_arrays[path][key]) for path, file in arrays.items() for key, value in file.items())
-
-
-@pytest.mark.parametrize(("steps", "save_steps", "workers"), [(1, 1, 1), (3, 1, 2), (4, 3, 1), (5, 2, 3), (9, 1, 1), (11, 5, 2), (12, 1, 1)])
-def test_a_killed_run_ends_where_the_whole_one_does(competition, tmp_path, steps, save_steps, workers):
-    """2 folds of 3 epochs of 2 steps, killed after any step: inside an epoch, before a validation, between epochs and folds."""
-    config = FAST.model_copy(update={"save_steps": save_steps, "workers": workers, "schedule": "plateau(patience=0)", "snapshot_steps": 2})
-    run(competition, tmp_path / "whole", config)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        killed_after(patch, steps)
-        run(competition, tmp_path / "stopped", config)
-    run(competition, tmp_path / "stopped", config.model_copy(update={"workers": 1}), resume=True)
-    assert_same(tmp_path / "whole", tmp_path / "stopped")
 
 
 def test_resume_refuses_other_settings_and_other_data(competition, tmp_path):
@@ -226,32 +163,6 @@ def test_snapshots_are_thinned_evenly_and_the_newest_stays(competition, tmp_path
     assert len(steps) == 3
     assert steps[-1] == 6  # 18 rows, 8 per step, 3 epochs
     assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 3
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"consistency": 12.0, "augment": "hflip(), augmix()", "mix": "none()"},
-        {"l1": 1e-5, "loss": "deferred(ce(), class_balanced(), start=0.5)", "reduction": "ohem(keep=0.5)"},
-        {"head": "cosine(scale=30)", "loss": "arcface()"},
-        {"backbone": "test_resnet", "init": "kaiming", "zero_gamma": True, "activation": "silu"},
-        {"sampler": "class_balanced()", "schedule": "plateau()", "clip_grad": 1.0, "precision": "bf16", "grad_checkpoint": True},
-        {"precision": "fp16", "micro_batch": 3, "layer_decay": 0.8, "head_lr_scale": 2.0, "lr_batch": 32},
-        {"optimizer": "looksam(ranger(k=2), k=2)", "batch_norm": "train", "memory_format": "channels_last"},
-        {"optimizer": "gsam(lookahead(adamw(), k=3), rho_min=0.01)", "memory_format": "channels_last", "patience": 1},
-    ],
-    ids=lambda changes: ", ".join(changes),
-)
-def test_techniques_in_the_main_job_and_over_a_resume(competition, tmp_path, changes):
-    """Each goes with SAM, an average and mixing where allowed, and a run that is killed inside an epoch equals an uninterrupted one."""
-    config = Config(**(FAST.model_dump() | {"epochs": 2, "save_steps": 1} | changes))
-    _, whole = run(competition, tmp_path / "whole", config, only_fold=0)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        killed_after(patch, 3)
-        run(competition, tmp_path / "stopped", config, only_fold=0)
-    run(competition, tmp_path / "stopped", config, only_fold=0, resume=True)
-    assert np.isfinite(whole.folds[0].oof_probs).all()
-    assert_same(tmp_path / "whole", tmp_path / "stopped")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import cv2
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ import torch
 from recipe.atomic import atomic
 from recipe.backend_torch import average_views
 from recipe.checkpoint import load_checkpoint, save_checkpoint
+from recipe.checksum import read_sealed_json, write_sealed_json
 from recipe.config import Config
 from recipe.description import Description, fold_folders
 from recipe.errors import CheckpointError
@@ -130,14 +129,14 @@ def test_broken_checkpoints_are_named(tmp_path):
         load_checkpoint(tmp_path / "fold0")
     description = tmp_path / "fold1" / "fold.json"
     description.write_text(description.read_text(encoding="utf-8")[:50], encoding="utf-8")
-    with pytest.raises(CheckpointError, match="is not JSON"):
+    with pytest.raises(CheckpointError, match="train again or restore"):
         load_checkpoint(tmp_path / "fold1")
 
 
 def test_a_checkpoint_of_another_version_is_refused(tmp_path):
     train_folder(tmp_path)
     path = tmp_path / "fold0" / "fold.json"
-    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"format": 99}), encoding="utf-8")
+    write_sealed_json(path, read_sealed_json(path) | {"format": 99})
     with pytest.raises(CheckpointError, match="another version"):
         load_checkpoint(tmp_path / "fold0")
 

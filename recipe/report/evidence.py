@@ -19,6 +19,7 @@ from recipe.decode import UnreadablePicture
 from recipe.duplicates import find_pairs, groups_of, thumbnail
 from recipe.errors import UserError
 from recipe.image_paths import find_images
+from recipe.journal import read_logs
 from recipe.pictures import Pictures
 from recipe.results import EpochLog
 
@@ -106,7 +107,7 @@ class Evidence:
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[EpochLog]]:
-    """run.json, metrics.json and the last line of every epoch in log.jsonl.
+    """run.json, metrics.json and the epochs of log.jsonl.
 
     Raises:
         ReportError: the run is absent or not finished.
@@ -115,9 +116,7 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[EpochLo
         info, totals = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("run.json", "metrics.json"))
     except FileNotFoundError as error:
         raise ReportError(f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: python main.py") from None
-    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines() if (folder / "log.jsonl").exists() else []
-    logs = {(log.fold, log.epoch): log for log in (EpochLog(**json.loads(line)) for line in lines)}  # a resumed epoch is logged twice
-    return info, totals, [logs[key] for key in sorted(logs)]
+    return info, totals, read_logs(folder / "log.jsonl")
 
 
 def of_run(folder: Path, data: Path | None = None, table: Table | None = None, pictures: Pictures | None = None) -> Evidence:
