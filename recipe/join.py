@@ -12,8 +12,10 @@ from typing import Any
 from safetensors.torch import save
 
 from recipe.atomic import write_bytes, write_json
+from recipe.checkpoint import save_checkpoint
+from recipe.description import read_description
 from recipe.errors import CheckpointError
-from recipe.serving import HERE, SOUP, WEIGHTS, Serving, Weighted, write_serving
+from recipe.serving import HERE, SOUP, Serving, Weighted, write_serving
 from recipe.soup import average
 from recipe.tuning import Outcome, Tuned
 
@@ -60,8 +62,7 @@ def _copy(tuned: Tuned, target: Path) -> Serving:
     """The folds with the weights that answer, and nothing else."""
     for number, (fold, _) in enumerate(tuned.run.folds):
         files = tuned.soups[number] if tuned.soups else [fold / tuned.serving.weights_file]
-        write_bytes(target / fold.name / WEIGHTS, save(average(files)))
-        write_bytes(target / fold.name / "fold.json", (fold / "fold.json").read_bytes())
+        save_checkpoint(target / fold.name, average(files), read_description(fold))
     return tuned.serving.model_copy(update={"soup": False})
 
 
