@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -16,6 +17,7 @@ from scipy.stats import binomtest
 
 from recipe.__main__ import main
 from recipe.calibrate import fit_temperature
+from recipe.checkpoint import load_checkpoint, save_checkpoint
 from recipe.choose import Choice
 from recipe.config import Config, ConfigError
 from recipe.data import read
@@ -450,8 +452,8 @@ def test_a_member_that_is_an_ensemble_or_of_other_classes_is_refused(runs):
         Ensemble(first)
     write_serving(first / "members" / "second", Serving())
     for fold in ("fold0", "fold1"):
-        card = first / "members" / "second" / fold / "fold.json"
-        content = json.loads(card.read_text(encoding="utf-8"))
-        card.write_text(json.dumps(content | {"values": ["a", "b", "c"]}), encoding="utf-8")
+        folder = first / "members" / "second" / fold
+        model, description = load_checkpoint(folder)
+        save_checkpoint(folder, model.state_dict(), dataclasses.replace(description, values=("a", "b", "c")))
     with pytest.raises(CheckpointError, match="other classes"):
         Ensemble(first)
