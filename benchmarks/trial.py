@@ -18,7 +18,7 @@ from recipe.malloc import keep_freed_blocks
 from recipe.pictures import Pictures
 from recipe.plan import plan
 from recipe.preprocessing import short_side
-from recipe.runtime import choose_runtime
+from recipe.timing import choose_runtime
 
 
 def contest_config(backbone: str, size: int, batch: int, optimizer: str = "adamw()", **settings: object) -> Config:

@@ -23,12 +23,13 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
-        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in self._tensors().items()})
+        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors().items()})
 
     def split(self, size: int) -> list[Batch]:
         """Micro-batches of at most `size` pictures; one alone where `size` >= len(self)."""
-        parts = {name: tensor.split(size) for name, tensor in self._tensors().items()}
+        parts = {name: tensor.split(size) for name, tensor in self.tensors().items()}
         return [Batch(**dict(zip(parts, values, strict=True))) for values in zip(*parts.values(), strict=True)]
 
-    def _tensors(self) -> dict[str, torch.Tensor]:
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Every tensor that is there, by field."""
         return {name: value for name in self.__dataclass_fields__ if (value := getattr(self, name)) is not None}

@@ -98,6 +98,9 @@ class Config(Strict):
     snapshot_keep: Annotated[int, Ge(0)] = Field(0, description="snapshots that stay, evenly thinned; 0 keeps all")
     # The machine
     precision: Literal["auto", "float32", "bf16", "fp16"] = Field("auto", description="arithmetic of forward and backward")
+    threads: Annotated[int, Ge(0)] = Field(0, description="threads of torch on a CPU; 0 times all cores against half of them")
+    retime: bool = Field(False, description="time the machine anew instead of taking what an earlier run found")
+    compile: bool = Field(False, description="torch.compile the network: a minute or more before the first step, faster steps on a GPU")
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
         "auto", description="layout of the pictures in memory; auto times both"
     )
@@ -109,6 +112,9 @@ class Config(Strict):
     workers: Annotated[int, Ge(0)] = Field(0, description="background threads that prepare pictures; 0 chooses by the number of cores")
     cache_mb: Annotated[int, Ge(-1)] = Field(
         -1, description="memory for decoded pictures in MB; -1 takes a quarter of what is free, 0 keeps none"
+    )
+    cache_disk_mb: Annotated[int, Ge(-1)] = Field(
+        -1, description="disk for decoded pictures that memory has no room for, in MB; -1 takes a quarter of what is free, 0 keeps none"
     )
     save_seconds: Annotated[float, Ge(0)] = Field(
         60.0, description="work in seconds that a killed run may lose at most, unless saving would take more than a fiftieth of the time; 0 saves every step"

@@ -18,8 +18,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from recipe.augment import Augment
-from recipe.augment_views import AugmentViews
 from recipe.backend_torch import average_views
 from recipe.batch import Batch
 from recipe.checkpoint import Description, read_checkpoint, save_checkpoint, save_snapshot
@@ -27,6 +25,7 @@ from recipe.console import say
 from recipe.ema import ExponentialMovingAverage
 from recipe.engine import Update, training_mode
 from recipe.errors import DamagedError
+from recipe.feed import on_device, transform_of
 from recipe.fold_state import Position, check_state, restore, state_of
 from recipe.folds import Fold
 from recipe.job import Best, Job
@@ -57,6 +56,8 @@ class FoldTraining:
         self.metric: Any = METRICS[job.metric]
         self.seed = int(np.random.SeedSequence([self.config.seed, fold.index]).generate_state(1)[0])
         self.model = self._start()
+        if self.config.compile:
+            self.model.compile()
         self.probe = self._probe()
         self.ema = ExponentialMovingAverage(self.model, self.config.ema_decay) if self.config.ema_decay else None
         self.loader = self._loader()
@@ -113,11 +114,10 @@ class FoldTraining:
 
     def _loader(self) -> Loader:
         rows = self.fold.train_rows
-        augment = AugmentViews if self.config.consistency else Augment
-        transform = augment(self.config.augment, self.config.image_size, self.job.preprocessing.crop_pct)
+        transform = transform_of(self.config, self.job.preprocessing)
         weights = SAMPLERS.build(self.config.sampler, self.job.table.labels[rows])
         return Loader(self.job.pictures, self.job.table.labels, rows, self.config.batch_size, transform, seed=self.seed,
-                      weights=weights, workers=self.config.workers)  # fmt: skip
+                      weights=weights, workers=self.config.workers, pin=self.runtime.device.type == "cuda")  # fmt: skip
 
     def run(self) -> FoldResult:
         """Trains from where the fold stands to the last epoch; asked to stop, it saves its state first.
@@ -168,7 +168,7 @@ class FoldTraining:
         training_mode(self.model, self.config.freezes_batch_norm or self.stage.frozen)
         mixes = epoch <= self.config.epochs - self.config.mix_off_epochs
         first, begin = (epoch - 1) * len(self.loader), time.perf_counter() - self.position.seconds
-        for batch in self.loader.epoch(epoch, self.position.step):
+        for batch in on_device(self.loader.epoch(epoch, self.position.step), self.runtime.device):
             step = first + self.position.step
             self.position.lr = self.stage.set_lr(step)
             self.objective.progress = step / (len(self.loader) * self.config.epochs)
@@ -198,7 +198,6 @@ class FoldTraining:
 
     def _step(self, batch: Batch, step: int, mixes: bool) -> float:
         seed = int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0])
-        batch = batch.to(self.runtime.device)
         images = self.job.preprocessing.normalise(batch.images) if self.features is None else self.features[batch.rows]
         batch = dataclasses.replace(batch, images=images)
         if mixes:

@@ -40,6 +40,7 @@ class Loader:
         drop_last: bool = True,
         workers: int = 0,
         prefetch: int = 2,
+        pin: bool = False,
     ) -> None:
         """`pictures` and `labels` are those of the whole table, `rows` the row numbers to go through.
 
@@ -55,11 +56,12 @@ class Loader:
             drop_last: leave out a last short batch, if there is a full one.
             workers: threads; 0 chooses by the number of cores (`pictures.default_workers`).
             prefetch: batches prepared ahead, beyond one per thread in work.
+            pin: put pictures into page-locked memory, from which a GPU copies while it computes.
         """
         self.pictures, self.labels, self.rows = pictures, np.asarray(labels, np.int64), np.asarray(rows, np.int64)
         self.batch_size, self.transform, self.seed, self.shuffle = batch_size, transform, seed, shuffle
         self.weights, self.drop_last = weights, drop_last
-        self.workers, self.prefetch = workers or default_workers(), prefetch
+        self.workers, self.prefetch, self.pin = workers or default_workers(), prefetch, pin
         if batch_size < 1 or self.workers < 1 or prefetch < 1:
             raise ValueError(f"batch_size={batch_size}, workers={workers} and prefetch={prefetch} must be at least 1 (workers=0 chooses).")
         if not len(self.rows):
@@ -108,10 +110,10 @@ class Loader:
             yield _first(pending)
 
     def _batch(self, rows: np.ndarray, seeds: np.ndarray) -> Batch:
-        images = np.stack([self.transform(self.pictures[row], seed) for row, seed in zip(rows.tolist(), seeds.tolist(), strict=True)])
-        labels = torch.from_numpy(self.labels[rows])
+        prepared = np.stack([self.transform(self.pictures[row], seed) for row, seed in zip(rows.tolist(), seeds.tolist(), strict=True)])
+        images, labels = torch.from_numpy(prepared).permute(0, 3, 1, 2), torch.from_numpy(self.labels[rows])
         return Batch(
-            images=torch.from_numpy(images).permute(0, 3, 1, 2),
+            images=images.pin_memory() if self.pin else images,
             labels=labels,
             labels_b=labels,
             lam=torch.ones(len(rows)),

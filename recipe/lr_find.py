@@ -27,7 +27,7 @@ from recipe.folds import make_folds
 from recipe.job import Job
 from recipe.lr_curve import Curve, Suggestion, curve, has_diverged
 from recipe.prepare import Prepared
-from recipe.runtime import choose_runtime
+from recipe.timing import choose_runtime
 from recipe.train import start_features
 
 Step = Callable[[float], float]  # learning rate to the loss before the step

@@ -1,4 +1,4 @@
-"""Decoded pictures of a table, kept in memory as far as it goes.
+"""Decoded pictures of a table, kept in memory as far as it goes, and then in a file.
 
 On the CPU decoding and shrinking cost more than augmenting: keeping uint8 pictures at the needed size brings a training loop from 0.85 of
 the bare step to 0.95 to 1.0 of it. The check before training decodes every picture once; what it decoded stays here for training.
@@ -6,7 +6,7 @@ the bare step to 0.95 to 1.0 of it. The check before training decodes every pict
 
 from __future__ import annotations
 
-import os
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,43 +16,62 @@ import numpy as np
 
 from recipe import decode
 from recipe.free_memory import free_memory_mb
+from recipe.machine import cores
+from recipe.picture_file import PictureFile, open_file
 
 Progress = Callable[[int, int], None]  # (pictures ready, pictures in all)
 
 
 def default_workers() -> int:
     """Threads that prepare pictures: 1 on one or two cores (the update needs the other), else all but one, at most 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if cores <= 2 else min(8, cores - 1)
+    return 1 if cores() <= 2 else min(8, cores() - 1)
 
 
 class _Cache:
-    """Pictures by path, up to a limit in bytes; safe to share among threads."""
+    """Pictures by path, in memory up to a limit in bytes and then in a file; safe to share among threads."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, disk_limit: int, folders: list[Path], expected: int) -> None:
         self.limit, self.used = limit, 0
+        self.disk_limit, self.folders, self.expected = disk_limit, folders, expected
+        self.file: PictureFile | None = None
         self.images: dict[Path, np.ndarray] = {}
         self._lock = threading.Lock()
 
     def offer(self, path: Path, image: np.ndarray) -> None:
         """Keeps the picture if there is room for it."""
         with self._lock:
-            if path not in self.images and self.used + image.nbytes <= self.limit:
+            if path in self.images:
+                return
+            if self.used + image.nbytes <= self.limit:
                 self.images[path] = image
                 self.used += image.nbytes
+                return
+            if self.disk_limit and self.file is None:  # the first that finds no room in memory: the others will be about as large
+                self.file = open_file(self.folders, min(self.disk_limit, 2 * self.expected * image.nbytes))
+                self.disk_limit = self.disk_limit if self.file else 0
+            if self.file is not None and (kept := self.file.add(image)) is not None:
+                self.images[path] = kept
 
 
 class Pictures:
     """`pictures[row]` is the picture of a row, (h, w, 3) uint8 RGB with `min(h, w) == short_side`; treat it as read-only.
 
-    Thread-safe. Pictures are kept until `cache_mb` (2**20 bytes each) is used up; those beyond it are decoded at every access, so the
-    limit changes the speed and never the pixels.
+    Thread-safe. Pictures are kept in memory until `cache_mb` (2**20 bytes each) is used up, then in a file that is mapped into memory
+    until `disk_mb` is; those beyond both are decoded at every access. The limits change the speed and never the pixels.
     """
 
-    def __init__(self, paths: Sequence[Path], short_side: int, cache_mb: int | None = None) -> None:
-        """`short_side` in pixels; `cache_mb=None` takes a quarter of the free memory, 0 keeps nothing."""
+    def __init__(
+        self, paths: Sequence[Path], short_side: int, cache_mb: int | None = None, disk_mb: int = 0, folder: Path | None = None
+    ) -> None:
+        """`short_side` in pixels; `cache_mb=None` takes a quarter of the free memory, 0 keeps nothing there.
+
+        Args:
+            disk_mb: room in the file, within a quarter of the free disk; 0 makes none.
+            folder: where the file is made; where it cannot be, in the system's folder for temporary files.
+        """
         self.paths, self.short_side = tuple(paths), short_side
-        self._cache = _Cache((free_memory_mb() // 4 if cache_mb is None else cache_mb) * 2**20)
+        folders = [*([] if folder is None else [folder]), Path(tempfile.gettempdir())]
+        self._cache = _Cache((free_memory_mb() // 4 if cache_mb is None else cache_mb) * 2**20, disk_mb * 2**20, folders, len(self.paths))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -72,7 +91,7 @@ class Pictures:
 
     @property
     def kept(self) -> int:
-        """The number of rows whose picture is in memory."""
+        """The number of rows whose picture need not be decoded again."""
         return sum(path in self._cache.images for path in self.paths)
 
     def of(self, paths: Sequence[Path]) -> Pictures:
@@ -84,7 +103,7 @@ class Pictures:
     def load_all(self, progress: Progress | None = None, workers: int = 0) -> dict[int, Exception]:
         """Decodes every row once, in `workers` threads (0: one per core); the rows that failed, with the reason, in row order."""
         failures: dict[int, Exception] = {}
-        with ThreadPoolExecutor(workers or os.cpu_count() or 1, "decode") as pool:
+        with ThreadPoolExecutor(workers or cores(), "decode") as pool:
             jobs = {pool.submit(self._try, row): row for row in range(len(self))}
             try:
                 for ready, job in enumerate(as_completed(jobs), start=1):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from recipe.cli import Options
+from recipe.config import Config
 from recipe.console import Bar, say
 from recipe.data import Table, read
 from recipe.data_check import check
@@ -17,6 +18,8 @@ from recipe.pictures import Pictures
 from recipe.plan import Plan, plan
 from recipe.preprocessing import short_side
 from recipe.weights import Fetch
+
+UNLIMITED_MB = 2**30  # more than any disk
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,18 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     table = read(folder, columns.image, columns.label, group_column=columns.group or None)
     planned = plan(options.config, len(table.classes), fetch)
     cache_mb = None if options.config.cache_mb < 0 else options.config.cache_mb
-    pictures = Pictures(table.paths, short_side(planned.preprocessing), cache_mb)
+    pictures = Pictures(table.paths, short_side(planned.preprocessing), cache_mb, disk_mb(options.config), folder)
     with Bar(len(table), "picture", "decoding") as bar:
         table, findings = check(table, options.config.folds, options.strict, pictures, lambda ready, total: bar.advance())
     if findings:
         say(summary(findings))
     pictures = pictures.of(table.paths)
     return Prepared(planned, _grouped(table, pictures) if options.config.group_duplicates else table, pictures)
+
+
+def disk_mb(config: Config) -> int:
+    """The limit of the file of decoded pictures; `PictureFile` keeps within the free disk by itself."""
+    return UNLIMITED_MB if config.cache_disk_mb < 0 else config.cache_disk_mb
 
 
 def _grouped(table: Table, pictures: Pictures) -> Table:

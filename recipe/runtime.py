@@ -1,21 +1,18 @@
-"""The machine: device, arithmetic, memory layout and micro-batch, chosen by a short timing on the machine itself."""
+"""The machine: device, arithmetic, memory layout, threads and micro-batch. What is fastest is timed in recipe/timing.py."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from recipe.config import Config, ConfigError
+from recipe.config import ConfigError
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-TIMED_SECONDS = 2.0  # per candidate, at most; two candidates on a CPU
 
 
 @dataclass
@@ -26,7 +23,9 @@ class Runtime:
     precision: str = "float32"
     memory_format: torch.memory_format = torch.contiguous_format
     micro_batch: int = 64
+    threads: int = 0  # of torch on a CPU; 0 leaves them as they are
     pictures_per_second: float = 0.0  # one forward and backward pass, as timed; 0 where it was not
+    origin: str = "not timed"  # where that figure comes from, in words
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Mixed precision for the forward pass; nothing in float32."""
@@ -36,7 +35,8 @@ class Runtime:
 
     def __str__(self) -> str:
         layout = "channels_last" if self.memory_format is torch.channels_last else "contiguous"
-        return f"{self.device}, {self.precision}, {layout}"
+        threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if self.threads else ""
+        return f"{self.device}, {self.precision}, {layout}{threads}"
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -76,71 +76,6 @@ def fastest_precision(device: torch.device) -> str:
         return "float32"
     major, _ = torch.cuda.get_device_capability(device)
     return "bf16" if major >= 8 else "fp16" if major >= 7 else "float32"
-
-
-def choose_runtime(config: Config, model: nn.Module) -> Runtime:
-    """Settles what the settings leave open, by timing a few passes of a copy of the model.
-
-    Raises:
-        ConfigError: the device is absent, or the precision does not run on it.
-    """
-    device = choose_device(config.device)
-    precision = fastest_precision(device) if config.precision == "auto" else config.precision
-    formats = {
-        "auto": [torch.channels_last] if device.type == "cuda" else [torch.channels_last, torch.contiguous_format],
-        "channels_last": [torch.channels_last],
-        "contiguous": [torch.contiguous_format],
-    }[config.memory_format]
-    candidates = [Runtime(device, precision, layout, config.micro_batch or config.batch_size) for layout in formats]
-    scratch = copy.deepcopy(model).to(device)
-    for runtime in candidates:
-        runtime.pictures_per_second = _timed(scratch, runtime, config)
-    return max(candidates, key=lambda runtime: runtime.pictures_per_second)
-
-
-def _timed(model: nn.Module, runtime: Runtime, config: Config) -> float:
-    count = min(runtime.micro_batch, 16 if runtime.device.type == "cpu" else 64)
-    while True:
-        try:
-            return _pictures_per_second(model, runtime, count, config.image_size)
-        except torch.OutOfMemoryError:
-            if count == 1:
-                raise ConfigError(
-                    f"not even one picture of {config.image_size} px fits in memory; lower --image-size or take --profile cpu."
-                ) from None
-            count //= 2
-            runtime.micro_batch = min(runtime.micro_batch, count)
-
-
-def _pictures_per_second(model: nn.Module, runtime: Runtime, count: int, size: int) -> float:
-    images = torch.zeros(count, 3, size, size, device=runtime.device).contiguous(memory_format=runtime.memory_format)
-    model = model.to(memory_format=runtime.memory_format).eval()  # type: ignore[call-overload]
-
-    def one_pass() -> None:
-        with runtime.autocast():
-            loss = model(images).float().square().mean()
-        loss.backward()
-        model.zero_grad(set_to_none=True)
-        _wait(runtime.device)
-
-    return count / _seconds(one_pass)
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    work()
-    times: list[float] = []
-    while len(times) < 2 or (sum(times) < TIMED_SECONDS and len(times) < 8):
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return min(times)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from recipe.config import Config
+from recipe.fused import fuse
 from recipe.models import Classifier
 from recipe.optim import OPTIMIZERS
 from recipe.param_groups import param_groups
@@ -56,4 +57,6 @@ def stage_of(epoch: int, model: Classifier, config: Config, steps_per_epoch: int
     groups = param_groups(model, lr, config.weight_decay, config.layer_decay, config.head_lr_scale, not config.decay_all)
     plain = SCHEDULES.build(config.schedule)
     schedule = with_warmup(plain, min(config.warmup_epochs / (last - first + 1), WARMUP_SHARE))
-    return Stage(first, last, lr, frozen, steps_per_epoch, OPTIMIZERS.build(config.optimizer, groups, lr), plain, schedule)
+    optimizer = OPTIMIZERS.build(config.optimizer, groups, lr)
+    fuse(optimizer)
+    return Stage(first, last, lr, frozen, steps_per_epoch, optimizer, plain, schedule)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from recipe.atomic import write_json
@@ -28,20 +27,20 @@ from recipe.config import Config, ConfigError
 from recipe.console import Bar, duration, say
 from recipe.data import Table
 from recipe.errors import CheckpointError
+from recipe.feed import feeding, passes_per_step
 from recipe.fold import train_fold
 from recipe.folds import Fold, make_folds
 from recipe.job import Job
 from recipe.journal import Journal
-from recipe.optim import OPTIMIZERS
 from recipe.pictures import Pictures
 from recipe.plan import Plan
 from recipe.prepare import Prepared
 from recipe.probe import probe_features
 from recipe.results import EpochLog
-from recipe.runtime import Runtime, choose_runtime
+from recipe.runtime import Runtime
 from recipe.stopping import graceful_stop
 from recipe.summary import CrossValidation, closing_table, summarise, write_summary
-from recipe.wrapper import passes_per_step as wrapped_passes
+from recipe.timing import choose_runtime
 
 OnEpoch = Callable[[EpochLog], None]
 
@@ -73,8 +72,9 @@ def cross_validate(
     folds = make_folds(table, plan.config.folds, plan.config.seed)
     chosen = _chosen(folds, only_fold)
     number = open_run(folder, plan.config, table, resume)
-    runtime = choose_runtime(plan.config, plan.model)
+    runtime = choose_runtime(plan.config, plan.model, folder)
     _announce(plan, table, chosen, runtime)
+    say(f"feeding  {feeding(plan.config, pictures, plan.preprocessing, runtime)}")
     features = start_features(plan, pictures, runtime)
     with Bar(_steps(plan.config, chosen), "step") as bar, graceful_stop() as stop:
 
@@ -183,7 +183,7 @@ def start_features(plan: Plan, pictures: Pictures, runtime: Runtime) -> np.ndarr
 
 def _announce(plan: Plan, table: Table, folds: tuple[Fold, ...], runtime: Runtime) -> None:
     say(f"backbone {plan.config.backbone}, weights: {plan.origin}; {len(table.classes)} classes, {len(table.labels)} pictures")
-    say(f"machine  {runtime}; {runtime.pictures_per_second:.1f} pictures/s forward and backward, as timed just now")
+    say(f"machine  {runtime}; {runtime.pictures_per_second:.1f} pictures/s forward and backward, {runtime.origin}")
     frozen = "frozen (batch_norm: train unfreezes them)" if plan.config.freezes_batch_norm else "those of the batch"
     say(f"training {plan.config.epochs} epochs x {len(folds)} folds at {plan.config.image_size} px; BatchNorm statistics: {frozen}")
     say(f"estimate {duration(estimate(plan.config, folds, runtime))} until the last fold is done")
@@ -195,14 +195,6 @@ def estimate(config: Config, folds: tuple[Fold, ...], runtime: Runtime) -> float
     train = sum(len(fold.train_rows) for fold in folds) * passes
     valid = sum(len(fold.valid_rows) for fold in folds) * (config.evaluation_size / config.image_size) ** 2 / 3
     return config.epochs * (train + valid) / runtime.pictures_per_second
-
-
-def passes_per_step(config: Config) -> float:
-    """Forward and backward passes of one optimizer step: 1, or 2 with SAM."""
-    groups = [
-        {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 1.0, "lr_scale": 1.0, "weight_decay": 0.0, "name": "norm", "kind": "norm"}
-    ]
-    return wrapped_passes(OPTIMIZERS.build(config.optimizer, groups, 1.0))
 
 
 EPOCH_HEADER = "fold  epoch        lr  train loss  valid loss  {metric:>12}  pictures/s      time"
@@ -240,13 +232,18 @@ def open_run(folder: Path, config: Config, table: Table, resume: bool) -> str:
     return number
 
 
+OF_THE_MACHINE = {  # settings that may change when a run goes on: they do not belong to its result
+    "device", "precision", "memory_format", "micro_batch", "workers", "cache_mb", "cache_disk_mb", "threads", "retime", "compile",
+    "save_seconds", "save_steps",
+}  # fmt: skip
+
+
 def _same_run(path: Path, here: dict[str, Any]) -> str:
     if not path.exists():
         raise ConfigError(f"--resume: {path.parent} holds no run to go on with; leave --resume out to begin one.")
     there = json.loads(path.read_text(encoding="utf-8"))
-    machine = {"device", "precision", "memory_format", "micro_batch", "workers", "cache_mb", "save_seconds", "save_steps"}
     changed = [
-        key for key, value in here["config"].items() if key not in machine and there["config"].get(key) != json.loads(json.dumps(value))
+        key for key, value in here["config"].items() if key not in OF_THE_MACHINE and there["config"].get(key) != json.loads(json.dumps(value))
     ]
     if changed:
         was = ", ".join(f"{key}: {there['config'].get(key)!r} (now {here['config'][key]!r})" for key in changed)

@@ -22,8 +22,9 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stand-in's per-user folder is a fresh one in every test."""
+    """The per-user folders are fresh ones in every test."""
     monkeypatch.setenv("FLYAI_LOCAL_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("FLYAI_RECIPE_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 def draw(label: int, seed: int, size: int = 48) -> np.ndarray:

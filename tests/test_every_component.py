@@ -65,7 +65,7 @@ def settings(name: str, component: str) -> dict:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A run folder, removed afterwards: all networks together are 20 GB. The machine is given, and nothing waits for the disk."""
-    monkeypatch.setattr(train, "choose_runtime", lambda config, model: Runtime(torch.device("cpu"), micro_batch=9, pictures_per_second=1.0))
+    monkeypatch.setattr(train, "choose_runtime", lambda *given: Runtime(torch.device("cpu"), micro_batch=9, pictures_per_second=1.0))
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     yield tmp_path / "run"
     shutil.rmtree(tmp_path)

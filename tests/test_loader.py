@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -192,6 +194,44 @@ def test_the_cache_never_changes_a_pixel(paths, cache_mb):
             np.testing.assert_array_equal(pictures[row], decode.resize_short(decode.read(path), 16))
             assert pictures[row].flags["C_CONTIGUOUS"]
     assert pictures.kept == (0 if cache_mb == 0 else 6)
+
+
+def test_a_file_takes_what_memory_has_no_room_for_and_changes_no_pixel(paths, tmp_path):
+    """Identical with the file and without; it has no name that could be left behind."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    plain, kept = Pictures(paths, 16, cache_mb=0), Pictures(paths, 16, cache_mb=0, disk_mb=1, folder=folder)
+    assert kept.load_all() == {}
+    assert (plain.kept, kept.kept, kept.of(paths[2:4]).kept) == (0, 6, 2)
+    originals = [plain[row] for row in range(6)]
+    for path in paths:
+        path.unlink()  # nothing is decoded again
+    for row, original in enumerate(originals):
+        np.testing.assert_array_equal(kept[row], original)
+        assert not kept[row].flags["WRITEABLE"]
+    if os.name == "posix":
+        assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_ends_the_keeping_and_nothing_else(paths, monkeypatch):
+    pictures = Pictures(paths, 16, cache_mb=0, disk_mb=1)
+    pictures[0], pictures[1]
+
+    def full(image):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pictures._cache.file, "_write", full)
+    np.testing.assert_array_equal(pictures[2], decode.resize_short(decode.read(paths[2]), 16))
+    monkeypatch.undo()
+    pictures[3]
+    assert pictures.kept == 2  # what is kept stays, and what came after is decoded anew
+
+
+def test_without_a_folder_for_the_file_pictures_are_decoded_anew(paths, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    pictures = Pictures(paths, 16, cache_mb=0, disk_mb=1, folder=tmp_path / "absent too")
+    assert pictures.load_all() == {}
+    assert pictures.kept == 0
 
 
 def test_the_cache_keeps_to_its_limit(tmp_path):

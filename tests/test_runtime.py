@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from recipe import runtime as machine
+from recipe import timing
 from recipe.config import Config, ConfigError
 from recipe.folds import Fold
 from recipe.malloc import keep_freed_blocks
-from recipe.runtime import Runtime, choose_device, choose_profile, choose_runtime, evaluating
+from recipe.runtime import Runtime, choose_device, choose_profile, evaluating
+from recipe.timing import candidates, choose_runtime
 from recipe.train import estimate, passes_per_step
 
 
@@ -49,7 +51,7 @@ def test_devices_that_are_not_there(name):
 
 def test_the_faster_layout_wins(monkeypatch):
     rates = {torch.channels_last: 2.0, torch.contiguous_format: 3.0}
-    monkeypatch.setattr(machine, "_timed", lambda model, runtime, config: rates[runtime.memory_format])
+    monkeypatch.setattr(timing, "_timed", lambda model, runtime, config: rates[runtime.memory_format])
     chosen = choose_runtime(Config(device="cpu", image_size=16), network())
     assert (chosen.memory_format, chosen.pictures_per_second) == (torch.contiguous_format, 3.0)
     asked = choose_runtime(Config(device="cpu", image_size=16, memory_format="channels_last"), network())
@@ -62,9 +64,9 @@ def test_timing_halves_the_micro_batch_when_memory_runs_out(monkeypatch):
             raise torch.OutOfMemoryError("out of memory")
         return 1.0
 
-    monkeypatch.setattr(machine, "_pictures_per_second", limited)
+    monkeypatch.setattr(timing, "_pictures_per_second", limited)
     assert choose_runtime(Config(device="cpu", memory_format="contiguous"), network()).micro_batch == 4
-    monkeypatch.setattr(machine, "_pictures_per_second", lambda *a: limited(None, None, 99, 0))
+    monkeypatch.setattr(timing, "_pictures_per_second", lambda *a: limited(None, None, 99, 0))
     with pytest.raises(ConfigError, match="not even one picture"):
         choose_runtime(Config(device="cpu"), network())
 
@@ -90,3 +92,75 @@ def test_malloc_takes_the_thresholds_on_linux_with_glibc_and_nowhere_else(monkey
     assert keep_freed_blocks() == (platform.system() == "Linux" and platform.libc_ver()[0] == "glibc")
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     assert not keep_freed_blocks()
+
+
+@pytest.fixture
+def timings(monkeypatch):
+    """The candidates that were timed, in order; all are equally fast."""
+    seen: list[Runtime] = []
+    monkeypatch.setattr(timing, "_timed", lambda model, runtime, config: seen.append(runtime) or 5.0)
+    return seen
+
+
+def test_a_choice_is_kept_for_the_run_and_for_the_next_one(timings, tmp_path):
+    config = Config(device="cpu", image_size=16)
+    first = choose_runtime(config, network(), tmp_path / "run")
+    count = len(timings)
+    again = [choose_runtime(config, network(), tmp_path / "run"), choose_runtime(config, network()), choose_runtime(config, network(), tmp_path / "b")]
+    assert len(timings) == count > 0
+    assert all(str(kept) == str(first) and "before" in kept.origin for kept in again)
+    (timing.cache_folder() / "timings.json").unlink()
+    choose_runtime(config, network(), tmp_path / "b")  # the run folder alone is enough to go on with
+    assert len(timings) == count
+
+
+@pytest.mark.parametrize("changes", [{"image_size": 24}, {"batch_size": 2}, {"head": "mlp()"}, {"threads": 1}, {"retime": True}])
+def test_what_a_timing_depends_on_times_again(timings, changes):
+    config = Config(device="cpu", image_size=16)
+    choose_runtime(config, network())
+    count = len(timings)
+    choose_runtime(config.model_copy(update=changes), network())
+    assert len(timings) > count
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", "[3]", '[{"key": 1}]', "STALE"])
+def test_a_broken_or_stale_file_is_as_good_as_none(timings, text):
+    config = Config(device="cpu", image_size=16)
+    choose_runtime(config, network())
+    file = timing.cache_folder() / "timings.json"
+    kept = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("STALE", kept.replace('"channels_last"', '"blocked"')), encoding="utf-8")
+    count = len(timings)
+    choose_runtime(config, network())
+    assert len(timings) > count
+
+
+def test_a_read_only_home_only_costs_the_time(timings, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("FLYAI_RECIPE_CACHE", str(tmp_path / "file" / "below"))
+    assert choose_runtime(Config(device="cpu", image_size=16), network()).pictures_per_second == 5.0
+
+
+def test_threads_and_precision_are_tried_where_they_can_matter(monkeypatch):
+    monkeypatch.setattr(timing, "AVAILABLE_THREADS", 4)
+    monkeypatch.setattr(timing, "has_amx", lambda: True)
+    cpu, free = torch.device("cpu"), Config(device="cpu")
+    assert candidates(free, cpu)[1:] == ([4, 2], ["float32", "bf16"])
+    assert candidates(free.model_copy(update={"threads": 3, "precision": "float32"}), cpu)[1:] == ([3], ["float32"])
+    monkeypatch.setattr(timing, "has_amx", lambda: False)
+    monkeypatch.setattr(timing, "AVAILABLE_THREADS", 1)
+    assert candidates(free, cpu) == ([torch.channels_last, torch.contiguous_format], [1], ["float32"])
+
+
+def test_a_gain_within_the_noise_changes_nothing(monkeypatch):
+    monkeypatch.setattr(timing, "AVAILABLE_THREADS", 2)
+    threads = torch.get_num_threads()
+    rates = {2: 100.0, 1: 102.0}
+    monkeypatch.setattr(timing, "_timed", lambda model, runtime, config: rates[runtime.threads])
+    try:
+        assert choose_runtime(Config(device="cpu"), network()).threads == 2
+        assert torch.get_num_threads() == 2
+        rates[1] = 110.0
+        assert choose_runtime(Config(device="cpu", retime=True), network()).threads == 1
+    finally:
+        torch.set_num_threads(threads)
