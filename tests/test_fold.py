@@ -29,7 +29,7 @@ def test_every_row_is_predicted_once_and_the_files_are_there(competition, tmp_pa
     assert (tmp_path / "run" / "oof.csv").read_text(encoding="utf-8").count("\n") == 37
     ensemble = Ensemble(tmp_path / "run")
     assert ensemble.values == (0, 1, 2)
-    assert len(ensemble.models) == 2
+    assert len(ensemble.members[0].folders) == 2
 
 
 def test_out_of_fold_equals_prediction_from_the_checkpoint(competition, tmp_path):
