@@ -66,6 +66,7 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
             case = cases[number % len(cases)]
             _one_run(case, tallies[case], data, place, 1 + number // len(cases) % 2, whole_seconds, options.kills, chance)
             bar.advance()
+            bar.describe(f"{sum(tally.identical for tally in tallies.values())} of {number + 1} identical")
     for case, tally in tallies.items():
         yield {"case": case, "runs": tally.runs, "kills": tally.kills, "identical": tally.identical, "unreadable": tally.unreadable,
                "lost_s": tally.lost}  # fmt: skip

@@ -7,24 +7,34 @@ same dropout masks, and BatchNorm takes its statistics from the first pass only.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from recipe.batch import Batch
+from recipe.batch_norm import KeptStatistics, batch_norm_statistics, training_mode
+from recipe.console import say
 from recipe.errors import UserError
 from recipe.objective import Objective
+from recipe.out_of_memory import is_out_of_memory, need_less
 from recipe.runtime import Runtime
+
+__all__ = ["LossScale", "NonFiniteLossError", "Update", "batch_norm_statistics", "training_mode"]
 
 GROWTH_INTERVAL = 2000  # steps without overflow after which the fp16 loss scale is doubled, as torch.amp.GradScaler does
 
 
 class NonFiniteLossError(UserError, RuntimeError):
-    """The loss became infinite or not a number; no weight has moved in this step."""
+    """The loss or a gradient is infinite or not a number; nothing has moved in this step, BatchNorm statistics included."""
+
+    def __init__(self, what: str, rows: list[int], step: int, lr: float) -> None:
+        self.what, self.rows = what, rows
+        super().__init__(
+            f"{what} at step {step} with learning rate {lr:.3g}, on table rows {rows}. No weight has moved in this step. Lower --lr, set "
+            "--clip-grad 1, or run with --precision float32."
+        )
 
 
 @dataclass
@@ -37,11 +47,15 @@ class LossScale:
     value: float = 2.0**12
     good_steps: int = 0
 
-    def overflowed(self) -> None:
-        """Halves the scale."""
+    def overflows(self, norm: float) -> bool:
+        """Whether a pass is to be repeated under half the scale; below 1 it is not the scale's fault."""
+        if math.isfinite(norm) or self.value < 1:
+            self._succeeded()
+            return False
         self.value, self.good_steps = self.value / 2, 0
+        return True
 
-    def succeeded(self) -> None:
+    def _succeeded(self) -> None:
         """Doubles the scale after enough good steps."""
         self.good_steps += 1
         if self.good_steps >= GROWTH_INTERVAL:
@@ -60,6 +74,7 @@ class Update:
         self.model, self.optimizer, self.objective, self.runtime, self.clip_grad = model, optimizer, objective, runtime, clip_grad
         self.scale = LossScale() if runtime.precision == "fp16" else None
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.before_step, self.before_pass = KeptStatistics(model), KeptStatistics(model)
 
     def step(self, batch: Batch, step: int, seed: int) -> float:
         """Moves the weights once; returns the loss of the first pass.
@@ -75,86 +90,65 @@ class Update:
         passes: list[float] = []
 
         def closure() -> float:
+            self.before_pass.keep()
             with torch.enable_grad(), batch_norm_statistics(self.model, update=not passes):
-                loss = self._gradient(batch, seed)
-            self._check(loss, batch, step)
+                loss, norm = self._gradient(batch, seed)
+            self._check(loss, norm, batch, step)
             passes.append(loss)
             return loss
 
+        self.before_step.keep()
         self.optimizer.step(closure)  # type: ignore[arg-type]
         return passes[0]
 
-    def _gradient(self, batch: Batch, seed: int) -> float:
-        """Gradient of the whole batch, in micro-batches; halved and repeated when memory runs out or fp16 overflows."""
+    def _gradient(self, batch: Batch, seed: int) -> tuple[float, float]:
+        """Loss and gradient norm of the whole batch, in micro-batches; begun again with less when memory runs out or fp16 overflows."""
         while True:
             try:
                 torch.manual_seed(seed)
                 loss = self._accumulate(batch)
-            except torch.OutOfMemoryError:
-                if self.runtime.micro_batch == 1:
+                norm = self._norm()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
                     raise
-                self.runtime.micro_batch = max(1, min(self.runtime.micro_batch, len(batch)) // 2)
-                torch.cuda.empty_cache()
+            else:
+                figures = torch.stack([loss, norm]).tolist()  # one wait for the device
+                if self.scale is None or not self.scale.overflows(figures[1]):
+                    return figures[0], figures[1]
+                self.before_pass.restore()
                 continue
-            if self.scale is None or self._unscale(self.scale):
-                break
-        if self.clip_grad:
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_grad)
-        return loss
+            self.before_pass.restore()
+            self.optimizer.zero_grad(set_to_none=True)
+            need_less(self.model, self.runtime, len(batch), say)
 
-    def _accumulate(self, batch: Batch) -> float:
+    def _accumulate(self, batch: Batch) -> torch.Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.runtime.device)
         for part in batch.split(self.runtime.micro_batch):
             loss = self.objective(self._forward, part) * (len(part) / len(batch))
             (loss * self.scale.value if self.scale else loss).backward()
             total += loss.detach()
-        return float(total)
+        return total
+
+    def _norm(self) -> torch.Tensor:
+        """The gradient's norm before clipping: infinite or not a number if any of it is, so one figure tells of all of them."""
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        if self.scale:
+            torch._foreach_mul_(gradients, 1 / self.scale.value)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.clip_grad:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.clip_grad, norm)
+        return norm
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
         with self.runtime.autocast():
             logits = self.model(images)
         return logits.float()
 
-    def _unscale(self, scale: LossScale) -> bool:
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        torch._foreach_mul_(gradients, 1 / scale.value)
-        if all(bool(gradient.isfinite().all()) for gradient in gradients) or scale.value < 1:
-            scale.succeeded()
-            return True
-        scale.overflowed()
-        return False
-
-    def _check(self, loss: float, batch: Batch, step: int) -> None:
-        if loss == loss and abs(loss) != float("inf"):
+    def _check(self, loss: float, norm: float, batch: Batch, step: int) -> None:
+        """Refuses figures that are none, and undoes what the step's forward passes did to BatchNorm."""
+        if math.isfinite(loss) and math.isfinite(norm):
             return
-        lr = self.optimizer.param_groups[0]["lr"]
-        raise NonFiniteLossError(
-            f"the loss is {loss} at step {step} with learning rate {lr:.3g}, on table rows {batch.rows.tolist()}. No weight has moved in "
-            "this step. Lower --lr, set --clip-grad 1, or run with --precision float32."
-        )
-
-
-@contextlib.contextmanager
-def batch_norm_statistics(model: nn.Module, update: bool) -> Iterator[None]:
-    """With `update` False, running statistics stay as they are although the modules normalise by the batch."""
-    frozen = [] if update else [module for module in model.modules() if isinstance(module, _BatchNorm) and module.training]
-    momenta = [module.momentum for module in frozen]
-    for module in frozen:
-        module.momentum = 0.0
-    try:
-        yield
-    finally:
-        for module, momentum in zip(frozen, momenta, strict=True):
-            module.momentum = momentum
-
-
-def training_mode(model: nn.Module, freeze_batch_norm: bool) -> None:
-    """Training mode, with BatchNorm under its stored statistics where asked.
-
-    A short run from pretrained weights never recovers from batch statistics that differ from the stored ones.
-    """
-    model.train()
-    for module in model.modules():
-        if freeze_batch_norm and isinstance(module, _BatchNorm):
-            module.eval()
+        self.before_step.restore()
+        what = f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
+        raise NonFiniteLossError(what, batch.rows.tolist(), step, self.optimizer.param_groups[0]["lr"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from recipe.batch import Batch
 from recipe.checkpoint import Description, read_checkpoint, save_checkpoint, save_snapshot
 from recipe.console import say
 from recipe.ema import ExponentialMovingAverage
-from recipe.engine import Update, training_mode
+from recipe.engine import NonFiniteLossError, Update, training_mode
 from recipe.errors import DamagedError
 from recipe.feed import on_device, transform_of
 from recipe.fold_state import Position, check_state, restore, state_of
@@ -35,6 +36,7 @@ from recipe.mix import MIXES
 from recipe.models import Classifier
 from recipe.objective import Objective
 from recipe.probe import Probe, fit_probe, frozen_features
+from recipe.recovery import NumbersError, Recovery
 from recipe.results import EpochLog, FoldResult, load_result, save_result
 from recipe.sampler import SAMPLERS
 from recipe.save_rhythm import SaveRhythm
@@ -50,6 +52,7 @@ class FoldTraining:
 
     def __init__(self, job: Job, fold: Fold) -> None:
         self.job, self.fold, self.config = job, fold, job.config
+        self.recovery = Recovery()
         self.runtime = dataclasses.replace(job.runtime)  # a fold may change its micro-batch; the next begins as this one did
         self.folder = job.folder / f"fold{fold.index}"
         self.labels = job.table.labels[fold.valid_rows]
@@ -131,7 +134,7 @@ class FoldTraining:
                 self._train_and_validate(self.epoch + 1)
             if self.best.epoch < 0:
                 self._validate(0)
-        except Stopped:
+        except (Stopped, NumbersError):
             self.save()
             raise
         self._save_if_due(self._last_validation)
@@ -170,9 +173,9 @@ class FoldTraining:
         first, begin = (epoch - 1) * len(self.loader), time.perf_counter() - self.position.seconds
         for batch in on_device(self.loader.epoch(epoch, self.position.step), self.runtime.device):
             step = first + self.position.step
-            self.position.lr = self.stage.set_lr(step)
+            self.position.lr = self.stage.set_lr(step, self.recovery.rate)
             self.objective.progress = step / (len(self.loader) * self.config.epochs)
-            self.position.losses.append(self._step(batch, step, mixes))
+            self._step_or_skip(batch, step, mixes)
             self.position.step, self.position.seconds = self.position.step + 1, time.perf_counter() - begin
             self._after_step(step + 1, epoch)
 
@@ -191,10 +194,22 @@ class FoldTraining:
         rate = len(self.loader) * self.config.batch_size / done.seconds
         seconds = done.seconds + self._last_validation
         self.seconds += seconds
-        log = EpochLog(self.fold.index, epoch, done.lr, float(np.mean(done.losses)), loss, score, average, rate, seconds)
+        log = EpochLog(self.fold.index, epoch, done.lr, float(np.mean(done.losses)) if done.losses else math.nan, loss, score, average, rate, seconds)
         self.logs.append(log)
         self._save_if_due()
         self.job.on_epoch(log)
+
+    def _step_or_skip(self, batch: Batch, step: int, mixes: bool) -> None:
+        """Takes the step, or passes over it where its numbers are none."""
+        try:
+            self.position.losses.append(self._step(batch, step, mixes))
+        except NonFiniteLossError as error:
+            done = self.recovery.failed(error, self.runtime, self.job.table.names)
+            say(f"fold {self.fold.index}, step {step + 1}: {done}")
+            if self.runtime.precision != "fp16":
+                self.update.scale = None
+        else:
+            self.recovery.passed()
 
     def _step(self, batch: Batch, step: int, mixes: bool) -> float:
         seed = int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0])

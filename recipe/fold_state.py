@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from recipe.checkpoint import read_checkpoint
 from recipe.errors import DamagedError
 from recipe.job import Best
+from recipe.out_of_memory import recompute
+from recipe.recovery import Recovery
 from recipe.results import EpochLog
 from recipe.state_file import State
 
@@ -38,7 +40,7 @@ def state_of(fold: FoldTraining) -> State:
         "ema": fold.ema and {"model": dict(fold.ema.model.state_dict()), "steps": fold.ema.steps},
         "schedule": schedule.state_dict() if hasattr(schedule, "state_dict") else None,
         "scale": fold.update.scale and dataclasses.asdict(fold.update.scale),
-        "micro_batch": fold.runtime.micro_batch,
+        "micro_batch": fold.runtime.micro_batch, "recomputes": fold.runtime.recomputes, "recovery": dataclasses.asdict(fold.recovery),
     }  # fmt: skip
 
 
@@ -78,7 +80,10 @@ def restore(fold: FoldTraining, state: State) -> None:
     """Puts a fold where `state_of` was taken."""
     fold.epoch, fold.seconds, fold.best = state["epoch"], state["seconds"], _best_kept(fold, Best(**state["best"]))
     fold.position, fold.logs = Position(**state["position"]), [EpochLog(**log) for log in state["logs"]]
-    fold.runtime.micro_batch = state["micro_batch"]
+    fold.runtime.micro_batch, fold.recovery = state["micro_batch"], Recovery(**state["recovery"])
+    fold.runtime.precision = fold.recovery.precision or fold.runtime.precision
+    if state["recomputes"]:
+        recompute(fold.model, fold.runtime)
     fold.model.load_state_dict(state["model"])
     fold.enter_stage(fold.epoch + 1 if fold.position.step else max(1, fold.epoch))
     fold.stage.optimizer.load_state_dict(state["optimizer"])

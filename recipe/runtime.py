@@ -26,6 +26,7 @@ class Runtime:
     threads: int = 0  # of torch on a CPU; 0 leaves them as they are
     pictures_per_second: float = 0.0  # one forward and backward pass, as timed; 0 where it was not
     origin: str = "not timed"  # where that figure comes from, in words
+    recomputes: bool = False  # activations, in the backward pass, because memory ran out
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Mixed precision for the forward pass; nothing in float32."""

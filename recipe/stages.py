@@ -37,9 +37,9 @@ class Stage:
         """Share of the stage before a step of the run, in [0, 1)."""
         return (step - (self.first - 1) * self.steps_per_epoch) / max(1, (self.last - self.first + 1) * self.steps_per_epoch)
 
-    def set_lr(self, step: int) -> float:
-        """Sets the rate of every group for a step of the run; returns the base rate."""
-        lr = self.lr * self.schedule(self.progress(step))
+    def set_lr(self, step: int, factor: float = 1.0) -> float:
+        """Sets the rate of every group for a step of the run, times a factor; returns the base rate."""
+        lr = factor * self.lr * self.schedule(self.progress(step))
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_scale"]
         return lr

@@ -15,6 +15,7 @@ from recipe.ema import ExponentialMovingAverage
 from recipe.engine import NonFiniteLossError, Update, batch_norm_statistics, training_mode
 from recipe.objective import Objective
 from recipe.optim import OPTIMIZERS
+from recipe.out_of_memory import OutOfMemory
 from recipe.param_groups import param_groups
 from recipe.runtime import Runtime
 
@@ -117,15 +118,99 @@ def test_out_of_memory_halves_the_micro_batch_and_goes_on():
     assert torch.allclose(weights(model), weights(twin), atol=1e-6)
 
 
-def test_out_of_memory_with_one_picture_is_raised():
+ERRORS = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_every_device_s_way_to_say_that_memory_ran_out(error):
+    """The statistics of the pass that failed half-way do not count."""
+    model, twin = network().train(), network().train()
+    forward, calls = model.forward, []
+
+    def limited(images):
+        calls.append(len(images))
+        logits = forward(images)
+        if len(calls) == 2:  # the second micro-batch of the first try
+            raise error
+        return logits
+
+    model.forward = limited
+    step = update(model, "sam(sgd())", micro_batch=4)
+    step.step(batch(), 0, seed=0)
+    update(twin, "sam(sgd())", micro_batch=2).step(batch(), 0, seed=0)
+    assert calls[:4] == [4, 4, 2, 2]
+    assert torch.equal(weights(model), weights(twin))
+    assert all(torch.equal(one, other) for one, other in zip(model.buffers(), twin.buffers(), strict=True))
+
+
+def test_with_one_picture_activations_are_recomputed_and_then_the_run_stops_with_advice(capsys):
     model = network().train()
+    model.backbone = nn.Identity()
+    model.backbone.set_grad_checkpointing = lambda on: None
+    model.forward = lambda images: (_ for _ in ()).throw(MemoryError())
+    step = update(model, micro_batch=2)
+    with pytest.raises(OutOfMemory, match="smaller --image-size"):
+        step.step(batch(), 0, seed=0)
+    assert (step.runtime.micro_batch, step.runtime.recomputes) == (1, True)
+    assert "1 pictures per forward pass" in (said := capsys.readouterr().out)
+    assert "recomputed in the backward pass" in said
 
-    def never(images):
-        raise torch.OutOfMemoryError("out of memory")
 
-    model.forward = never
-    with pytest.raises(torch.OutOfMemoryError):
-        update(model, micro_batch=1).step(batch(), 0, seed=0)
+def test_another_error_is_raised_as_it_is():
+    model = network().train()
+    model.forward = lambda images: (_ for _ in ()).throw(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="shapes"):
+        update(model).step(batch(), 0, seed=0)
+
+
+class Bad(torch.autograd.Function):
+    """The identity, with a gradient that is not a number."""
+
+    @staticmethod
+    def forward(ctx, images):
+        return images.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * math.nan
+
+
+@pytest.mark.parametrize("optimizer", ["sgd()", "adamw()", "sam(adamw(), rho=0.05)", "looksam(ranger(k=1), k=1)"])
+@pytest.mark.parametrize("bad_pass", [1, 2])
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_numbers_that_are_none_leave_everything_as_it_was(optimizer, bad_pass, what):
+    """Weights, moments and BatchNorm statistics, whether the first or SAM's second pass is bad, the loss or the gradient alone."""
+    if bad_pass == 2 and "sam" not in optimizer:
+        return
+    model = network().train()
+    step = update(model, optimizer)
+    step.step(batch(), 0, seed=0)
+    before = copy.deepcopy((dict(model.state_dict()), step.optimizer.state_dict()))
+    forward, calls = model.forward, []
+
+    def poisoned(images):
+        calls.append(1)
+        if len(calls) != bad_pass:
+            return forward(images)
+        return forward(images) * math.nan if what == "loss" else Bad.apply(forward(images))
+
+    model.forward = poisoned
+    with pytest.raises(NonFiniteLossError, match=what):
+        step.step(batch(), 1, seed=0)
+    assert same((dict(model.state_dict()), step.optimizer.state_dict()), before)
+
+
+def same(one, other):
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return all(map(same, one, other)) if isinstance(one, (list, tuple)) else one == other
 
 
 def test_fp16_overflow_lowers_the_scale_and_repeats_the_pass():

@@ -124,7 +124,7 @@ def test_a_quadratic_diverges_beyond_two_over_its_curvature():
 def test_a_loss_that_is_no_number_ends_the_test():
     def step(lr):
         if lr > 0.1:
-            raise NonFiniteLossError("the loss is nan")
+            raise NonFiniteLossError("the loss is nan", [], 0, lr)
         return 1.0
 
     found = range_test(step, exponential_rates(1e-3, 1.0, 31))
