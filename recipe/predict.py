@@ -65,7 +65,7 @@ class Member:
     """
 
     def __init__(self, folder: Path, serving: Serving, wish: Wish) -> None:
-        self.folders = fold_folders(folder)
+        self.folders, self.weights_file = fold_folders(folder), serving.weights_file
         first, *others = descriptions = [read_description(path) for path in self.folders]
         if any(d.values != first.values or d.preprocessing != first.preprocessing for d in others):
             raise CheckpointError(
