@@ -14,6 +14,7 @@ COMMANDS = {
     "docs": "write the generated documents (components, settings, modules, limit cases) from the code",
     "audit": "look at the data first: faults, duplicates, balance, likely wrong labels",
     "tune": "choose views, test size, soup, weights and temperature on out-of-fold rows",
+    "distill": "one network in place of a run's folds, with accuracy, size and time before and after",
     "report": "one page of what a run did: how good, where wrong, why, what next",
     "evaluate": "score a labelled table with a trained run",
     "runs": "the record of all runs: sort, filter, compare",

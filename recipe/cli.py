@@ -46,9 +46,9 @@ class Job(Protocol):
     def train(self) -> None: ...
 
 
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
+def add_config_flags(parser: argparse.ArgumentParser, over: str = "app.yaml") -> None:
     """One flag per setting, with its help line; the default stays in Config alone."""
-    group = parser.add_argument_group("recipe", "settings; a value given here wins over app.yaml")
+    group = parser.add_argument_group("recipe", f"settings; a value given here wins over {over}")
     for name, field in Config.model_fields.items():
         default = "" if field.default is PydanticUndefined else f" [{field.default}]".replace("%", "%%")
         flags = [*SHORT.get(name, ()), f"--{name.replace('_', '-')}"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from recipe.data import read
+from recipe.data import Table, read
 from recipe.description import fold_folders, read_description
 from recipe.errors import UserError
 from recipe.preprocessing import Preprocessing
@@ -50,7 +50,11 @@ class RunFolder:
         return [(self.folder / f"fold{number}", np.flatnonzero(self.fold_of == number)) for number in numbers]
 
     def paths(self, source: Path | None, image_column: str = "image_path", label_column: str = "label") -> tuple[Path, ...]:
-        """The pictures on this machine, by row.
+        """The pictures on this machine, by row. Raises as `table` does."""
+        return self.table(source, image_column, label_column).paths
+
+    def table(self, source: Path | None, image_column: str = "image_path", label_column: str = "label") -> Table:
+        """The very rows of the run, with the pictures on this machine.
 
         Raises:
             TuneError: the data are others than those the run was trained on.
@@ -62,7 +66,7 @@ class RunFolder:
         if missing or kept.fingerprint != self.fingerprint:
             what = f"has no picture {missing[0]!r}" if missing else "has other labels"
             raise TuneError(f"{table.source} {what}: it is not what {self.folder} was trained on. Give its own data with --data.")
-        return kept.paths
+        return kept
 
 
 def open_run_folder(folder: Path) -> RunFolder:

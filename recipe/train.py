@@ -55,6 +55,7 @@ def cross_validate(
     resume: bool = False,
     only_fold: int | None = None,
     on_epoch: OnEpoch = lambda log: None,
+    folds: tuple[Fold, ...] | None = None,
 ) -> CrossValidation:
     """Trains the folds one after another and writes the run folder.
 
@@ -63,14 +64,14 @@ def cross_validate(
         folder: MODEL_PATH.
         resume: go on with the run that lies there.
         only_fold: train this fold alone.
+        folds: to train, in place of those that the settings and the labels make.
 
     Raises:
         ConfigError: an unknown fold, or settings other than those of the run to go on with.
         CheckpointError: the folder cannot be written.
     """
     begin = time.perf_counter()
-    folds = make_folds(table, plan.config.folds, plan.config.seed)
-    chosen = _chosen(folds, only_fold)
+    chosen = _chosen(make_folds(table, plan.config.folds, plan.config.seed) if folds is None else folds, only_fold)
     number = open_run(folder, plan.config, table, resume)
     runtime = choose_runtime(plan.config, plan.model, folder)
     _announce(plan, table, chosen, runtime)
@@ -106,13 +107,18 @@ def train(prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch 
         metric=metric, resume=options.resume, only_fold=options.only_fold, on_epoch=on_epoch,
     )  # fmt: skip
     say("\n" + closing_table(summary, metric, folder))
-    _afterwards("record", folder, lambda: _recorded(folder))
-    if options.config.export != "none":
-        _afterwards("export", folder, lambda: _exported(folder, options.config.export))
-    if options.report:
-        _afterwards("report", folder, lambda: _reported(folder, prepared))
-        _afterwards("tensorboard", folder, lambda: _events(folder))
+    after_training(folder, options.config, prepared.table if options.report else None, prepared.pictures)
     return summary
+
+
+def after_training(folder: Path, config: Config, table: Table | None, pictures: Pictures | None = None) -> None:
+    """Of a finished run a row in the record, the export that the settings name and, with the table, the report and TensorBoard events."""
+    _afterwards("record", folder, lambda: _recorded(folder))
+    if config.export != "none":
+        _afterwards("export", folder, lambda: _exported(folder, config.export))
+    if table is not None:
+        _afterwards("report", folder, lambda: _reported(folder, table, pictures))
+        _afterwards("tensorboard", folder, lambda: _events(folder))
 
 
 def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
@@ -136,10 +142,10 @@ def _recorded(folder: Path) -> str:
     return "one row more in python -m recipe runs"
 
 
-def _reported(folder: Path, prepared: Prepared) -> str:
+def _reported(folder: Path, table: Table, pictures: Pictures | None) -> str:
     from recipe.report.page import write_report
 
-    return str(write_report(folder, prepared.table, prepared.pictures))
+    return str(write_report(folder, table, pictures))
 
 
 def _events(folder: Path) -> str:

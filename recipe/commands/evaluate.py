@@ -50,8 +50,8 @@ def answered(arguments: argparse.Namespace) -> Any:
     """
     import numpy as np
 
-    from recipe.data import read
     from recipe.findings import summary
+    from recipe.labelled import read_labelled
     from recipe.pictures import Pictures
     from recipe.predict import Ensemble
     from recipe.preprocessing import short_side
@@ -59,8 +59,7 @@ def answered(arguments: argparse.Namespace) -> Any:
 
     info, totals, logs = read_run(arguments.folder)
     ensemble = Ensemble(arguments.folder, arguments.device)
-    table = read(arguments.csv, arguments.image_column, arguments.label_column, arguments.images, values=ensemble.values)
-    labels = _numbers(table, ensemble.values)
+    table, labels = read_labelled(arguments.csv, ensemble.values, arguments.image_column, arguments.label_column, arguments.images)
     probs = ensemble.probs_of_files(table.paths, progress=True)
     notes = [summary(list(table.findings))] if table.findings else []
     if ensemble.unreadable:
@@ -72,20 +71,3 @@ def answered(arguments: argparse.Namespace) -> Any:
         arguments.folder, f"{arguments.csv.name}, answered by {arguments.folder.name}", info, totals, logs, table.names, labels, probs,
         np.full(len(labels), -1), pictures, out_of_fold=False, notes=notes,
     )  # fmt: skip
-
-
-def _numbers(table: Any, values: tuple[Any, ...]) -> Any:
-    """Label numbers of the run; a folder per class is matched by how the classes are written.
-
-    Raises:
-        DataError: a class that the run does not know.
-    """
-    import numpy as np
-
-    from recipe.findings import DataError
-
-    number = {str(value): place for place, value in enumerate(values)}
-    unknown = [name for name in map(str, table.values) if name not in number]
-    if unknown:
-        raise DataError(f"{table.source} has the class {unknown[0]!r}, which the run does not know; it knows {', '.join(list(number)[:10])}.")
-    return np.array([number[str(value)] for value in table.values])[table.labels]
