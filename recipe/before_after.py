@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from recipe.counting import cost
-from recipe.description import fold_folders
+from recipe.description import read_description
 from recipe.metrics import METRICS
+from recipe.models import build
 from recipe.predict import Ensemble
 from recipe.report.cost import measure
-from recipe.serving import read_serving
+from recipe.serving import WEIGHTS
 from recipe.significance import Comparison, compare
 
 Row = tuple[str, str, str, str]  # what, before, after, difference
@@ -28,8 +29,10 @@ def judged(what: str, metric: str, labels: np.ndarray, before: np.ndarray, after
 
 def costs(before: Path, after: Path) -> list[Row]:
     """Networks, sizes and times of two run folders, each measured in a process of its own."""
-    old, new = _facts(before), _facts(after)
-    return [(name, shown.format(old[name]), shown.format(new[name]), _times(old[name], new[name])) for name, shown in FACTS.items()]
+    taken = [measure(folder) for folder in (before, after)]
+    old, new = (_facts(folder, found) for folder, found in zip((before, after), taken, strict=True))
+    rows = [(name, shown.format(old[name]), shown.format(new[name]), _times(old[name], new[name])) for name, shown in FACTS.items()]
+    return [*rows, ("answered by", taken[0]["device"], taken[1]["device"], "")]
 
 
 FACTS = {
@@ -45,15 +48,17 @@ FACTS = {
 }
 
 
-def _facts(folder: Path) -> dict[str, float]:
-    """The values of FACTS."""
-    ensemble, found = Ensemble(folder, "cpu"), measure(folder)
-    networks: list[Any] = [(model, member) for member in ensemble.members for model in member.models]
-    counted = [(cost(model, member.preprocessing.size), len(member.views)) for model, member in networks]
-    file = read_serving(folder).weights_file
+def _facts(folder: Path, found: dict[str, Any]) -> dict[str, float]:
+    """The values of FACTS: counted of the networks, and as measured."""
+    counted, files = [], []
+    for member in Ensemble(folder, "cpu", "torch").members:
+        described = read_description(member.folders[0])
+        network = cost(build(described.config, len(described.values)), member.preprocessing.size)
+        counted += [(network, len(member.views))] * len(member.folders)
+        files += [fold / WEIGHTS for fold in member.folders]
     values = (
-        len(networks), found["passes"], sum(each.parameters for each, _ in counted) / 1e6,
-        sum(each.flops * views for each, views in counted) / 1e9, sum((fold / file).stat().st_size for fold in fold_folders(folder)) / 2**20,
+        len(counted), found["passes"], sum(each.parameters for each, _ in counted) / 1e6,
+        sum(each.flops * views for each, views in counted) / 1e9, sum(file.stat().st_size for file in files) / 2**20,
         found["load_seconds"], found["single_ms"], found["batch_ms"], found["peak_mb"] or float("nan"),
     )  # fmt: skip
     return dict(zip(FACTS, map(float, values), strict=True))

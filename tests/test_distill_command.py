@@ -75,7 +75,7 @@ def test_the_student_s_folder_is_that_of_any_run(teacher, competition, tmp_path,
     assert main(["distill", str(teacher), "--out", str(tmp_path / "one"), "--epochs", "1", "--no-report"]) == 0
     assert main(["tune", str(tmp_path / "one"), "--temperature", "--device", "cpu"]) == 0
     assert main(["evaluate", str(competition / "train.csv"), "--run", str(tmp_path / "one"), "--no-page"]) == 0
-    assert len(Predictor(tmp_path / "one").predict_many(read(competition).paths[:3], progress=False)) == 3
+    assert len(list(Predictor(tmp_path / "one").predict_many(read(competition).paths[:3]))) == 3
     assert main(["distill", str(teacher), "--out", str(tmp_path / "one"), "--epochs", "1", "--no-report", "--resume"]) == 0
     capsys.readouterr()
 
@@ -125,7 +125,7 @@ def test_a_mean_of_folds_is_kept_where_it_is_no_worse_and_removed_where_it_is(fi
     key = "head.classifier.weight"
     assert np.allclose(ours[key], (first[key] + second[key]) / 2, atol=1e-6)
     assert table_of(mean)["networks"]["after"] == "1"
-    assert len(Predictor(mean, "cpu").predict_many(read(competition).paths[:2], progress=False)) == 2
+    assert len(list(Predictor(mean, "cpu").predict_many(read(competition).paths[:2]))) == 2
     assert main(words) == 1 and "is not empty" in capsys.readouterr().err
     shutil.rmtree(mean)
     monkeypatch.setattr(before_after, "compare", lambda *words, **more: before_after.Comparison(0.1, -0.6, 0.001))

@@ -114,5 +114,5 @@ def _tested(arguments: argparse.Namespace, out: Path, metric: str, seen: set[str
     if known := len(seen & set(table.names)):
         say(f"{known} of the {len(table)} pictures of {arguments.test} bear the name of one the run was trained on: the scores flatter")
     answers: list[Any] = [ensemble.probs_of_files(table.paths, progress=True) for ensemble in (before, after)]
-    what = f"{metric}, {len(table)} pictures of {arguments.test.name}: {len(before.models)} networks | one"
+    what = f"{metric}, {len(table)} pictures of {arguments.test.name}: {sum(len(member.folders) for member in before.members)} networks | one"
     return judged(what, metric, labels, *answers)
