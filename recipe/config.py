@@ -5,14 +5,15 @@ Precedence, weakest first: the defaults below, `recipe` in app.yaml, the chosen 
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from recipe.errors import UserError
+from recipe.plain_files import Unreadable, read_yaml
 from recipe.registry import nearest
 
 
@@ -244,11 +245,11 @@ def read_app(path: Path | str) -> App:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist; it names the competition and its settings.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} is not YAML in UTF-8: {' '.join(str(error).split())}") from None
+    except (OSError, Unreadable) as error:
+        raise ConfigError(f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path.name} holds no settings; it needs at least 'competition: {{id: NAME}}'.")
     app = checked(App, content, path.name)
@@ -277,7 +278,8 @@ def _sentence(model: type[BaseModel], issue: Any, where: str) -> str:
     if issue["type"] == "missing":
         return f"{where}: {key!r} is missing."
     message = issue["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{where}: {message}." if not key else f"{where}: {key}: {issue['input']!r} is refused: {message[0].lower()}{message[1:]}."
+    given = reprlib.repr(issue["input"]) if isinstance(issue["input"], (dict, list)) else repr(issue["input"])
+    return f"{where}: {message}." if not key else f"{where}: {key}: {given} is refused: {message[0].lower()}{message[1:]}."
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

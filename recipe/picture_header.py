@@ -33,7 +33,7 @@ class Header(NamedTuple):
     format: str  # "JPEG", "PNG", ...; empty: not a picture format known here
     width: int = 0  # pixels; 0 where the header does not say
     height: int = 0
-    whole: bool = True  # False only for a JPEG without an end
+    whole: bool = True  # False for a JPEG without an end, and a PNG within a chunk of which the file ends
     mode: str = ""  # "grey", "palette", "CMYK", "16 bits", ...; empty: plain colour, or not said
     passes: int = 1  # over the whole picture: the scans of a progressive JPEG
     bits: int = 16  # of a value that is stored in 16
@@ -98,18 +98,20 @@ def _jpeg(name: str, encoded: bytes) -> Header:
 def _png(name: str, encoded: bytes) -> Header:
     """OpenCV forgets the one transparent value (tRNS) of a grey PNG."""
     width, height, bits, colour = struct.unpack_from(">IIBB", encoded, 16)
-    chunks, packed = _png_chunks(encoded)
+    chunks, packed, whole = _png_chunks(encoded)
     raw = height * (1 + width * bits * _PNG_CHANNELS.get(colour, 1) // 8)
-    texts = chunks[b"zTXt"] + chunks[b"iTXt"]
     refused = ""
-    if packed > 2 * raw + _BOX_BYTES or texts > _MOST_TEXTS or chunks.total() == _MOST_CHUNKS:
+    if packed > 2 * raw + _BOX_BYTES or chunks[b"zTXt"] + chunks[b"iTXt"] > _MOST_TEXTS or chunks.total() == _MOST_CHUNKS:
         refused = "it holds far more data than its pixels need, which would take minutes to unpack; save it anew"
     keyed = colour == 0 and b"tRNS" in chunks
-    return Header(name, width, height, mode=_mode(bits, _PNG_MODES.get(colour, "")), plain=not keyed, refused=refused)
+    return Header(name, width, height, whole, _mode(bits, _PNG_MODES.get(colour, "")), plain=not keyed, refused=refused)
 
 
-def _png_chunks(encoded: bytes) -> tuple[Counter[bytes], int]:
-    """How many chunks there are of each kind, of the first _MOST_CHUNKS, and the bytes of picture data."""
+def _png_chunks(encoded: bytes) -> tuple[Counter[bytes], int, bool]:
+    """How many chunks there are of each kind, of the first _MOST_CHUNKS, the bytes of picture data, and whether no chunk ends too late.
+
+    OpenCV reserves the memory that a chunk claims, up to 2 GB, before it looks whether the file has as much.
+    """
     found: Counter[bytes] = Counter()
     position, packed = 8, 0
     for _ in range(_MOST_CHUNKS):
@@ -119,7 +121,9 @@ def _png_chunks(encoded: bytes) -> tuple[Counter[bytes], int]:
         found[kind] += 1
         packed += length if kind == b"IDAT" else 0
         position += 12 + length
-    return found, packed
+        if kind == b"IEND":
+            break
+    return found, packed, position <= len(encoded) + 4
 
 
 def _gif(name: str, encoded: bytes) -> Header:

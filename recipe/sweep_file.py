@@ -12,11 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from annotated_types import Ge
 from pydantic import Field, field_validator, model_validator
 
 from recipe.config import Columns, Config, ConfigError, Strict, checked
+from recipe.plain_files import Unreadable, read_yaml
 from recipe.registry import nearest
 
 Scalar = bool | int | float | str
@@ -133,11 +133,11 @@ def read_sweep(path: Path, changes: dict[str, Any] | None = None, settings: dict
 
 def _content(path: Path, depth: int = 0) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = read_yaml(path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}; examples/sweeps/ holds files to begin from.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} is not YAML in UTF-8: {' '.join(str(error).split())}") from None
+    except Unreadable as error:
+        raise ConfigError(f"{path.name} cannot be read: {error}.") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path.name} holds no sweep; it needs name, data, and space or rows.")
     if depth > 5:

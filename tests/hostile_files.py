@@ -78,6 +78,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "truncated": (bytes(jpeg[:-4]), "truncated"),
         "png-size": (png((60000, 50000), whole), MOST),
         "png-within-the-limit": (png((11000, 11000), whole, bits=16, colour=6), "damaged"),
+        "png-chunk": (png((8, 8), whole, struct.pack(">I", 2**30) + b"none"), "truncated"),
         "png-idat": (png((8, 8), text * 12), "far more data than its pixels need"),
         "png-itxt": (png((8, 8), whole, chunk(b"iTXt", b"k\0\1\0\0\0" + text)), ""),
         "png-iccp": (png((8, 8), whole, chunk(b"iCCP", b"k\0\0" + text)), ""),
