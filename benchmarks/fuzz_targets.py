@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -245,10 +246,8 @@ class Checkpoint(Target):
 def each(readers: Iterable, expected: tuple[type[Exception], ...]) -> None:
     """Every reader has its turn, whatever the one before it refused."""
     for reader in readers:
-        try:
+        with contextlib.suppress(*expected):
             reader()
-        except expected:
-            pass
 
 
 TARGETS = {target.name: target for target in (Picture, Csv, Yaml, Checkpoint)}

@@ -15,6 +15,23 @@ from flyai_local.errors import UserError
 __all__ = ["app_json", "parse"]
 
 
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses aliases, nine lines of which stand for a billion values, and more than fifty levels."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise UserError(f"app.yaml, line {self.peek_event().start_mark.line + 1}: an alias (*name) is not read; write the value out")
+        if self.depth == 50:
+            raise UserError("app.yaml is nested more than 50 levels deep")
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
 def parse(text: str) -> dict[str, Any]:
     """The first document of an app.yaml as a mapping; files of the 1.x time begin with `---` and end with `...`.
 
@@ -22,8 +39,8 @@ def parse(text: str) -> dict[str, Any]:
         UserError: it is no YAML, or no mapping.
     """
     try:
-        card = next(yaml.safe_load_all(text), None)
-    except yaml.YAMLError as error:
+        card = next(yaml.load_all(text, _Loader), None)
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:  # as PyYAML raises
         raise UserError(f"app.yaml cannot be read: {error}. Correct the line it names, or remove the file") from error
     if not isinstance(card, dict):
         raise UserError("app.yaml must hold names with values, such as 'competition:'; it holds something else")

@@ -9,6 +9,7 @@ from typing import Any
 
 from recipe.atomic import write_json
 from recipe.errors import DamagedError
+from recipe.plain_files import Unreadable, read_json
 
 SEAL = "sha256"
 
@@ -41,10 +42,10 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
         DamagedError: the file is torn or altered.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found = content.pop(SEAL, None)
-    except (OSError, ValueError, AttributeError) as error:
+        content = read_json(path)
+    except (OSError, Unreadable) as error:
         raise DamagedError(f"{path} cannot be read ({str(error).splitlines()[0]})") from None
+    found = content.pop(SEAL, None)
     if found is not None and found != _digest(content):
         raise DamagedError(f"{path} is damaged: its content does not match its checksum")
     return content

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import reprlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -283,6 +283,6 @@ def _sentence(model: type[BaseModel], issue: Any, where: str) -> str:
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    for part in location:
-        model = model.model_fields[part].annotation  # type: ignore[assignment]
+    for part in location:  # a number is a place in a tuple of models
+        model = get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation  # type: ignore[assignment]
     return list(model.model_fields)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from recipe.checksum import read_sealed_json
 from recipe.config import Config, checked
 from recipe.errors import CheckpointError, DamagedError
@@ -51,15 +53,21 @@ def description_of(content: dict[str, Any], path: Path) -> Description:
     """The description in the content of a file.
 
     Raises:
-        CheckpointError: a newer version wrote it.
+        CheckpointError: a newer version wrote it, or it holds other things.
     """
     content = dict(content)
     if content.pop("format", None) not in (1, FORMAT):
         raise CheckpointError(f"{path} was written by another version of this project; train again or use that version.")
-    content["config"] = checked(Config, content["config"], f"{path.parent.name}/{path.name}")
-    size: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("preprocessing").items()}
-    content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-    return Description(preprocessing=Preprocessing(**size), **content)
+    content["config"] = checked(Config, content.get("config", {}), f"{path.parent.name}/{path.name}")
+    try:
+        found = TypeAdapter(Description).validate_python(content)
+    except ValidationError as error:
+        issue = error.errors()[0]
+        place = ".".join(map(str, issue["loc"]))
+        raise CheckpointError(f"{path} is damaged ({place}: {issue['msg']}); train again or restore the file.") from None
+    if not found.values or len(found.values) != len(found.prior) or not all(isinstance(value, (int, float, str)) for value in found.values):
+        raise CheckpointError(f"{path} is damaged (its classes do not fit); train again or restore the file.")
+    return found
 
 
 def fold_folders(folder: Path) -> list[Path]:

@@ -20,6 +20,7 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_MODES = {1: "grey", 3: "", 4: "CMYK"}  # by components
 _PNG_MODES = {0: "grey", 2: "", 3: "palette", 4: "grey, alpha", 6: "alpha"}  # by colour type
 _PNG_CHANNELS = {2: 3, 4: 2, 6: 4}
+_IHDR = b"\0\0\0\x0dIHDR"
 _MOST_CHUNKS = 2**17  # encoders write 8 kB of picture data into each
 _MOST_TEXTS = 50  # compressed remarks in a PNG, each of which libpng unpacks to as much as 8 MB
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN, _PROGRESSIVE = 0xD8, 0xD9, 0xDA, 0xC2
@@ -33,7 +34,7 @@ class Header(NamedTuple):
     format: str  # "JPEG", "PNG", ...; empty: not a picture format known here
     width: int = 0  # pixels; 0 where the header does not say
     height: int = 0
-    whole: bool = True  # False for a JPEG without an end, and a PNG within a chunk of which the file ends
+    whole: bool = True  # False for a JPEG without an end, for a PNG within a chunk of which the file ends, and within any header
     mode: str = ""  # "grey", "palette", "CMYK", "16 bits", ...; empty: plain colour, or not said
     passes: int = 1  # over the whole picture: the scans of a progressive JPEG
     bits: int = 16  # of a value that is stored in 16
@@ -51,7 +52,7 @@ def header(encoded: bytes) -> Header:
             try:
                 return read_size(name, encoded)
             except (struct.error, IndexError):
-                return Header(name, whole=name != "JPEG")
+                return Header(name, whole=False)
     return Header("")
 
 
@@ -97,6 +98,8 @@ def _jpeg(name: str, encoded: bytes) -> Header:
 
 def _png(name: str, encoded: bytes) -> Header:
     """OpenCV forgets the one transparent value (tRNS) of a grey PNG."""
+    if not encoded.startswith(_IHDR, 8):
+        return Header(name, refused="the PNG is damaged")
     width, height, bits, colour = struct.unpack_from(">IIBB", encoded, 16)
     chunks, packed, whole = _png_chunks(encoded)
     raw = height * (1 + width * bits * _PNG_CHANNELS.get(colour, 1) // 8)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 MOST_BYTES = 2**20  # of a YAML file; settings are a few kilobytes
+MOST_LEVELS = 50  # PyYAML's time grows with the square
 
 
 class Unreadable(ValueError):  # noqa: N818  (says what it is)
@@ -20,12 +21,20 @@ class Unreadable(ValueError):  # noqa: N818  (says what it is)
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values, and each of them written out."""
+    """Plain values, each of them written out, in few levels."""
+
+    depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise Unreadable(f"line {self.peek_event().start_mark.line + 1} holds an alias (*name); write the value out")
-        return super().compose_node(parent, index)
+        if self.depth == MOST_LEVELS:
+            raise Unreadable(f"it is nested more than {MOST_LEVELS} levels deep")
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 def read_yaml(path: Path) -> Any:
@@ -43,8 +52,6 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(encoded.decode("utf-8-sig"), _Loader)  # a safe loader: plain values alone
     except Unreadable:
         raise
-    except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # as PyYAML's constructors raise
         raise Unreadable(f"it is not YAML in UTF-8: {' '.join(str(error).split())}") from None
 

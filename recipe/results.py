@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,15 @@ def load_result(folder: Path) -> FoldResult | None:
     if not (folder / "result.json").exists():
         return None
     scalars = read_sealed_json(folder / "result.json")
-    if (version := scalars.pop("format", 1)) > FORMAT:
-        raise DamagedError(f"{folder / 'result.json'} is of format {version}; this version reads formats 1 to {FORMAT}")
-    for name, expected in scalars.pop("files", {}).items():
-        if file_sha256(folder / name) != expected:
-            raise DamagedError(f"{folder / name} is damaged: it does not match the checksum in result.json")
-    scalars["logs"] = tuple(EpochLog(**log) for log in scalars.get("logs", ()))
-    with np.load(folder / "oof.npz", allow_pickle=False) as arrays:
-        probs = {key: arrays.get(key) for key in ("oof_probs", "view_probs", "probe_probs")}
-    return FoldResult(**(scalars | probs))
+    try:
+        if (version := scalars.pop("format", 1)) > FORMAT:
+            raise DamagedError(f"{folder / 'result.json'} is of format {version}; this version reads formats 1 to {FORMAT}")
+        for name, expected in scalars.pop("files", {}).items():
+            if file_sha256(folder / name) != expected:
+                raise DamagedError(f"{folder / name} is damaged: it does not match the checksum in result.json")
+        scalars["logs"] = tuple(EpochLog(**log) for log in scalars.get("logs", ()))
+        with np.load(folder / "oof.npz", allow_pickle=False) as arrays:
+            probs = {key: arrays.get(key) for key in ("oof_probs", "view_probs", "probe_probs")}
+        return FoldResult(**(scalars | probs))
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedError(f"the result in {folder} cannot be read ({error})") from None

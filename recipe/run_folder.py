@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from recipe.data import Table, read
 from recipe.description import fold_folders, read_description
 from recipe.errors import UserError
+from recipe.plain_files import read_json
 from recipe.preprocessing import Preprocessing
 from recipe.serving import Serving, read_serving
 
@@ -78,12 +78,14 @@ def open_run_folder(folder: Path) -> RunFolder:
     """
     description = read_description(fold_folders(folder)[0])
     try:
-        about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        metric = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metric"]
+        about = read_json(folder / "run.json")
+        metric = read_json(folder / "metrics.json")["metric"]
         names, labels, fold_of = _rows(folder / "oof.csv", about["classes"])
     except (FileNotFoundError, KeyError) as error:
         lack = error.filename if isinstance(error, FileNotFoundError) else f"the entry {error}"
         raise TuneError(f"{folder} lacks {lack}: only a finished run can be tuned. Go on with it: python main.py --resume.") from None
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise TuneError(f"{folder} cannot be read ({error}): restore run.json, metrics.json and oof.csv, or train again.") from None
     return RunFolder(
         folder, names, labels, fold_of, tuple(about["classes"]), about["fingerprint"], about.get("source", ""), metric,
         read_serving(folder), description.config.views, description.preprocessing,

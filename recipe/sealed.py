@@ -64,7 +64,7 @@ def read_about(path: Path) -> dict[str, Any]:
         raise DamagedError(f"{path} does not exist") from None
     except (OSError, SafetensorError) as error:
         raise DamagedError(f"{path} cannot be read ({_line(error)}): it is torn, or no safetensors file") from None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise DamagedError(f"{path} carries no checksum: it was not written by this project, or by a version before it had one") from None
     if version != FORMAT or not {"sha256", "content"} <= set(about):
         raise DamagedError(f"{path} is of format {version}; this version reads format {FORMAT}")

@@ -8,7 +8,6 @@ Every key may be absent; an unknown one is refused.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -18,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from recipe.atomic import write_json
 from recipe.config import Strict, checked
 from recipe.errors import CheckpointError
+from recipe.plain_files import Unreadable, read_json
 
 FILE = "ensemble.json"
 HERE = "."  # the run folder itself as a member
@@ -73,11 +73,11 @@ def read_serving(folder: Path) -> Serving:
     """
     path = folder / FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         return Serving()
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON ({error}); restore it, or delete it to answer as the settings say.") from None
+    except (OSError, Unreadable) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}; restore it, or delete it to answer as the settings say.") from None
     return checked(Serving, content, str(path))
 
 

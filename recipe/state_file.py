@@ -44,9 +44,12 @@ def read_state(path: Path) -> State:
         DamagedError: it is torn, altered or no state.
     """
     tensors, about = read_sealed(path)
-    if about.get("kind") != "state":
+    if not isinstance(about, dict) or about.get("kind") != "state":
         raise DamagedError(f"{path} holds no state to go on from")
-    return _unpacked(about["tree"], tensors)
+    try:
+        return _unpacked(about["tree"], tensors)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:  # its checksum was forged, or another version wrote it
+        raise DamagedError(f"{path} holds no state to go on from ({error})") from None
 
 
 def newest_state(folder: Path, check: Callable[[State], None] = lambda state: None) -> tuple[State | None, list[str]]:
