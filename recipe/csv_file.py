@@ -31,27 +31,27 @@ def read_rows(file: Path, columns: Sequence[str]) -> tuple[Rows, list[Finding]]:
     text, findings = _text(file)
     delimiter, header = _header(file, text, columns)
     reader = csv_module.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    places = [header.index(column) for column in columns]
     rows = Rows({column: [] for column in columns}, [])
+    places = [(values.append, header.index(column)) for column, values in rows.columns.items()]
     begins = 1
     try:
-        for number, fields in enumerate(reader):
-            if number > 0 and any(field.strip() for field in fields):
-                _append(file, rows, begins, fields, dict(zip(columns, places, strict=True)), len(header))
+        next(reader, None)
+        begins = reader.line_num + 1
+        for fields in reader:
+            if "".join(fields).strip():
+                if len(fields) != len(header):
+                    raise DataError(_ragged(file, begins, len(fields), len(header)))
+                rows.lines.append(begins)
+                for append, place in places:
+                    append(fields[place])
             begins = reader.line_num + 1
     except csv_module.Error as error:
         raise DataError(f"{file}, line {begins}: {error}. A field that holds a quote or a line break stands in quotes.") from None
     return rows, findings
 
 
-def _append(file: Path, rows: Rows, line: int, fields: list[str], places: dict[str, int], width: int) -> None:
-    if len(fields) != width:
-        raise DataError(
-            f"{file}, line {line}: {len(fields)} fields where the header has {width}. A field that holds the delimiter stands in quotes."
-        )
-    rows.lines.append(line)
-    for column, place in places.items():
-        rows.columns[column].append(fields[place])
+def _ragged(file: Path, line: int, fields: int, width: int) -> str:
+    return f"{file}, line {line}: {fields} fields where the header has {width}. A field that holds the delimiter stands in quotes."
 
 
 def _text(file: Path) -> tuple[str, list[Finding]]:

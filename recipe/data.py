@@ -24,6 +24,7 @@ from recipe.csv_file import read_rows
 from recipe.findings import DataError, Finding
 from recipe.image_paths import PICTURE_SUFFIXES, find_images
 from recipe.label_values import Value, type_labels
+from recipe.path_column import PathColumn, taken
 
 __all__ = ["DataError", "Finding", "Table", "read", "read_cifar", "read_csv", "read_folder"]
 
@@ -34,7 +35,7 @@ _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "test
 class Table:
     """Labelled pictures, in the order of their source."""
 
-    paths: tuple[Path, ...]  # (N,) absolute
+    paths: Sequence[Path]  # (N,) absolute
     labels: np.ndarray  # (N,) int64, label numbers
     classes: tuple[str, ...]  # (K,) names to show, by label number
     values: tuple[Value, ...]  # (K,) labels as the source has them, by label number: an int stays an int
@@ -55,13 +56,16 @@ class Table:
     @property
     def fingerprint(self) -> str:
         """12 hex digits of the SHA-256 over names and labels, in order: equal for equal tables, wherever the pictures lie."""
-        rows = (f"{name}\0{self.values[label]!r}\n" for name, label in zip(self.names, self.labels, strict=True))
-        return hashlib.sha256("".join(rows).encode()).hexdigest()[:12]
+        ends = [f"\0{value!r}\n" for value in self.values]
+        rows = (name + ends[label] for name, label in zip(self.names, self.labels.tolist(), strict=True))
+        return hashlib.sha256("".join(rows).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
     def take(self, rows: np.ndarray | Sequence[int]) -> Table:
         """The table of some of its rows, in the order given; classes stay, even those without a row left."""
         rows = np.asarray(rows, np.int64)
-        paths, names, lines = (tuple(column[row] for row in rows) for column in (self.paths, self.names, self.lines))
+        chosen = rows.tolist()
+        names, lines = (taken(column, chosen) for column in (self.names, self.lines))
+        paths = self.paths.take(chosen) if isinstance(self.paths, PathColumn) else taken(self.paths, chosen)
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, paths=paths, names=names, lines=lines, labels=self.labels[rows], groups=groups)
 
@@ -118,14 +122,15 @@ def read_csv(
     names = rows.columns[image_column]
     paths, path_notes = find_images(csv, names, Path(images) if images is not None else csv.parent)
     kept, row_notes = _distinct(csv, paths, rows.lines, labelled.texts, labelled.numbers)
+    chosen = kept.tolist()
     return Table(
-        paths=tuple(paths[row] for row in kept),
+        paths=paths.take(chosen),
         labels=labelled.numbers[kept],
         classes=tuple(str(value).strip() for value in labelled.values),
         values=labelled.values,
         source=csv.absolute(),
-        names=tuple(names[row] for row in kept),
-        lines=tuple(rows.lines[row] for row in kept),
+        names=taken(names, chosen),
+        lines=taken(rows.lines, chosen),
         groups=np.unique(rows.columns[group_column], return_inverse=True)[1][kept] if group_column else None,
         findings=(*notes, *path_notes, *labelled.findings, *row_notes),
     )
@@ -198,17 +203,18 @@ def read_cifar(folder: str | os.PathLike[str], part: str = "train") -> Table:
 
 
 def _distinct(
-    csv: Path, paths: Sequence[Path], lines: Sequence[int], texts: Sequence[str], numbers: np.ndarray
+    csv: Path, paths: PathColumn, lines: Sequence[int], texts: Sequence[str], numbers: np.ndarray
 ) -> tuple[np.ndarray, list[Finding]]:
     """The labelled rows without repetitions.
 
     Raises:
         DataError: a picture with two different labels.
     """
-    kept: dict[Path, int] = {}
+    kept: dict[str, int] = {}
     findings = []
+    texts_of_paths = paths.texts
     for row in np.flatnonzero(numbers >= 0).tolist():
-        first = kept.setdefault(paths[row], row)
+        first = kept.setdefault(texts_of_paths[row], row)
         if first == row:
             continue
         if numbers[first] != numbers[row]:

@@ -39,17 +39,19 @@ def type_labels(file: Path, lines: Sequence[int], texts: Sequence[str], values: 
 
     Rows with an empty or an unknown label get the number -1 and a finding.
     """
-    typed, findings = _typed(texts), []
-    known = list(values) if values is not None else sorted({value for value in typed if value is not None})
+    distinct, findings = list(dict.fromkeys(texts)), []  # a table of a million rows has few
+    typed = dict(zip(distinct, _typed(distinct), strict=True))
+    known = list(values) if values is not None else sorted({value for value in typed.values() if value is not None})
     number_of = {value: number for number, value in enumerate(known)}
-    if values is not None and not any(value in number_of for value in typed):
-        typed = _by_text(texts, known)
-    numbers = np.array([-1 if value is None else number_of.get(value, -1) for value in typed], np.int64)
+    if values is not None and not any(value in number_of for value in typed.values()):
+        typed = dict(zip(distinct, _by_text(distinct, known), strict=True))
+    number_of_text = {text: -1 if value is None else number_of.get(value, -1) for text, value in typed.items()}
+    numbers = np.fromiter(map(number_of_text.__getitem__, texts), np.int64, len(texts))
     for row in np.flatnonzero(numbers < 0).tolist():
-        if typed[row] is None:
+        if typed[texts[row]] is None:
             what, remedy, kind = "the label is empty", "label the picture or remove the line", "empty-label"
         else:
-            close = nearest(str(typed[row]), map(str, known))
+            close = nearest(str(typed[texts[row]]), map(str, known))
             what, kind = f"the label {texts[row]!r} is none of the {len(known)} known classes.{close}".rstrip("."), "unknown-label"
             remedy = "correct it, or train with it"
         findings.append(Finding(file, lines[row], kind, what, remedy, drops=True))

@@ -17,6 +17,7 @@ import numpy as np
 from recipe import decode
 from recipe.free_memory import free_memory_mb
 from recipe.machine import cores
+from recipe.path_column import PathColumn
 from recipe.picture_file import PictureFile, open_file
 
 Progress = Callable[[int, int], None]  # (pictures ready, pictures in all)
@@ -69,7 +70,8 @@ class Pictures:
             disk_mb: room in the file, within a quarter of the free disk; 0 makes none.
             folder: where the file is made; where it cannot be, in the system's folder for temporary files.
         """
-        self.paths, self.short_side = tuple(paths), short_side
+        self.paths: Sequence[Path] = paths if isinstance(paths, PathColumn) else tuple(paths)
+        self.short_side = short_side
         folders = [*([] if folder is None else [folder]), Path(tempfile.gettempdir())]
         self._cache = _Cache((free_memory_mb() // 4 if cache_mb is None else cache_mb) * 2**20, disk_mb * 2**20, folders, len(self.paths))
 

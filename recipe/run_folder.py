@@ -49,7 +49,7 @@ class RunFolder:
         numbers = np.unique(self.fold_of[self.rows]).tolist()
         return [(self.folder / f"fold{number}", np.flatnonzero(self.fold_of == number)) for number in numbers]
 
-    def paths(self, source: Path | None, image_column: str = "image_path", label_column: str = "label") -> tuple[Path, ...]:
+    def paths(self, source: Path | None, image_column: str = "image_path", label_column: str = "label") -> Sequence[Path]:
         """The pictures on this machine, by row. Raises as `table` does."""
         return self.table(source, image_column, label_column).paths
 

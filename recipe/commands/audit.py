@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def figures(found: Audit) -> str:
     return "\n".join(lines)
 
 
-def _second_set(file: Path, image_column: str) -> list[Path]:
+def _second_set(file: Path, image_column: str) -> Sequence[Path]:
     rows, _ = read_rows(file, [image_column])
     return find_images(file, rows.columns[image_column], file.parent)[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from recipe.atomic import atomic
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def listed(arguments: argparse.Namespace) -> tuple[list[str], list[Path]]:
+def listed(arguments: argparse.Namespace) -> tuple[list[str], Sequence[Path]]:
     """The pictures as they are named in the table, and where they lie.
 
     Raises:
@@ -62,11 +63,11 @@ def listed(arguments: argparse.Namespace) -> tuple[list[str], list[Path]]:
     """
     source: Path = arguments.pictures
     if source.is_dir():
-        paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+        paths: Sequence[Path] = sorted(path for path in source.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
         names = [path.relative_to(source).as_posix() for path in paths]
     elif source.is_file():
         names = read_rows(source, [arguments.image_column])[0].columns[arguments.image_column]
-        paths, _ = find_images(source, names, arguments.images or source.parent)
+        paths = find_images(source, names, arguments.images or source.parent)[0]
     else:
         raise UserError(f"there is no folder or CSV {str(source)!r}; check the path.")
     if not paths:
