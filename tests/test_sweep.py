@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import csv
 import json
 import math
 import os
@@ -300,6 +301,45 @@ def test_two_workers_share_the_tasks(tmp_path):
     assert set(epochs.values()) == {1}
     workers = {line.split()[-1] for line in (folder / "ran.log").read_text(encoding="utf-8").splitlines()}
     assert len(workers) == 2
+
+
+def done_tasks(folder: Path) -> collections.Counter[str]:
+    """How often each task is noted as done in the journal."""
+    journal = folder / "journal.jsonl"
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+    events = [json.loads(line) for line in lines if line.endswith("}")]
+    return collections.Counter(event["task"] for event in events if event["event"] == "done")
+
+
+@pytest.mark.slow  # twelve real rows, each of two folds and two epochs
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups and SIGKILL are POSIX; the locks themselves are tested above")
+def test_kill_9_half_way_through_twelve_real_rows(competition, tmp_path):
+    """A tiny network: every row ends once, no epoch of a finished row is trained again, and table and heat map are whole."""
+    settings = (
+        "{backbone: test_efficientnet, pretrained: false, image_size: 32, epochs: 2, batch_size: 8, folds: 2, memory_format: contiguous, "
+        "optimizer: adamw(), views: identity(), workers: 1, device: cpu}"
+    )
+    space = "{lr: [0.03, 0.01, 0.003, 0.001], weight_decay: [0.0, 0.001, 0.1]}"
+    (tmp_path / "s.yaml").write_text(f"name: real\ndata: {competition.as_posix()}\nsettings: {settings}\nspace: {space}\n", encoding="utf-8")
+    folder = tmp_path / "data/output/sweeps/real"
+    command = [sys.executable, "-m", "recipe", "sweep", "s.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(LAB.parent.parent), "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(done_tasks(folder)) < 5:
+        assert first.poll() is None
+        time.sleep(0.1)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    before = done_tasks(folder)
+    finished = {path: path.read_bytes() for path in folder.rglob("log.jsonl") if any(path.parent.name in task or task in str(path) for task in before)}
+    assert 5 <= len(before) < 12
+    second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8", check=True)
+    assert set(done_tasks(folder).values()) == {1} and len(done_tasks(folder)) == 12
+    assert finished and all(path.read_bytes() == content for path, content in finished.items()), "what was finished is left alone"
+    with open(folder / "summary.csv", encoding="utf-8", newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 12
+    assert (folder / "heat_map.png").stat().st_size > 5000
+    assert second.stdout.count("lr=0.03, weight_decay=0.1") >= 1
 
 
 # --- what is concluded ---
