@@ -12,10 +12,10 @@ FRAME = ("__init__", "__main__", "table", "all")
 
 
 def names() -> dict[str, str]:
-    """First line of the docstring of every benchmark, by name; nothing is imported for it."""
+    """First line of the docstring of every module that measures, by name; nothing is imported for it."""
     files = sorted(path for path in Path(__file__).parent.glob("*.py") if path.stem not in FRAME and not path.stem.startswith("_"))
     trees = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in files}
-    programs = {stem: tree for stem, tree in trees.items() if any(isinstance(node, ast.If) for node in tree.body)}
+    programs = {stem: tree for stem, tree in trees.items() if any(getattr(node, "name", "") == "measure" for node in tree.body)}
     return {stem: (ast.get_docstring(tree) or "").split("\n", 1)[0] for stem, tree in programs.items()}
 
 

@@ -171,7 +171,8 @@ class FoldTraining:
         training_mode(self.model, self.config.freezes_batch_norm or self.stage.frozen)
         mixes = epoch <= self.config.epochs - self.config.mix_off_epochs
         first, begin = (epoch - 1) * len(self.loader), time.perf_counter() - self.position.seconds
-        for batch in on_device(self.loader.epoch(epoch, self.position.step), self.runtime.device):
+        loader = self.loader if self.features is None else self.loader.without_pictures()
+        for batch in on_device(loader.epoch(epoch, self.position.step), self.runtime.device):
             step = first + self.position.step
             self.position.lr = self.stage.set_lr(step, self.recovery.rate)
             self.objective.progress = step / (len(self.loader) * self.config.epochs)

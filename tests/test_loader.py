@@ -172,6 +172,15 @@ def test_threads_run_ahead_but_not_without_bound():
     batches.close()
 
 
+def test_rows_without_their_pictures_come_in_the_same_order():
+    made = loader(10, 3)
+    made.pictures = None  # nothing may be read
+    blank = made.without_pictures()
+    rows, _ = made.order(2)
+    assert [batch.rows.tolist() for batch in blank.epoch(2)] == [rows[first : first + 3].tolist() for first in range(0, 9, 3)]
+    assert all(batch.images.shape == (3, 3, 1, 1) for batch in blank.epoch(2))
+
+
 # ---- the cache
 
 
