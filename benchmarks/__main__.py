@@ -22,4 +22,5 @@ def names() -> dict[str, str]:
 if __name__ == "__main__":
     for stem, line in names().items():
         print(f"python -m benchmarks.{stem:10} {line}")
+    print("python -m benchmarks.fuzz       Throws mutated files at a reader; python -m benchmarks.decode_matrix compares decoders. Not timed.")
     print("python -m benchmarks.all        All of them, into one list of rows. Each takes --quick, --json FILE and --markdown FILE.")
