@@ -30,6 +30,7 @@ class Options:
     profile: str
     why: str  # the profile was chosen
     resume: bool = False
+    anyway: bool = False  # resume although code, versions or adjustable settings have changed
     only_fold: int | None = None
     strict: bool = False
     output: Path | None = None
@@ -61,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
         prog="main.py", epilog=EXIT_CODES, allow_abbrev=False, description="Trains the submission under k-fold cross-validation."
     )
     made.add_argument("--resume", action="store_true", help="go on with the run in MODEL_PATH")
+    made.add_argument(
+        "--resume-anyway", action="store_true",
+        help="as --resume, although the code, the versions, or settings such as lr, epochs and augment have changed; never other data or networks",
+    )  # fmt: skip
     made.add_argument("--only-fold", type=int, metavar="N", help="train fold N alone")
     made.add_argument("--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later")
     made.add_argument("--output", type=Path, metavar="DIR", help="run folder instead of MODEL_PATH")
@@ -86,7 +91,8 @@ def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
     """
     arguments = parser().parse_args(argv)
     asked = options_of(arguments, app_path)
-    return replace(asked, resume=arguments.resume, only_fold=arguments.only_fold, output=arguments.output, report=not arguments.no_report)
+    resume = arguments.resume or arguments.resume_anyway
+    return replace(asked, resume=resume, anyway=arguments.resume_anyway, only_fold=arguments.only_fold, output=arguments.output, report=not arguments.no_report)
 
 
 def overrides_of(arguments: argparse.Namespace) -> dict[str, str]:

@@ -121,6 +121,7 @@ class Config(Strict):
         60.0, description="work in seconds that a killed run may lose at most, unless saving would take more than a fiftieth of the time; 0 saves every step"
     )
     save_steps: Annotated[int, Ge(0)] = Field(0, description="save the state every so many steps as well; 0 goes by save_seconds alone")
+    deterministic: bool = Field(False, description="the same bits from the same command on CUDA too, with slower kernels; a CPU does so anyway")
     # Prediction
     views: str = Field("identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged")
     export: Literal["auto", "onnx", "openvino", "torchscript", "none"] = Field(

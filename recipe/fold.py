@@ -313,6 +313,14 @@ def _finished(folder: Path, fold: Fold) -> FoldResult | None:
     return found
 
 
+def finished_folds(folder: Path, folds: tuple[Fold, ...]) -> list[FoldResult] | None:
+    """The results of a run that has all of them, whole; None where something is left to do."""
+    if not (folder / "metrics.json").exists() or not all((folder / f"fold{fold.index}" / "result.json").exists() for fold in folds):
+        return None
+    found = [_finished(folder / f"fold{fold.index}", fold) for fold in folds]
+    return None if None in found else [result for result in found if result is not None]
+
+
 def train_fold(job: Job, fold: Fold, resume: bool = False) -> FoldResult:
     """Trains one fold, or returns its result where it is finished and `resume` is set."""
     folder = job.folder / f"fold{fold.index}"

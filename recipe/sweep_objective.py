@@ -80,7 +80,7 @@ class CrossValidated:
         with output_to(folder / "log.txt"):
             prepared = self._prepared(config)
             result = cross_validate(prepared.plan, prepared.table, prepared.pictures, folder,
-                                    metric=self.metric, resume=resume, on_epoch=on_epoch)  # fmt: skip
+                                    metric=self.metric, resume=resume, anyway=True, on_epoch=on_epoch)  # fmt: skip
         if not self.keep_weights:
             drop_weights(folder)
         return Outcome(result.oof_score, result.scores, sum(fold.seconds for fold in result.folds), config.epochs)

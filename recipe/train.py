@@ -13,7 +13,6 @@ import platform
 import time
 import uuid
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,11 @@ from recipe.commit import commit
 from recipe.config import Config, ConfigError
 from recipe.console import Bar, duration, say
 from recipe.data import Table
+from recipe.determinism import make_deterministic
+from recipe.disk import check_room, needed_bytes
 from recipe.errors import CheckpointError
 from recipe.feed import feeding, passes_per_step
-from recipe.fold import train_fold
+from recipe.fold import finished_folds, train_fold
 from recipe.folds import Fold, make_folds
 from recipe.job import Job
 from recipe.journal import Journal
@@ -38,6 +39,7 @@ from recipe.prepare import Prepared
 from recipe.probe import probe_features
 from recipe.results import EpochLog
 from recipe.runtime import Runtime
+from recipe.same_run import check_same_run, code, versions
 from recipe.stopping import graceful_stop
 from recipe.summary import CrossValidation, closing_table, summarise, write_summary
 from recipe.timing import choose_runtime
@@ -53,6 +55,7 @@ def cross_validate(
     *,
     metric: str = "accuracy",
     resume: bool = False,
+    anyway: bool = False,
     only_fold: int | None = None,
     on_epoch: OnEpoch = lambda log: None,
     folds: tuple[Fold, ...] | None = None,
@@ -63,6 +66,7 @@ def cross_validate(
         pictures: of the table's rows, with the short side that the plan's preprocessing needs.
         folder: MODEL_PATH.
         resume: go on with the run that lies there.
+        anyway: also where code, versions or adjustable settings have changed since.
         only_fold: train this fold alone.
         folds: to train, in place of those that the settings and the labels make.
 
@@ -72,9 +76,15 @@ def cross_validate(
     """
     begin = time.perf_counter()
     chosen = _chosen(make_folds(table, plan.config.folds, plan.config.seed) if folds is None else folds, only_fold)
-    number = open_run(folder, plan.config, table, resume)
+    number = open_run(folder, plan.config, table, resume, anyway)
+    if resume and (finished := finished_folds(folder, chosen)) is not None:
+        say("every fold was finished before: nothing is trained")
+        return summarise(table, chosen, finished, plan.config.views, metric, sum(result.seconds for result in finished))
     runtime = choose_runtime(plan.config, plan.model, folder)
+    check_room(folder, _needed(plan, chosen))
     _announce(plan, table, chosen, runtime)
+    if plan.config.deterministic:
+        say(make_deterministic(runtime.device))
     say(f"feeding  {feeding(plan.config, pictures, plan.preprocessing, runtime)}")
     features = start_features(plan, pictures, runtime)
     with Bar(_steps(plan.config, chosen), "step") as bar, graceful_stop() as stop:
@@ -102,12 +112,14 @@ def cross_validate(
 def train(prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch = lambda log: None) -> CrossValidation:
     """Cross-validates what was prepared and says how it went and where everything lies."""
     metric = options.app.competition.metric
+    known = options.resume and is_complete(folder, options.only_fold, prepared.plan.config.folds)
     summary = cross_validate(
         prepared.plan, prepared.table, prepared.pictures, folder,
-        metric=metric, resume=options.resume, only_fold=options.only_fold, on_epoch=on_epoch,
+        metric=metric, resume=options.resume, anyway=options.anyway, only_fold=options.only_fold, on_epoch=on_epoch,
     )  # fmt: skip
     say("\n" + closing_table(summary, metric, folder))
-    after_training(folder, options.config, prepared.table if options.report else None, prepared.pictures)
+    if not known:
+        after_training(folder, options.config, prepared.table if options.report else None, prepared.pictures)
     return summary
 
 
@@ -119,6 +131,12 @@ def after_training(folder: Path, config: Config, table: Table | None, pictures: 
     if table is not None:
         _afterwards("report", folder, lambda: _reported(folder, table, pictures))
         _afterwards("tensorboard", folder, lambda: _events(folder))
+
+
+def is_complete(folder: Path, only_fold: int | None, folds: int) -> bool:
+    """Whether a run has its scores and every fold: then going on with it adds nothing, and no second row to the record."""
+    wanted = range(folds) if only_fold is None else [only_fold]
+    return (folder / "metrics.json").exists() and all((folder / f"fold{number}" / "result.json").exists() for number in wanted)
 
 
 def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
@@ -160,6 +178,12 @@ def _chosen(folds: tuple[Fold, ...], only_fold: int | None) -> tuple[Fold, ...]:
     if not 0 <= only_fold < len(folds):
         raise ConfigError(f"--only-fold {only_fold} does not exist; with --folds {len(folds)} the folds are 0 to {len(folds) - 1}.")
     return (folds[only_fold],)
+
+
+def _needed(plan: Plan, folds: tuple[Fold, ...]) -> int:
+    """Bytes on the disk; moments and an outer optimizer's own copies are taken as three times the weights."""
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in plan.model.state_dict().values())
+    return needed_bytes(weights, len(folds), 4 + bool(plan.config.ema_decay))
 
 
 def _steps(config: Config, folds: tuple[Fold, ...]) -> int:
@@ -215,7 +239,7 @@ def epoch_line(log: EpochLog, metric: str) -> str:
     )
 
 
-def open_run(folder: Path, config: Config, table: Table, resume: bool) -> str:
+def open_run(folder: Path, config: Config, table: Table, resume: bool, anyway: bool = False) -> str:
     """Writes run.json; returns the run's number. An earlier run is moved aside, never overwritten; with `resume` it must have the same
     settings and data.
 
@@ -223,9 +247,10 @@ def open_run(folder: Path, config: Config, table: Table, resume: bool) -> str:
         ConfigError: nothing to go on with, or something else lies there.
     """
     path = folder / "run.json"
-    here = {"config": config.model_dump(), "classes": list(table.classes), "fingerprint": table.fingerprint}
+    here: dict[str, Any] = {"config": config.model_dump(), "classes": list(table.classes), "fingerprint": table.fingerprint}
+    here |= {"code": code(), "versions": versions()}
     if resume:
-        return _same_run(path, here)
+        return _same_run(path, here, anyway)
     if path.exists():
         aside = folder.with_name(f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(path.stat().st_mtime))}")
         try:
@@ -233,40 +258,23 @@ def open_run(folder: Path, config: Config, table: Table, resume: bool) -> str:
         except OSError as error:
             raise CheckpointError(f"cannot move the earlier run in {folder} aside: {error.strerror}. Choose another --output.") from error
         say(f"the earlier run was moved to {aside}")
-    origin = {"source": str(table.source), "commit": commit(), "versions": versions(), "machine": platform.platform(), "began": time.time()}
+    origin = {"source": str(table.source), "commit": commit(), "machine": platform.platform(), "began": time.time()}
     write_json(path, here | {"values": list(table.values), "run": (number := uuid.uuid4().hex)} | origin)
     return number
 
 
-OF_THE_MACHINE = {  # settings that may change when a run goes on: they do not belong to its result
-    "device", "precision", "memory_format", "micro_batch", "workers", "cache_mb", "cache_disk_mb", "threads", "retime", "compile",
-    "save_seconds", "save_steps",
-}  # fmt: skip
-
-
-def _same_run(path: Path, here: dict[str, Any]) -> str:
+def _same_run(path: Path, here: dict[str, Any], anyway: bool) -> str:
+    """The number of the run that is gone on with; run.json then holds what it goes on under."""
     if not path.exists():
         raise ConfigError(f"--resume: {path.parent} holds no run to go on with; leave --resume out to begin one.")
-    there = json.loads(path.read_text(encoding="utf-8"))
-    changed = [
-        key for key, value in here["config"].items() if key not in OF_THE_MACHINE and there["config"].get(key) != json.loads(json.dumps(value))
-    ]
-    if changed:
-        was = ", ".join(f"{key}: {there['config'].get(key)!r} (now {here['config'][key]!r})" for key in changed)
-        raise ConfigError(f"--resume: the run in {path.parent} was begun with {was}. Give the same settings, or leave --resume out.")
-    if there["fingerprint"] != here["fingerprint"]:
-        raise ConfigError(f"--resume: the pictures or labels have changed since the run in {path.parent} began; leave --resume out.")
-    return there.get("run", "")
-
-
-def versions() -> dict[str, str]:
-    """Versions that a result may depend on."""
-    packages = ("torch", "timm", "albumentations", "opencv-python-headless", "numpy", "scikit-learn", "pytorch-optimizer")
-    return {"python": platform.python_version()} | {package: _version(package) for package in packages}
-
-
-def _version(package: str) -> str:
     try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"  # for example under another name, as OpenCV has several
+        there = json.loads(path.read_text(encoding="utf-8"))
+        changed = check_same_run(path.parent, there, here, anyway)
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"--resume: {path} is damaged ({error}); leave --resume out to begin anew beside it.") from None
+    if changed:
+        say(f"--resume-anyway: goes on in spite of {', '.join(changed)}")
+        write_json(path, there | here | {"changed": [*there.get("changed", []), *changed]})
+    return str(there.get("run", ""))

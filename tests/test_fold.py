@@ -54,6 +54,9 @@ def test_resume_refuses_other_settings_and_other_data(competition, tmp_path):
     csv.write_text("\n".join(csv.read_text(encoding="utf-8").splitlines()[:-3]) + "\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="pictures or labels have changed"):
         run(competition, tmp_path / "run", FAST.model_copy(update={"epochs": 0}), resume=True)
+    (tmp_path / "run" / "run.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"run\.json is damaged"):
+        run(competition, tmp_path / "run", FAST.model_copy(update={"epochs": 0}), resume=True)
     with pytest.raises(ConfigError, match="holds no run to go on with"):
         run(competition, tmp_path / "none", resume=True)
 

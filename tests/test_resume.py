@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import pickle
 import shutil
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from run_lab import FAST, Killed, assert_same, killed_after, run
 from safetensors.torch import save_file
 
-from recipe.config import Config
+from recipe.config import Config, ConfigError
 from recipe.errors import CheckpointError, DamagedError
 from recipe.save_rhythm import SaveRhythm
 from recipe.sealed import write_sealed
@@ -266,3 +267,42 @@ def test_saving_by_steps():
         if dues[-1]:
             rhythm.saved(0.1)
     assert dues == [False, False, True, False, False, True, False]
+
+
+def altered(folder, **changes):
+    """The run was begun under something else."""
+    path = folder / "run.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        content[key] |= value
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_other_code_versions_and_settings_are_named_and_accepted_only_on_demand(stopped, capsys):
+    competition, whole, folder, config = stopped
+    altered(folder, code={"recipe.mix": "0" * 16}, versions={"torch": "1.0"}, config={"lr": 0.5})
+    with pytest.raises(ConfigError, match=r"begun with lr: 0\.5 \(now 0\.01\), another recipe/mix\.py, torch 1\.0 \(now .*--resume-anyway"):
+        run(competition, folder, config, only_fold=0, resume=True)
+    run(competition, folder, config, only_fold=0, resume=True, anyway=True)
+    assert "goes on in spite of lr: 0.5 (now 0.01), another recipe/mix.py" in capsys.readouterr().out
+    assert_same(whole, folder)
+    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert (about["config"]["lr"], len(about["changed"])) == (0.01, 3)
+
+
+@pytest.mark.parametrize(("key", "value"), [("backbone", "test_vit"), ("folds", 3), ("seed", 7), ("optimizer", "sgd()"), ("batch_size", 4)])
+def test_what_no_state_can_go_on_under_is_refused_even_then(stopped, key, value):
+    competition, _, folder, config = stopped
+    altered(folder, config={key: value})
+    with pytest.raises(ConfigError, match=f"begun with {key}: "):
+        run(competition, folder, config, only_fold=0, resume=True, anyway=True)
+
+
+def test_a_finished_run_ends_at_once_with_its_results(competition, tmp_path, capsys, monkeypatch):
+    config = FAST.model_copy(update={"epochs": 1})
+    _, whole = run(competition, tmp_path / "run", config)
+    monkeypatch.delattr("recipe.train.train_fold")
+    _, again = run(competition, tmp_path / "run", config, resume=True)
+    assert "nothing is trained" in capsys.readouterr().out
+    assert np.array_equal(again.oof_probs, whole.oof_probs)
+    assert again.scores == whole.scores
