@@ -79,6 +79,8 @@ def cross_validate(
     number = open_run(folder, plan.config, table, resume, anyway)
     if resume and (finished := finished_folds(folder, chosen)) is not None:
         say("every fold was finished before: nothing is trained")
+        for result in finished:
+            Journal(folder / "log.jsonl").restart(result.fold, result.logs)
         return summarise(table, chosen, finished, plan.config.views, metric, sum(result.seconds for result in finished))
     runtime = choose_runtime(plan.config, plan.model, folder)
     check_room(folder, _needed(plan, chosen))
