@@ -6,6 +6,7 @@ app.yaml itself travels as it is: 1.x reads it, and a project that checks its ke
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import yaml
@@ -38,6 +39,8 @@ def parse(text: str) -> dict[str, Any]:
     Raises:
         UserError: it is no YAML, or no mapping.
     """
+    if re.search(r"(?:[\[{]\s*){51}", text):  # PyYAML's time grows with the square
+        raise UserError("app.yaml is nested more than 50 levels deep")
     try:
         card = next(yaml.load_all(text, _Loader), None)
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:  # as PyYAML raises

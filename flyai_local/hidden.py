@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flyai_local.answers import Label
+from flyai_local.errors import UserError
 
 __all__ = ["Question", "Traces", "bring", "own_folder"]
 
@@ -42,7 +43,13 @@ def bring(rows: Sequence[tuple[Path, Label]], hidden_images: Path, project: Path
     questions = []
     for at, (picture, label) in enumerate(shuffled):
         name = f"{at}_{secrets.token_urlsafe(8)}{picture.suffix}"
-        shutil.copyfile(picture, folder / name)
+        try:
+            shutil.copyfile(picture, folder / name)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise UserError(
+                f"the hidden picture {str(picture)!r} cannot be copied ({why}): put it back, or add the competition with --replace"
+            ) from None
         questions.append(Question(f"{shown}/{name}", picture.relative_to(hidden_images).as_posix(), label))
     return questions
 

@@ -7,6 +7,7 @@ error with a clause. YAML's aliases are refused: nine lines of them stand for a 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import yaml
 
 MOST_BYTES = 2**20  # of a YAML file; settings are a few kilobytes
 MOST_LEVELS = 50  # PyYAML's time grows with the square
+
+_OPENED = re.compile(rf"(?:[\[{{]\s*){{{MOST_LEVELS + 1}}}")
 
 
 class Unreadable(ValueError):  # noqa: N818  (says what it is)
@@ -49,7 +52,10 @@ def read_yaml(path: Path) -> Any:
     if len(encoded) > MOST_BYTES:
         raise Unreadable(f"it is longer than {MOST_BYTES:,} bytes")
     try:
-        return yaml.load(encoded.decode("utf-8-sig"), _Loader)  # a safe loader: plain values alone
+        text = encoded.decode("utf-8-sig")
+        if _OPENED.search(text):  # PyYAML looks 1,024 characters ahead, at the square of what stands there
+            raise Unreadable(f"it is nested more than {MOST_LEVELS} levels deep")
+        return yaml.load(text, _Loader)  # a safe loader: plain values alone
     except Unreadable:
         raise
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # as PyYAML's constructors raise

@@ -15,6 +15,8 @@ import pytest
 from data_files import kinds, picture, rows, write
 from hostile_files import hostile
 
+from flyai_local.errors import UserError
+from flyai_local.hidden import bring
 from recipe import decode, picture_bytes
 from recipe.audit import audit, findings_of
 from recipe.data import read_csv
@@ -137,6 +139,16 @@ def test_a_file_that_vanishes_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(picture_bytes.os, "stat", taking_away)
     with pytest.raises(FileNotFoundError, match=r"There is no picture .*a\.png"):
         decode.read(path)
+
+
+@posix
+def test_the_stand_in_names_the_hidden_picture_that_it_cannot_copy(tmp_path):
+    (tmp_path / "project").mkdir()
+    for name in ("gone.jpg", "pipe.jpg"):
+        if name == "pipe.jpg":
+            os.mkfifo(tmp_path / name)
+        with pytest.raises(UserError, match=rf"the hidden picture .*{name}.* cannot be copied .*put it back"):
+            bring([(tmp_path / name, "a")], tmp_path, tmp_path / "project", "2.0")
 
 
 @posix
