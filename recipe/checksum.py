@@ -23,7 +23,7 @@ def file_sha256(path: Path) -> str:
     total = hashlib.sha256()
     try:
         with open(path, "rb") as stream:
-            while chunk := stream.read(2**20):
+            for chunk in iter(lambda: stream.read(2**20), b""):
                 total.update(chunk)
     except OSError as error:
         raise DamagedError(f"{path} cannot be read ({error.strerror})") from None

@@ -28,9 +28,10 @@ from recipe.atomic import atomic, write_json
 from recipe.backend_torch import model_networks
 from recipe.backends import EXPORTED, answered, backend_of, run
 from recipe.checkpoint import load_checkpoint
+from recipe.checksum import file_sha256
 from recipe.console import duration
 from recipe.description import fold_folders
-from recipe.exported import FILE, FILES, FORMAT, Exported, UnusableError, key_of, read_exported, sha256_of
+from recipe.exported import FILE, FILES, FORMAT, Exported, UnusableError, key_of, read_exported
 from recipe.fuse import fold_batch_norm
 from recipe.preprocessing import Preprocessing, at_size
 from recipe.proof import UnequalError, prove, reference_pictures
@@ -132,7 +133,7 @@ def _standing(folder: Path, key: str) -> Exported | None:
 
 
 def _intact(folder: Path, exported: Exported, fmt: str) -> bool:
-    return fmt in exported.files and all((folder / n).is_file() and sha256_of(folder / n) == exported.files[fmt][n] for n in FILES[fmt])
+    return fmt in exported.files and all((folder / n).is_file() and file_sha256(folder / n) == exported.files[fmt][n] for n in FILES[fmt])
 
 
 def _write(model: Exportable, pictures: np.ndarray, folder: Path, fmt: str) -> None:
@@ -168,7 +169,10 @@ def _write_onnx(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
 
 def _write_openvino(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
     """Through ONNX; in float32, which OpenVINO would halve by default."""
-    import openvino
+    try:
+        import openvino
+    except ImportError:
+        raise ImportError("the package openvino is not installed; pip install .[fast]") from None
 
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         _write_onnx(model, pictures, Path(temporary))
@@ -214,7 +218,7 @@ def _record(folder: Path, fmt: str, key: str, expected: np.ndarray, outcome: Out
     proven = {how: found for how, found in (before.proven if before else {}).items() if not how.endswith(f", {fmt}")}
     exported = Exported(
         format=FORMAT, key=key, probs=tuple(tuple(map(float, row)) for row in expected),
-        files=others | {fmt: {name: sha256_of(folder / name) for name in FILES[fmt]}}, proven=proven | outcome.proven,
+        files=others | {fmt: {name: file_sha256(folder / name) for name in FILES[fmt]}}, proven=proven | outcome.proven,
         made_with={name: importlib.metadata.version(name) for name in ("torch", "timm")},
     )  # fmt: skip
     write_json(folder / FILE, exported.model_dump(mode="json"))

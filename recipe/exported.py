@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from recipe.checksum import file_sha256
 from recipe.config import ConfigError, Strict, checked
 from recipe.errors import UserError
 
@@ -46,18 +47,9 @@ class Exported(Strict):
         return np.array(self.probs, np.float32)
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while piece := stream.read(2**20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def key_of(fold: Path, weights: str, size: int) -> str:
     """What an export depends on: the weights, the description beside them, the input size, and the format of this file."""
-    parts = (sha256_of(fold / weights), sha256_of(fold / "fold.json"), size, FORMAT)
+    parts = (file_sha256(fold / weights), file_sha256(fold / "fold.json"), size, FORMAT)
     return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
 
 
@@ -85,6 +77,6 @@ def exported_files(fold: Path, exported: Exported, fmt: str, key: str) -> list[P
         raise UnusableError(f"the export in {fold.name} is of other weights or another input size (stale); {REMEDY}")
     for name in FILES[fmt]:
         path = fold / name
-        if not path.is_file() or sha256_of(path) != exported.files[fmt].get(name):
+        if not path.is_file() or file_sha256(path) != exported.files[fmt].get(name):
             raise UnusableError(f"{fold.name}/{name} is not as it was exported; {REMEDY}")
     return [fold / name for name in FILES[fmt]]
