@@ -23,7 +23,7 @@ from recipe.errors import UserError
 from recipe.folds import Fold
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import short_side
+from recipe.preprocessing import short_side
 from recipe.run_folder import RunFolder
 from recipe.summary import CrossValidation
 from recipe.train import cross_validate

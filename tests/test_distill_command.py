@@ -18,7 +18,7 @@ from recipe.fold_average import write_average
 from recipe.metrics import METRICS
 from recipe.pictures import Pictures
 from recipe.plan import plan
-from recipe.predict import short_side
+from recipe.preprocessing import short_side
 from recipe.run_folder import open_run_folder
 from recipe.student import DistillError, task_of
 from recipe.train import cross_validate
