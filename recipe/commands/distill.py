@@ -69,6 +69,8 @@ def _taught(arguments: argparse.Namespace, out: Path) -> list[Row]:
     say(f"teacher  {arguments.folder}: {len(teacher.folds)} networks, out-of-fold probabilities of {len(table)} pictures")
     student = train_student(task, out, teacher.metric, arguments.resume)
     after_training(out, task.config, None if arguments.no_report else table)
+    if arguments.test is None:
+        say("the rows of the fold may flatter the student, since its teachers have seen them (docs/distill.md); --test CSV is free of that")
     held = task.fold.valid_rows
     probs = read_oof(arguments.folder / "oof.csv", teacher.classes)[3]
     what = f"{teacher.metric}, {len(held)} rows of fold {arguments.fold}: its own network | student"
