@@ -284,6 +284,9 @@ def _sentence(model: type[BaseModel], issue: Any, where: str) -> str:
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    for part in location:  # a number is a place in a tuple of models
-        model = get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation  # type: ignore[assignment]
-    return list(model.model_fields)
+    inner: Any = model
+    for part in location:  # a number is a place in a tuple, any other word a key
+        fields = getattr(inner, "model_fields", {})
+        inner = fields[part].annotation if part in fields else next(iter(get_args(inner)), None)
+        inner = next((each for each in get_args(inner) if type(None) in get_args(inner) and each is not type(None)), inner)
+    return list(getattr(inner, "model_fields", ()))
