@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from pydantic_core import PydanticUndefined
 
-from recipe.config import App, Config, read_app
+from recipe.config import App, Config, ConfigError, read_app
 from recipe.errors import UserError
 
+MINUTES_VARIABLE = "FLYAI_MINUTES"  # how the platform's stand-in tells its limit
 SHORT = {"epochs": ("-e", "--EPOCHS"), "batch_size": ("-b", "--BATCH")}
 EXIT_CODES = (
     "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not exist; 130 stopped by Ctrl-C and 143 by SIGTERM, "
@@ -35,6 +38,7 @@ class Options:
     strict: bool = False
     output: Path | None = None
     report: bool = True
+    began: float = field(default_factory=time.monotonic)  # the time limit counts from here
 
 
 class Job(Protocol):
@@ -50,10 +54,10 @@ class Job(Protocol):
 def add_config_flags(parser: argparse.ArgumentParser, over: str = "app.yaml") -> None:
     """One flag per setting, with its help line; the default stays in Config alone."""
     group = parser.add_argument_group("recipe", f"settings; a value given here wins over {over}")
-    for name, field in Config.model_fields.items():
-        default = "" if field.default is PydanticUndefined else f" [{field.default}]".replace("%", "%%")
+    for name, setting in Config.model_fields.items():
+        default = "" if setting.default is PydanticUndefined else f" [{setting.default}]".replace("%", "%%")
         flags = [*SHORT.get(name, ()), f"--{name.replace('_', '-')}"]
-        group.add_argument(*flags, dest=name, metavar="VALUE", default=None, help=f"{field.description}{default}")
+        group.add_argument(*flags, dest=name, metavar="VALUE", default=None, help=f"{setting.description}{default}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,10 +93,14 @@ def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
     Raises:
         ConfigError: app.yaml or a flag holds something that cannot be used.
     """
+    began = time.monotonic()
     arguments = parser().parse_args(argv)
     asked = options_of(arguments, app_path)
     resume = arguments.resume or arguments.resume_anyway
-    return replace(asked, resume=resume, anyway=arguments.resume_anyway, only_fold=arguments.only_fold, output=arguments.output, report=not arguments.no_report)
+    return replace(
+        asked, began=began, resume=resume, anyway=arguments.resume_anyway, only_fold=arguments.only_fold, output=arguments.output,
+        report=not arguments.no_report,
+    )  # fmt: skip
 
 
 def overrides_of(arguments: argparse.Namespace) -> dict[str, str]:
@@ -114,8 +122,23 @@ def options_of(arguments: argparse.Namespace, app_path: Path) -> Options:
         profile, why = _auto_profile(str(overrides.get("device", "auto")))
     else:
         profile, why = arguments.profile, "as asked for"
-    config = app.config(profile, overrides)
+    config = within_limits(app.config(profile, overrides), app)
     return Options(app, config, profile, why, strict=arguments.strict)
+
+
+def within_limits(config: Config, app: App) -> Config:
+    """The settings with no more minutes than the competition and the platform (the variable FLYAI_MINUTES) allow.
+
+    Raises:
+        ConfigError: the variable is no number above 0.
+    """
+    named = os.environ.get(MINUTES_VARIABLE, "").strip() or "0"
+    try:
+        platform = App.model_validate({"competition": {"id": "-", "minutes": named}}).competition.minutes
+    except ValueError:
+        raise ConfigError(f"the environment variable {MINUTES_VARIABLE} is {named!r}; it takes minutes, such as 120.") from None
+    limits = [minutes for minutes in (config.minutes, app.competition.minutes, platform) if minutes]
+    return config.model_copy(update={"minutes": min(limits, default=0.0)})
 
 
 def _entered(app: App, arguments: argparse.Namespace) -> App:

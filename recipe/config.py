@@ -42,6 +42,12 @@ class Config(Strict):
     test_size: Annotated[int, Ge(0)] = Field(0, description="side of the crop at validation and prediction in pixels; 0 means image_size")
     crop_pct: Annotated[float, Ge(0), Le(1)] = Field(0.0, description="crop side over short side at prediction; 0 takes the backbone's own")
     sampler: str = Field("uniform()", description="how often a row is drawn")
+    minutes: Annotated[float, Ge(0)] = Field(
+        0.0, description="time limit of the run, prediction of the hidden pictures included: folds and epochs are planned to fit; 0 has none"
+    )
+    hidden_pictures: Annotated[int, Ge(0)] = Field(
+        0, description="pictures whose prediction the time limit includes; 0 takes a quarter of train.csv"
+    )
     # The network
     backbone: str = Field("tf_efficientnet_b6.ns_jft_in1k", description="a timm model name or a backbone of this project")
     pretrained: bool = Field(True, description="start from pretrained weights; false starts from a random network")
@@ -206,6 +212,7 @@ class Competition(Strict):
     id: str = Field(description="data id on the platform, or the name of a local competition")
     columns: Columns = Field(default=Columns(), description="columns of train.csv")
     metric: str = Field("accuracy", description="score by which epochs are chosen, patience runs out, and runs are compared")
+    minutes: Annotated[float, Ge(0)] = Field(0.0, description="the platform's time limit: no run takes longer than that; 0 for none")
 
     @field_validator("id", mode="before")
     @classmethod

@@ -29,6 +29,11 @@ class Bar:
         """The text before the bar."""
         self._bar.set_description(text, refresh=False)
 
+    def expect(self, count: int, seconds: float) -> None:
+        """What is left: so many units, which take so long, instead of the bar's own guess."""
+        self._bar.total = self._bar.n + count
+        self._bar.bar_format = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<" + tqdm.format_interval(seconds) + "]"
+
     def advance(self, count: int = 1) -> None:
         """Counts finished units."""
         self._bar.update(count)

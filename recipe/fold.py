@@ -44,13 +44,17 @@ from recipe.stages import stage_of
 from recipe.state_file import drop_states, newest_state, write_state
 from recipe.stopping import Stopped
 from recipe.teacher import build_teacher
+from recipe.time_cost import work_of
+from recipe.time_limit import TimeIsUpError
+from recipe.time_plan import Pace
 from recipe.views import build_views
 
 
 class FoldTraining:
     """One fold in training; between any two steps it can be saved and taken up again."""
 
-    def __init__(self, job: Job, fold: Fold) -> None:
+    def __init__(self, job: Job, fold: Fold, end: int | None = None) -> None:
+        """`end` is the number of steps that it is planned for; by default those of the settings."""
         self.job, self.fold, self.config = job, fold, job.config
         self.recovery = Recovery()
         self.runtime = dataclasses.replace(job.runtime)  # a fold may change its micro-batch; the next begins as this one did
@@ -67,15 +71,20 @@ class FoldTraining:
         self.mix = MIXES.build(self.config.mix)
         self.teacher = build_teacher(self.config, job.table, fold, job.preprocessing, self.runtime)
         self.objective = Objective(self.config, torch.from_numpy(self._counts()).to(self.runtime.device), self.model.parameters())
+        self.work = work_of(self.config, fold)
+        self.pace = Pace(self.work.asked if end is None else end)
+        self.frozen_steps = self.work.frozen_of(self.pace.end)
         self.enter_stage(1)
         self.epoch, self.position, self.best, self.seconds = 0, Position(), Best(), 0.0
+        self.best_probs: np.ndarray | None = None  # (n, K) of the kept epoch; unknown to a resumed fold until it finds a better one
         self.logs: list[EpochLog] = []
         self._last_validation = 0.0  # seconds
         self.rhythm = SaveRhythm(self.config.save_seconds, self.config.save_steps, say)
 
-    def enter_stage(self, epoch: int) -> None:
-        """Optimizer and schedule of the stage that an epoch belongs to."""
-        self.stage = stage_of(epoch, self.model, self.config, len(self.loader))
+    def enter_stage(self, epoch: int, planned: int = 0) -> None:
+        """Optimizer and schedule of the stage that an epoch belongs to, entered for so many steps."""
+        steps = len(self.loader)
+        self.stage = stage_of((epoch - 1) * steps, self.frozen_steps, self.pace.end, self.model, self.config, steps, planned)
         self.features = self._frozen_features()
         network = self.model if self.features is None else self.model.head
         self.update = Update(network, self.stage.optimizer, self.objective, self.runtime, self.config.clip_grad)
@@ -130,13 +139,15 @@ class FoldTraining:
         """
         try:
             self._consider_probe()
-            while self.epoch < self.config.epochs and not self._out_of_patience():
+            while self.epoch * len(self.loader) < self.pace.end and not self._out_of_patience():
                 self._train_and_validate(self.epoch + 1)
             if self.best.epoch < 0:
                 self._validate(0)
         except (Stopped, NumbersError):
             self.save()
             raise
+        except TimeIsUpError as reason:
+            return self._cut_short(reason)
         self._save_if_due(self._last_validation)
         return self._finish()
 
@@ -147,7 +158,7 @@ class FoldTraining:
         """Epoch 0 is the probe: the network never ends below it on the validation rows."""
         if self.probe is not None and self.epoch == 0:
             probs = self._probe_probs()
-            self._offer(0, self.metric(self.labels, probs), log_loss(self.labels, probs), self.model, average=False)
+            self._offer(0, probs, self.model, average=False)
 
     def _probe_probs(self) -> np.ndarray:
         assert self.probe is not None and self.job.features is not None
@@ -155,7 +166,7 @@ class FoldTraining:
 
     def _train_and_validate(self, epoch: int) -> None:
         """One epoch, or what is left of it."""
-        if epoch == self.stage.last + 1:
+        if self.stage.frozen and (epoch - 1) * len(self.loader) >= self.frozen_steps:
             self.enter_stage(epoch)
         self._train(epoch)
         self._save_if_due(self._last_validation)
@@ -169,14 +180,16 @@ class FoldTraining:
     def _train(self, epoch: int) -> None:
         """The steps of an epoch, from the position on."""
         training_mode(self.model, self.config.freezes_batch_norm or self.stage.frozen)
-        mixes = epoch <= self.config.epochs - self.config.mix_off_epochs
+        mixed = 1 - self.config.mix_off_epochs / max(1, self.config.epochs) - 1e-9  # share of the fold; the margin is for rounding
         first, begin = (epoch - 1) * len(self.loader), time.perf_counter() - self.position.seconds
         loader = self.loader if self.features is None else self.loader.without_pictures()
         for batch in on_device(loader.epoch(epoch, self.position.step), self.runtime.device):
             step = first + self.position.step
+            if step >= self.pace.end:
+                break
             self.position.lr = self.stage.set_lr(step, self.recovery.rate)
-            self.objective.progress = step / (len(self.loader) * self.config.epochs)
-            self._step_or_skip(batch, step, mixes)
+            self.objective.progress = self.pace.at(step)
+            self._step_or_skip(batch, step, mixes=self.objective.progress < mixed)
             self.position.step, self.position.seconds = self.position.step + 1, time.perf_counter() - begin
             self._after_step(step + 1, epoch)
 
@@ -184,19 +197,32 @@ class FoldTraining:
         """What is kept on the way, after so many steps of the run."""
         if self.config.snapshot_steps and steps % self.config.snapshot_steps == 0:
             save_snapshot(self.folder, self.model.state_dict(), steps, self.config.snapshot_keep)
-        self.job.on_step(1, f"fold {self.fold.index} epoch {epoch}/{self.config.epochs}")
+        self._end_at(self.job.pacer.stepped(steps, self.pace.end, self.stage.frozen), steps)
+        self.job.on_step(1, f"fold {self.fold.index} epoch {epoch}/{-(-self.pace.end // len(self.loader))}")
         self.job.check_stop()
         self.rhythm.stepped()
         self._save_if_due()
 
+    def _end_at(self, end: int, step: int) -> None:
+        """From `step` on towards another end: progress, and with it all that depends on it, still reaches 1 there."""
+        if end == self.pace.end:
+            return
+        self.pace = self.pace.ending(end, step)
+        if self.stage.frozen:
+            whole_epochs = -(-step // len(self.loader)) * len(self.loader)
+            self.frozen_steps = max(whole_epochs, min(self.frozen_steps, self.work.frozen_of(end)))
+        self.stage.pace = self.stage.pace.ending(min(self.frozen_steps, end) if self.stage.frozen else end, step)
+
     def _close_epoch(self, epoch: int, score: float, loss: float, average: bool) -> None:
         """The epoch is finished: its line in the log, and a new position."""
         done, self.position, self.epoch = self.position, Position(), epoch
-        rate = len(self.loader) * self.config.batch_size / done.seconds
+        rate = done.step * self.config.batch_size / done.seconds
         seconds = done.seconds + self._last_validation
         self.seconds += seconds
         log = EpochLog(self.fold.index, epoch, done.lr, float(np.mean(done.losses)) if done.losses else math.nan, loss, score, average, rate, seconds)
         self.logs.append(log)
+        steps = epoch * len(self.loader)
+        self._end_at(self.job.pacer.validated(steps, self.pace.end), steps)
         self._save_if_due()
         self.job.on_epoch(log)
 
@@ -228,11 +254,14 @@ class FoldTraining:
     def _validate(self, epoch: int) -> tuple[float, float, bool]:
         """Score and loss of the better of the weights and their moving average, offered as the best so far."""
         candidates = [(self._probs(model), model, average) for model, average in self._candidates()]
-        scored = [(self.metric(self.labels, probs), log_loss(self.labels, probs), model, average) for probs, model, average in candidates]
         sign = 1 if self.metric.higher_is_better else -1
-        score, loss, model, average = max(scored, key=lambda item: (sign * item[0], -item[1]))
-        self._offer(epoch, score, loss, model, average)
-        return score, loss, average
+        probs, model, average = max(candidates, key=lambda item: (sign * self._judged(item[0])[0], -self._judged(item[0])[1]))
+        self._offer(epoch, probs, model, average)
+        return *self._judged(probs), average
+
+    def _judged(self, probs: np.ndarray) -> tuple[float, float]:
+        """Score and loss on the validation rows."""
+        return self.metric(self.labels, probs), log_loss(self.labels, probs)
 
     def _candidates(self) -> list[tuple[nn.Module, bool]]:
         return [(self.model, False)] + ([(self.ema.model, True)] if self.ema is not None else [])
@@ -244,22 +273,53 @@ class FoldTraining:
     def _valid_pictures(self) -> Iterator[np.ndarray]:
         for row in self.fold.valid_rows:
             self.job.check_stop()
+            self.job.pacer.check()
             yield self.job.pictures[row]
 
-    def _offer(self, epoch: int, score: float, loss: float, model: nn.Module, average: bool) -> None:
-        """Keeps the checkpoint if it is the best so far."""
+    def _offer(self, epoch: int, probs: np.ndarray, model: nn.Module, average: bool) -> None:
+        """Keeps the checkpoint if it is the best so far, by its probabilities for the validation rows."""
+        score, loss = self._judged(probs)
         if self.best.beaten_by(score, loss, self.metric.higher_is_better):
-            counts = self._counts()
-            description = Description(self.config, self.job.table.values, tuple((counts / counts.sum()).tolist()), self.job.preprocessing,
-                                      self.fold.index, epoch, score, average, loss)  # fmt: skip
-            save_checkpoint(self.folder, model.state_dict(), description)
-            self.best = Best(score, loss, epoch)  # once it is written: a full disk leaves the earlier best
+            self._keep(epoch, score, loss, model, average)
+            self.best, self.best_probs = Best(score, loss, epoch), probs  # once it is written: a full disk leaves the earlier best
+
+    def _keep(self, epoch: int, score: float, loss: float, model: nn.Module, average: bool = False) -> None:
+        counts = self._counts()
+        description = Description(self.config, self.job.table.values, tuple((counts / counts.sum()).tolist()), self.job.preprocessing,
+                                  self.fold.index, epoch, score, average, loss)  # fmt: skip
+        save_checkpoint(self.folder, model.state_dict(), description)
 
     def _finish(self) -> FoldResult:
         """Out-of-fold probabilities of the kept checkpoint, without and with the views; written as the fold's result."""
         self.model.load_state_dict(read_checkpoint(self.folder)[0])
-        probs = self._probs(self.model)
-        view_probs = probs if self.config.views == "identity()" else self._probs(self.model, self.config.views)
+        probs, view_probs = self._out_of_fold()
+        self.job.pacer.finished()
+        return self._result(probs, view_probs)
+
+    def _out_of_fold(self) -> tuple[np.ndarray, np.ndarray]:
+        """The kept checkpoint's probabilities, without and with the views; where the time ends, those of its validation stand for both."""
+        try:
+            probs = self._probs(self.model)
+            return probs, probs if self.config.views == "identity()" else self._probs(self.model, self.config.views)
+        except TimeIsUpError:
+            if self.best_probs is None:
+                raise
+            return self.best_probs, self.best_probs
+
+    def _cut_short(self, reason: TimeIsUpError) -> FoldResult:
+        """The time ended within a validation: the best epoch before it stands.
+
+        Raises:
+            TimeIsUpError: there was none; the weights as they are will answer, and the state is kept to go on from.
+        """
+        if self.best_probs is not None:
+            return self._result(self.best_probs, self.best_probs)
+        if not (self.folder / "fold.json").exists():
+            self._keep(self.epoch + 1, 0.0, 0.0, self.model)  # no score is known
+        self.save()
+        raise reason
+
+    def _result(self, probs: np.ndarray, view_probs: np.ndarray) -> FoldResult:
         probe_probs = self._probe_probs() if self.probe is not None else None
         probe_score = None if probe_probs is None else self.metric(self.labels, probe_probs)
         score = self.metric(self.labels, probs)
@@ -321,20 +381,31 @@ def finished_folds(folder: Path, folds: tuple[Fold, ...]) -> list[FoldResult] | 
     return None if None in found else [result for result in found if result is not None]
 
 
-def train_fold(job: Job, fold: Fold, resume: bool = False) -> FoldResult:
-    """Trains one fold, or returns its result where it is finished and `resume` is set."""
+def train_fold(job: Job, fold: Fold, resume: bool = False, folds: int = 1) -> FoldResult | None:
+    """Trains one fold, or returns its result where it is finished and `resume` is set; None where the time does not suffice for it.
+
+    Args:
+        folds: still to be trained, with this one.
+
+    Raises:
+        TimeIsUpError: within the fold, before any epoch was validated.
+    """
     folder = job.folder / f"fold{fold.index}"
     if resume and (finished := _finished(folder, fold)) is not None:
         job.on_logs(fold.index, list(finished.logs))
         drop_states(folder / "last")
+        job.pacer.answering += 1
         return finished
-    training = FoldTraining(job, fold)
+    if (end := job.pacer.begin(fold.index, work_of(job.config, fold), folds)) is None:
+        return None
+    training = FoldTraining(job, fold, end)
     if resume and training.resume():
         say(f"fold {fold.index}: goes on after epoch {training.epoch}, step {training.position.step} of {len(training.loader)}")
     job.on_logs(fold.index, training.logs)
     done = training.epoch * len(training.loader) + training.position.step
+    job.pacer.started(done, training.pace.end)
     job.on_step(done, f"fold {fold.index}")
     result = training.run()
     drop_states(folder / "last")
-    job.on_step((job.config.epochs - training.epoch) * len(training.loader), f"fold {fold.index} done")
+    job.on_step(0, f"fold {fold.index} done")
     return result

@@ -15,6 +15,7 @@ from recipe.out_of_memory import recompute
 from recipe.recovery import Recovery
 from recipe.results import EpochLog
 from recipe.state_file import State
+from recipe.time_plan import Pace
 
 if TYPE_CHECKING:
     from recipe.fold import FoldTraining
@@ -41,6 +42,8 @@ def state_of(fold: FoldTraining) -> State:
         "schedule": schedule.state_dict() if hasattr(schedule, "state_dict") else None,
         "scale": fold.update.scale and dataclasses.asdict(fold.update.scale),
         "micro_batch": fold.runtime.micro_batch, "recomputes": fold.runtime.recomputes, "recovery": dataclasses.asdict(fold.recovery),
+        "pace": dataclasses.asdict(fold.pace), "frozen_steps": fold.frozen_steps,
+        "stage": {"pace": dataclasses.asdict(fold.stage.pace), "planned": fold.stage.planned},
     }  # fmt: skip
 
 
@@ -85,7 +88,9 @@ def restore(fold: FoldTraining, state: State) -> None:
     if state["recomputes"]:
         recompute(fold.model, fold.runtime)
     fold.model.load_state_dict(state["model"])
-    fold.enter_stage(fold.epoch + 1 if fold.position.step else max(1, fold.epoch))
+    fold.pace, fold.frozen_steps = Pace(**state["pace"]), state["frozen_steps"]
+    fold.enter_stage(fold.epoch + 1 if fold.position.step else max(1, fold.epoch), state["stage"]["planned"])
+    fold.stage.pace = Pace(**state["stage"]["pace"])
     fold.stage.optimizer.load_state_dict(state["optimizer"])
     if fold.ema is not None:
         fold.ema.model.load_state_dict(state["ema"]["model"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from recipe.config import Config
 from recipe.data import Table
 from recipe.models import Classifier
+from recipe.pacer import Pacer
 from recipe.pictures import Pictures
 from recipe.preprocessing import Preprocessing
 from recipe.results import EpochLog
@@ -35,6 +36,7 @@ class Job:
     on_logs: Callable[[int, list[EpochLog]], None] = lambda fold, logs: None  # all epochs of a fold, when it is taken up again
     check_stop: Callable[[], None] = lambda: None  # raises Stopped once a signal has come
     run: str = ""  # its number, in every state
+    pacer: Pacer = field(default_factory=Pacer)  # the clock; by default one that decides nothing
 
 
 @dataclass

@@ -17,6 +17,7 @@ from recipe.metrics import METRICS
 from recipe.pictures import Pictures
 from recipe.plan import Plan, plan
 from recipe.preprocessing import short_side
+from recipe.time_limit import TimeLimit
 from recipe.weights import Fetch
 
 UNLIMITED_MB = 2**30  # more than any disk
@@ -46,8 +47,14 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     planned = plan(options.config, len(table.classes), fetch)
     cache_mb = None if options.config.cache_mb < 0 else options.config.cache_mb
     pictures = Pictures(table.paths, short_side(planned.preprocessing), cache_mb, disk_mb(options.config), folder)
+    limit = TimeLimit.of(options.config, options.began)
     with Bar(len(table), "picture", "decoding") as bar:
-        table, findings = check(table, options.config.folds, options.strict, pictures, lambda ready, total: bar.advance())
+
+        def decoded(ready: int, total: int) -> None:
+            bar.advance()
+            limit.check("decoding the pictures")
+
+        table, findings = check(table, options.config.folds, options.strict, pictures, decoded)
     if findings:
         say(summary(findings))
     pictures = pictures.of(table.paths)

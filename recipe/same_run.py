@@ -18,7 +18,7 @@ from recipe.config import ConfigError
 
 FREE = {  # settings of the machine: they do not belong to a run's result
     "device", "precision", "memory_format", "micro_batch", "workers", "cache_mb", "cache_disk_mb", "threads", "retime", "compile",
-    "save_seconds", "save_steps",
+    "save_seconds", "save_steps", "minutes", "hidden_pictures",
 }  # fmt: skip
 ADJUSTABLE = {  # settings that a state can go on under, where one accepts a result that no single command repeats
     "lr", "freeze_lr", "warmup_epochs", "epochs", "patience", "clip_grad", "augment", "mix", "mix_off_epochs", "loss", "reduction", "l1",

@@ -16,6 +16,7 @@ from recipe.models import Classifier
 from recipe.optim import OPTIMIZERS
 from recipe.param_groups import param_groups
 from recipe.schedule import SCHEDULES, Schedule, with_warmup
+from recipe.time_plan import Pace
 
 WARMUP_SHARE = 0.2  # of a stage at most, so that a trial of one epoch still learns
 
@@ -24,39 +25,41 @@ WARMUP_SHARE = 0.2  # of a stage at most, so that a trial of one epoch still lea
 class Stage:
     """Some epochs under one optimizer and one schedule."""
 
-    first: int  # epoch, counted from 1
-    last: int
     lr: float
     frozen: bool  # the head alone learns
-    steps_per_epoch: int
+    pace: Pace  # its own progress, by steps of the fold
+    planned: int  # steps it was entered for; the warm-up is a share of them
     optimizer: torch.optim.Optimizer
     plain_schedule: Any  # without the warm-up; a plateau observes through it
     schedule: Schedule
 
-    def progress(self, step: int) -> float:
-        """Share of the stage before a step of the run, in [0, 1)."""
-        return (step - (self.first - 1) * self.steps_per_epoch) / max(1, (self.last - self.first + 1) * self.steps_per_epoch)
-
     def set_lr(self, step: int, factor: float = 1.0) -> float:
-        """Sets the rate of every group for a step of the run, times a factor; returns the base rate."""
-        lr = factor * self.lr * self.schedule(self.progress(step))
+        """Sets the rate of every group for a step of the fold, times a factor; returns the base rate."""
+        lr = factor * self.lr * self.schedule(self.pace.at(step))
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_scale"]
         return lr
 
 
-def stage_of(epoch: int, model: Classifier, config: Config, steps_per_epoch: int) -> Stage:
-    """The stage that an epoch belongs to, at its beginning; freezes or releases the backbone.
+def stage_of(step: int, frozen_steps: int, end: int, model: Classifier, config: Config, steps_per_epoch: int, planned: int = 0) -> Stage:
+    """The stage that a step belongs to, at its beginning; freezes or releases the backbone.
 
-    Limit: freeze_epochs 0 is one stage, the whole run.
+    Args:
+        step: of the fold, from 0.
+        frozen_steps: the first ones, which train the head alone.
+        end: steps of the fold.
+        planned: steps of the stage when it was entered, where that was earlier; 0 takes those of now.
+
+    Limit: frozen_steps 0 is one stage, the whole fold.
     """
-    frozen = epoch <= config.freeze_epochs
+    frozen = step < frozen_steps
     model.backbone.requires_grad_(not frozen)
-    first, last = (1, config.freeze_epochs) if frozen else (config.freeze_epochs + 1, max(1, config.epochs))
+    first, last = (0, min(frozen_steps, end)) if frozen else (frozen_steps, end)
+    planned = planned or max(1, last - first)
     lr = config.freeze_lr if frozen else config.scaled_lr
     groups = param_groups(model, lr, config.weight_decay, config.layer_decay, config.head_lr_scale, not config.decay_all)
     plain = SCHEDULES.build(config.schedule)
-    schedule = with_warmup(plain, min(config.warmup_epochs / (last - first + 1), WARMUP_SHARE))
+    schedule = with_warmup(plain, min(config.warmup_epochs * steps_per_epoch / planned, WARMUP_SHARE))
     optimizer = OPTIMIZERS.build(config.optimizer, groups, lr)
     fuse(optimizer)
-    return Stage(first, last, lr, frozen, steps_per_epoch, optimizer, plain, schedule)
+    return Stage(lr, frozen, Pace.between(first, last), planned, optimizer, plain, schedule)

@@ -8,11 +8,14 @@ metrics.json   scores; log.jsonl: one line per epoch
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +31,30 @@ from recipe.data import Table
 from recipe.determinism import make_deterministic
 from recipe.disk import check_room, needed_bytes
 from recipe.errors import CheckpointError
-from recipe.feed import feeding, passes_per_step
+from recipe.feed import feeding
 from recipe.fold import finished_folds, train_fold
 from recipe.folds import Fold, make_folds
 from recipe.job import Job
 from recipe.journal import Journal
+from recipe.pacer import Pacer
 from recipe.pictures import Pictures
 from recipe.plan import Plan
 from recipe.prepare import Prepared
 from recipe.probe import probe_features
-from recipe.results import EpochLog
+from recipe.results import EpochLog, FoldResult
 from recipe.runtime import Runtime
 from recipe.same_run import check_same_run, code, versions
 from recipe.stopping import graceful_stop
 from recipe.summary import CrossValidation, closing_table, summarise, write_summary
+from recipe.time_cost import estimate, expected_costs, time_answers
+from recipe.time_limit import TimeIsUpError, TimeLimit
 from recipe.timing import choose_runtime
 
 OnEpoch = Callable[[EpochLog], None]
+
+REPORT_SECONDS, REPORT_SHARE = 60.0, 0.03  # kept for the report under a time limit: no more than these seconds, nor this share of it
+EXPORT_SECONDS = 60.0  # with less under a time limit, nothing is exported: the networks answer as they are
+LEAST_REPORT_SECONDS = 10.0  # with less it is not begun
 
 
 def cross_validate(
@@ -59,6 +69,8 @@ def cross_validate(
     only_fold: int | None = None,
     on_epoch: OnEpoch = lambda log: None,
     folds: tuple[Fold, ...] | None = None,
+    limit: TimeLimit | None = None,
+    report_seconds: float = 0.0,
 ) -> CrossValidation:
     """Trains the folds one after another and writes the run folder.
 
@@ -69,12 +81,16 @@ def cross_validate(
         anyway: also where code, versions or adjustable settings have changed since.
         only_fold: train this fold alone.
         folds: to train, in place of those that the settings and the labels make.
+        limit: the time that is left; by default the minutes of the settings from now on.
+        report_seconds: of it, to keep for what follows.
 
     Raises:
         ConfigError: an unknown fold, or settings other than those of the run to go on with.
         CheckpointError: the folder cannot be written.
+        TimeIsUpError: the time does not suffice for a fold; a fold that was begun can answer.
     """
     begin = time.perf_counter()
+    limit = limit or TimeLimit.of(plan.config)
     chosen = _chosen(make_folds(table, plan.config.folds, plan.config.seed) if folds is None else folds, only_fold)
     number = open_run(folder, plan.config, table, resume, anyway)
     if resume and (finished := finished_folds(folder, chosen)) is not None:
@@ -82,14 +98,16 @@ def cross_validate(
         for result in finished:
             Journal(folder / "log.jsonl").restart(result.fold, result.logs)
         return summarise(table, chosen, finished, plan.config.views, metric, sum(result.seconds for result in finished))
+    limit.attach(folder, resume)
     runtime = choose_runtime(plan.config, plan.model, folder)
     check_room(folder, _needed(plan, chosen))
     _announce(plan, table, chosen, runtime)
     if plan.config.deterministic:
         say(make_deterministic(runtime.device))
     say(f"feeding  {feeding(plan.config, pictures, plan.preprocessing, runtime)}")
-    features = start_features(plan, pictures, runtime)
-    with Bar(_steps(plan.config, chosen), "step") as bar, graceful_stop() as stop:
+    features = start_features(plan, pictures, runtime, limit)
+    pacer = make_pacer(plan, table, chosen[0], runtime, limit, report_seconds)
+    with Bar(0, "step") as bar, graceful_stop() as stop:
 
         journal = Journal(folder / "log.jsonl")
 
@@ -101,37 +119,85 @@ def cross_validate(
         def advance(steps: int, doing: str) -> None:
             bar.describe(doing)
             bar.advance(steps)
+            bar.expect(pacer.steps_left, pacer.seconds_left)
 
         say(EPOCH_HEADER.format(metric=metric[:12]))
         job = Job(plan.config, table, pictures, plan.model, plan.preprocessing, runtime, features, folder, metric, advance, report,
-                  on_logs=journal.restart, check_stop=stop.check, run=number)  # fmt: skip
-        results = [train_fold(job, fold, resume) for fold in chosen]
-    summary = summarise(table, chosen, results, plan.config.views, metric, time.perf_counter() - begin)
+                  on_logs=journal.restart, check_stop=stop.check, run=number, pacer=pacer)  # fmt: skip
+        results = train_folds(job, chosen, resume)
+    trained = tuple(fold for fold in chosen if fold.index in {result.fold for result in results})
+    summary = summarise(table, trained, results, plan.config.views, metric, time.perf_counter() - begin)
     write_summary(folder, table, summary, metric)
     return summary
 
 
-def train(prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch = lambda log: None) -> CrossValidation:
+def train_folds(job: Job, folds: Sequence[Fold], resume: bool) -> list[FoldResult]:
+    """The results of the folds for which the time suffices.
+
+    Raises:
+        TimeIsUpError: it suffices for none.
+    """
+    results = []
+    try:
+        for number, fold in enumerate(folds):
+            if (result := train_fold(job, fold, resume, len(folds) - number)) is None:
+                break
+            results.append(result)
+    except TimeIsUpError as reason:
+        say(f"limit    {reason}")
+    if not results:
+        raise TimeIsUpError(_no_fold(job.folder, job.pacer.limit))
+    return results
+
+
+def _no_fold(folder: Path, limit: TimeLimit) -> str:
+    left = f"--minutes {limit.seconds / 60:g} ended before a fold was finished ({duration(limit.used)} are used). "
+    if any(folder.glob("fold*/fold.json")):
+        return left + f"What was trained answers all the same: {folder}. Go on with --resume and more --minutes."
+    return left + "Give more minutes, or lower --image-size or --hidden-pictures."
+
+
+def make_pacer(plan: Plan, table: Table, fold: Fold, runtime: Runtime, limit: TimeLimit, report_seconds: float = 0.0) -> Pacer:
+    """The clock of a run, with what a fold is expected to cost; pictures are only answered on trial where there is a limit."""
+    hidden = plan.config.hidden_pictures or max(1, len(table) // 4)
+    expected = expected_costs(plan.config, fold, runtime, hidden)
+    if not limit.limited:
+        return Pacer(limit, expected)
+
+    def predict() -> float:
+        return hidden * time_answers(plan.model, table.paths, plan.config, plan.preprocessing, runtime)
+
+    expected = dataclasses.replace(expected, predict=predict())
+    ms = 1000 * expected.predict / hidden
+    say(f"limit    {limit.seconds / 60:g} minutes, {duration(limit.used)} are used; {hidden} hidden pictures at {ms:.1f} ms for one fold")
+    return Pacer(limit, expected, predict=predict, report=report_seconds)
+
+
+def train(
+    prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch = lambda log: None, limit: TimeLimit | None = None
+) -> CrossValidation:
     """Cross-validates what was prepared and says how it went and where everything lies."""
-    metric = options.app.competition.metric
+    metric, limit = options.app.competition.metric, limit or TimeLimit.of(options.config, options.began)
     known = options.resume and is_complete(folder, options.only_fold, prepared.plan.config.folds)
     summary = cross_validate(
         prepared.plan, prepared.table, prepared.pictures, folder,
         metric=metric, resume=options.resume, anyway=options.anyway, only_fold=options.only_fold, on_epoch=on_epoch,
+        limit=limit, report_seconds=min(REPORT_SECONDS, REPORT_SHARE * limit.seconds) if options.report and limit.limited else 0.0,
     )  # fmt: skip
     say("\n" + closing_table(summary, metric, folder))
     if not known:
-        after_training(folder, options.config, prepared.table if options.report else None, prepared.pictures)
+        after_training(folder, options.config, prepared.table if options.report else None, prepared.pictures, limit)
     return summary
 
 
-def after_training(folder: Path, config: Config, table: Table | None, pictures: Pictures | None = None) -> None:
+def after_training(folder: Path, config: Config, table: Table | None, pictures: Pictures | None = None, limit: TimeLimit | None = None) -> None:
     """Of a finished run a row in the record, the export that the settings name and, with the table, the report and TensorBoard events."""
+    limit = limit or TimeLimit()
     _afterwards("record", folder, lambda: _recorded(folder))
     if config.export != "none":
-        _afterwards("export", folder, lambda: _exported(folder, config.export))
+        _afterwards("export", folder, lambda: _exported(folder, config.export, limit))
     if table is not None:
-        _afterwards("report", folder, lambda: _reported(folder, table, pictures))
+        _afterwards("report", folder, lambda: _reported(folder, table, pictures, limit))
         _afterwards("tensorboard", folder, lambda: _events(folder))
 
 
@@ -149,7 +215,9 @@ def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
         say(f"{name:<12} not written ({type(error).__name__}: {error}); the run in {folder} is complete")
 
 
-def _exported(folder: Path, fmt: str) -> str:
+def _exported(folder: Path, fmt: str, limit: TimeLimit) -> str:
+    if limit.left - limit.kept < EXPORT_SECONDS:
+        return f"left out: {duration(max(0.0, limit.left))} are left; python -m recipe export writes it later"
     from recipe.export import export_run
 
     return export_run(folder, fmt)
@@ -162,10 +230,26 @@ def _recorded(folder: Path) -> str:
     return "one row more in python -m recipe runs"
 
 
-def _reported(folder: Path, table: Table, pictures: Pictures | None) -> str:
+def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: TimeLimit) -> str:
+    if limit.limited:
+        return _reported_in_time(folder, limit)
     from recipe.report.page import write_report
 
     return str(write_report(folder, table, pictures))
+
+
+def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
+    """The report by a process of its own, which is ended when the time is."""
+    later = "python -m recipe report writes it later"
+    seconds = limit.left - limit.kept
+    if seconds < LEAST_REPORT_SECONDS:
+        return f"left out: {duration(max(0.0, limit.left))} are left; {later}"
+    words, project = [sys.executable, "-m", "recipe", "report", str(folder.resolve())], Path(__file__).resolve().parent.parent
+    try:
+        done = subprocess.run(words, cwd=project, timeout=seconds, check=False, capture_output=True, text=True)
+    except subprocess.TimeoutExpired:
+        return f"left out: it was not ready in {duration(seconds)}; {later}"
+    return str(folder / "report.html") if done.returncode == 0 else f"not written ({done.stderr.strip().splitlines()[-1]}); {later}"
 
 
 def _events(folder: Path) -> str:
@@ -188,12 +272,12 @@ def _needed(plan: Plan, folds: tuple[Fold, ...]) -> int:
     return needed_bytes(weights, len(folds), 4 + bool(plan.config.ema_decay))
 
 
-def _steps(config: Config, folds: tuple[Fold, ...]) -> int:
-    return sum(max(1, len(fold.train_rows) // config.batch_size) for fold in folds) * config.epochs
+def start_features(plan: Plan, pictures: Pictures, runtime: Runtime, limit: TimeLimit | None = None) -> np.ndarray | None:
+    """Probe features of all rows, computed once for all folds: the frozen network is the same in each.
 
-
-def start_features(plan: Plan, pictures: Pictures, runtime: Runtime) -> np.ndarray | None:
-    """Probe features of all rows, computed once for all folds: the frozen network is the same in each."""
+    Raises:
+        TimeIsUpError: they take longer than there is time.
+    """
     if not plan.config.probes:
         return None
     model = plan.model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]
@@ -208,6 +292,8 @@ def start_features(plan: Plan, pictures: Pictures, runtime: Runtime) -> np.ndarr
         def counted() -> Any:
             for row in range(len(pictures)):
                 bar.advance()
+                if limit:
+                    limit.check("computing the features for the probe")
                 yield pictures[row]
 
         return probe_features(model, counted(), plan.preprocessing, runtime)
@@ -219,14 +305,6 @@ def _announce(plan: Plan, table: Table, folds: tuple[Fold, ...], runtime: Runtim
     frozen = "frozen (batch_norm: train unfreezes them)" if plan.config.freezes_batch_norm else "those of the batch"
     say(f"training {plan.config.epochs} epochs x {len(folds)} folds at {plan.config.image_size} px; BatchNorm statistics: {frozen}")
     say(f"estimate {duration(estimate(plan.config, folds, runtime))} until the last fold is done")
-
-
-def estimate(config: Config, folds: tuple[Fold, ...], runtime: Runtime) -> float:
-    """Seconds that training will take, from the timed rate; validation costs a third of a pass."""
-    passes = passes_per_step(config)
-    train = sum(len(fold.train_rows) for fold in folds) * passes
-    valid = sum(len(fold.valid_rows) for fold in folds) * (config.evaluation_size / config.image_size) ** 2 / 3
-    return config.epochs * (train + valid) / runtime.pictures_per_second
 
 
 EPOCH_HEADER = "fold  epoch        lr  train loss  valid loss  {metric:>12}  pictures/s      time"

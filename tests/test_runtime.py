@@ -12,11 +12,12 @@ import torch
 from recipe import runtime as machine
 from recipe import timing
 from recipe.config import Config, ConfigError
+from recipe.feed import passes_per_step
 from recipe.folds import Fold
 from recipe.malloc import keep_freed_blocks
 from recipe.runtime import Runtime, choose_device, choose_profile, evaluating
+from recipe.time_cost import estimate
 from recipe.timing import candidates, choose_runtime
-from recipe.train import estimate, passes_per_step
 
 
 def network() -> torch.nn.Module:
