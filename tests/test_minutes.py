@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 
@@ -30,7 +29,7 @@ from recipe.runtime import Runtime
 from recipe.time_cost import Measured, Speed, estimate, expected_costs
 from recipe.time_limit import TimeIsUpError, TimeLimit
 from recipe.time_plan import Costs, Work
-from recipe.train import cross_validate, train
+from recipe.train import _reported_in_time, cross_validate
 
 ASKED = Config(
     backbone="test_efficientnet", pretrained=False, image_size=32, epochs=8, batch_size=4, folds=3, memory_format="contiguous",
@@ -260,15 +259,7 @@ def test_a_limit_of_the_platform_that_is_no_number(monkeypatch):
         within_limits(Config(), App.model_validate({"competition": {"id": "Tiny"}}))
 
 
-def test_the_report_is_left_out_where_no_time_is_left(competition, tmp_path, capsys):
-    from recipe.cli import Options
-    from recipe.prepare import prepare
-
-    options = Options(App.model_validate({"competition": {"id": "Tiny"}}), ASKED, "cpu", "")
-    prepared = prepare(options, competition)
-    clock = machine()
-    with clock.running():
-        train(prepared, dataclasses.replace(options, output=tmp_path / "run"), tmp_path / "run", limit=TimeLimit(300.0, 0.0, clock.clock))
-    out = capsys.readouterr().out
-    assert "report       left out" in out
-    assert not (tmp_path / "run" / "report.html").exists()
+def test_the_report_is_left_out_where_no_time_is_left(tmp_path):
+    assert _reported_in_time(tmp_path, TimeLimit(8.0)).startswith("left out: 8 s are left")
+    assert _reported_in_time(tmp_path, TimeLimit(600.0, kept=595.0)).startswith("left out")
+    assert _reported_in_time(tmp_path / "none", TimeLimit(600.0)).startswith("not written")
