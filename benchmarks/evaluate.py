@@ -63,7 +63,7 @@ def head(folder: Path, count: int, rounds: int) -> table.Row:
     trial = Trial(config, folder)
     assert trial.fold.features is not None
     epoch = table.in_turns({"epoch": trial.later_epoch}, rounds)["epoch"]
-    features = table.in_turns({"features": trial.fold._frozen_features}, 1)["features"]
+    features = table.in_turns({"features": lambda: trial.fold.enter_stage(1)}, 1)["features"]
     return {
         "head alone": f"lite0 128, {len(trial.fold.fold.train_rows):,} pictures",
         "features_once_seconds": statistics.median(features),

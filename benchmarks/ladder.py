@@ -24,12 +24,12 @@ import numpy as np
 from benchmarks import table
 from recipe.config import Config, read_app
 from recipe.data import Table, read
+from recipe.feed import passes_per_step
 from recipe.lr_find import TrialSteps, trial_job
 from recipe.pictures import Pictures
 from recipe.plan import plan
 from recipe.prepare import Prepared
 from recipe.preprocessing import short_side
-from recipe.train import passes_per_step
 
 LADDER = table.ROOT / "examples" / "cifar100"
 TRAINING_PICTURES = 50_000  # of CIFAR-100

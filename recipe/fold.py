@@ -6,13 +6,10 @@ depend on (seed, fold, epoch, step) alone, so a resumed fold needs no state of a
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
-import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,20 +22,17 @@ from recipe.checkpoint import Description, read_checkpoint, save_checkpoint, sav
 from recipe.console import say
 from recipe.ema import ExponentialMovingAverage
 from recipe.engine import NonFiniteLossError, Update, training_mode
-from recipe.errors import DamagedError
-from recipe.feed import on_device, transform_of
+from recipe.feed import on_device
+from recipe.finished import finished_fold
+from recipe.fold_start import class_counts, kept_features, loader_of, seed_of, start_network, start_probe
 from recipe.fold_state import Position, check_state, restore, state_of
 from recipe.folds import Fold
 from recipe.job import Best, Job
-from recipe.loader import Loader
 from recipe.metrics import METRICS, log_loss
 from recipe.mix import MIXES
-from recipe.models import Classifier
 from recipe.objective import Objective
-from recipe.probe import Probe, fit_probe, frozen_features
 from recipe.recovery import NumbersError, Recovery
-from recipe.results import EpochLog, FoldResult, load_result, save_result
-from recipe.sampler import SAMPLERS
+from recipe.results import EpochLog, FoldResult, save_result
 from recipe.save_rhythm import SaveRhythm
 from recipe.stages import stage_of
 from recipe.state_file import drop_states, newest_state, write_state
@@ -61,16 +55,16 @@ class FoldTraining:
         self.folder = job.folder / f"fold{fold.index}"
         self.labels = job.table.labels[fold.valid_rows]
         self.metric: Any = METRICS[job.metric]
-        self.seed = int(np.random.SeedSequence([self.config.seed, fold.index]).generate_state(1)[0])
-        self.model = self._start()
+        self.seed = seed_of(job, fold)
+        self.model = start_network(job, self.runtime, self.seed)
         if self.config.compile:
             self.model.compile()
-        self.probe = self._probe()
+        self.probe = start_probe(job, fold, self.model)
         self.ema = ExponentialMovingAverage(self.model, self.config.ema_decay) if self.config.ema_decay else None
-        self.loader = self._loader()
+        self.loader = loader_of(job, fold, self.runtime, self.seed)
         self.mix = MIXES.build(self.config.mix)
         self.teacher = build_teacher(self.config, job.table, fold, job.preprocessing, self.runtime)
-        self.objective = Objective(self.config, torch.from_numpy(self._counts()).to(self.runtime.device), self.model.parameters())
+        self.objective = Objective(self.config, torch.from_numpy(class_counts(job, fold)).to(self.runtime.device), self.model.parameters())
         self.work = work_of(self.config, fold)
         self.pace = Pace(self.work.asked if end is None else end)
         self.frozen_steps = self.work.frozen_of(self.pace.end)
@@ -85,51 +79,10 @@ class FoldTraining:
         """Optimizer and schedule of the stage that an epoch belongs to, entered for so many steps."""
         steps = len(self.loader)
         self.stage = stage_of((epoch - 1) * steps, self.frozen_steps, self.pace.end, self.model, self.config, steps, planned)
-        self.features = self._frozen_features()
+        keeps = self.stage.frozen and self.teacher is None
+        self.features = kept_features(self.job, self.fold, self.runtime, self.model, self.loader) if keeps else None
         network = self.model if self.features is None else self.model.head
         self.update = Update(network, self.stage.optimizer, self.objective, self.runtime, self.config.clip_grad)
-
-    def _frozen_features(self) -> torch.Tensor | None:
-        """What the head takes, for every training row, where the backbone is frozen and no augmentation changes the pictures."""
-        plain = not self.config.augment.strip() and self.config.mix == "none()" and not self.config.consistency
-        if not (self.stage.frozen and plain) or self.teacher is not None:
-            return None
-        rows = self.fold.train_rows
-        found = frozen_features(
-            self.model, (self.loader.transform(self.job.pictures[row], 0) for row in rows), self.job.preprocessing, self.runtime
-        )
-        features = torch.zeros(len(self.job.table), *found.shape[1:], device=self.runtime.device)
-        features[torch.from_numpy(rows).to(features.device)] = found
-        return features
-
-    def _start(self) -> Classifier:
-        """A copy of the job's model whose head starts from this fold's seed."""
-        torch.manual_seed(self.seed)
-        model = copy_of(self.job.model)
-        for layer in model.head.modules():
-            if hasattr(layer, "reset_parameters"):
-                layer.reset_parameters()  # type: ignore[operator]
-        return model.to(self.runtime.device, memory_format=self.runtime.memory_format)  # type: ignore[call-overload]
-
-    def _probe(self) -> Probe | None:
-        """The probe of this fold, already in the head."""
-        if self.job.features is None:
-            return None
-        rows = self.fold.train_rows
-        probe = fit_probe(self.job.features[rows], self.job.table.labels[rows], len(self.job.table.classes), self.config.probe_c)
-        assert isinstance(self.model.head.classifier, nn.Linear)  # held by cross_validate, which makes the features
-        probe.start(self.model.head.classifier)
-        return probe
-
-    def _counts(self) -> np.ndarray:
-        return np.bincount(self.job.table.labels[self.fold.train_rows], minlength=len(self.job.table.classes)).astype(np.float32)
-
-    def _loader(self) -> Loader:
-        rows = self.fold.train_rows
-        transform = transform_of(self.config, self.job.preprocessing)
-        weights = SAMPLERS.build(self.config.sampler, self.job.table.labels[rows])
-        return Loader(self.job.pictures, self.job.table.labels, rows, self.config.batch_size, transform, seed=self.seed,
-                      weights=weights, workers=self.config.workers, pin=self.runtime.device.type == "cuda")  # fmt: skip
 
     def run(self) -> FoldResult:
         """Trains from where the fold stands to the last epoch; asked to stop, it saves its state first.
@@ -284,7 +237,7 @@ class FoldTraining:
             self.best, self.best_probs = Best(score, loss, epoch), probs  # once it is written: a full disk leaves the earlier best
 
     def _keep(self, epoch: int, score: float, loss: float, model: nn.Module, average: bool = False) -> None:
-        counts = self._counts()
+        counts = class_counts(self.job, self.fold)
         description = Description(self.config, self.job.table.values, tuple((counts / counts.sum()).tolist()), self.job.preprocessing,
                                   self.fold.index, epoch, score, average, loss)  # fmt: skip
         save_checkpoint(self.folder, model.state_dict(), description)
@@ -355,32 +308,6 @@ class FoldTraining:
         return state is not None
 
 
-def copy_of(model: Classifier) -> Classifier:
-    """An independent copy on the CPU."""
-    return copy.deepcopy(model)
-
-
-def _finished(folder: Path, fold: Fold) -> FoldResult | None:
-    """The result of a fold that is finished and whole."""
-    try:
-        found = load_result(folder)
-    except DamagedError as error:
-        say(f"fold {fold.index}: {error}; the fold is trained anew")
-        shutil.rmtree(folder)
-        return None
-    if found is not None:
-        say(f"fold {fold.index}: finished before, {found.score:.4f} at epoch {found.epoch}")
-    return found
-
-
-def finished_folds(folder: Path, folds: tuple[Fold, ...]) -> list[FoldResult] | None:
-    """The results of a run that has all of them, whole; None where something is left to do."""
-    if not (folder / "metrics.json").exists() or not all((folder / f"fold{fold.index}" / "result.json").exists() for fold in folds):
-        return None
-    found = [_finished(folder / f"fold{fold.index}", fold) for fold in folds]
-    return None if None in found else [result for result in found if result is not None]
-
-
 def train_fold(job: Job, fold: Fold, resume: bool = False, folds: int = 1) -> FoldResult | None:
     """Trains one fold, or returns its result where it is finished and `resume` is set; None where the time does not suffice for it.
 
@@ -391,7 +318,7 @@ def train_fold(job: Job, fold: Fold, resume: bool = False, folds: int = 1) -> Fo
         TimeIsUpError: within the fold, before any epoch was validated.
     """
     folder = job.folder / f"fold{fold.index}"
-    if resume and (finished := _finished(folder, fold)) is not None:
+    if resume and (finished := finished_fold(folder, fold)) is not None:
         job.on_logs(fold.index, list(finished.logs))
         drop_states(folder / "last")
         job.pacer.answering += 1

@@ -32,7 +32,8 @@ from recipe.determinism import make_deterministic
 from recipe.disk import check_room, needed_bytes
 from recipe.errors import CheckpointError
 from recipe.feed import feeding
-from recipe.fold import finished_folds, train_fold
+from recipe.finished import finished_folds
+from recipe.fold import train_fold
 from recipe.folds import Fold, make_folds
 from recipe.job import Job
 from recipe.journal import Journal
