@@ -11,8 +11,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from recipe.afterwards import after_training
 from recipe.atomic import write_json
 from recipe.cli import Options
 from recipe.commit import commit
@@ -54,8 +53,6 @@ from recipe.timing import choose_runtime
 OnEpoch = Callable[[EpochLog], None]
 
 REPORT_SECONDS, REPORT_SHARE = 60.0, 0.03  # kept for the report under a time limit: no more than these seconds, nor this share of it
-EXPORT_SECONDS = 60.0  # with less under a time limit, nothing is exported: the networks answer as they are
-LEAST_REPORT_SECONDS = 10.0  # with less it is not begun
 
 
 def cross_validate(
@@ -191,72 +188,10 @@ def train(
     return summary
 
 
-def after_training(folder: Path, config: Config, table: Table | None, pictures: Pictures | None = None, limit: TimeLimit | None = None) -> None:
-    """Of a finished run a row in the record, the export that the settings name and, with the table, the report and TensorBoard events."""
-    limit = limit or TimeLimit()
-    _afterwards("record", folder, lambda: _recorded(folder))
-    if config.export != "none":
-        _afterwards("export", folder, lambda: _exported(folder, config.export, limit))
-    if table is not None:
-        _afterwards("report", folder, lambda: _reported(folder, table, pictures, limit))
-        _afterwards("tensorboard", folder, lambda: _events(folder))
-
-
 def is_complete(folder: Path, only_fold: int | None, folds: int) -> bool:
     """Whether a run has its scores and every fold: then going on with it adds nothing, and no second row to the record."""
     wanted = range(folds) if only_fold is None else [only_fold]
     return (folder / "metrics.json").exists() and all((folder / f"fold{number}" / "result.json").exists() for number in wanted)
-
-
-def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
-    """What follows a run. The run is finished and kept whatever happens here."""
-    try:
-        say(f"{name:<12} {work()}")
-    except Exception as error:
-        say(f"{name:<12} not written ({type(error).__name__}: {error}); the run in {folder} is complete")
-
-
-def _exported(folder: Path, fmt: str, limit: TimeLimit) -> str:
-    if limit.left - limit.kept < EXPORT_SECONDS:
-        return f"left out: {duration(max(0.0, limit.left))} are left; python -m recipe export writes it later"
-    from recipe.export import export_run
-
-    return export_run(folder, fmt)
-
-
-def _recorded(folder: Path) -> str:
-    from recipe.record import append
-
-    append(folder)
-    return "one row more in python -m recipe runs"
-
-
-def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: TimeLimit) -> str:
-    if limit.limited:
-        return _reported_in_time(folder, limit)
-    from recipe.report.page import write_report
-
-    return str(write_report(folder, table, pictures))
-
-
-def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
-    """The report by a process of its own, which is ended when the time is."""
-    later = "python -m recipe report writes it later"
-    seconds = limit.left - limit.kept
-    if seconds < LEAST_REPORT_SECONDS:
-        return f"left out: {duration(max(0.0, limit.left))} are left; {later}"
-    words, project = [sys.executable, "-m", "recipe", "report", str(folder.resolve())], Path(__file__).resolve().parent.parent
-    try:
-        done = subprocess.run(words, cwd=project, timeout=seconds, check=False, capture_output=True, text=True)
-    except subprocess.TimeoutExpired:
-        return f"left out: it was not ready in {duration(seconds)}; {later}"
-    return str(folder / "report.html") if done.returncode == 0 else f"not written ({done.stderr.strip().splitlines()[-1]}); {later}"
-
-
-def _events(folder: Path) -> str:
-    from recipe.tensorboard_log import write_events
-
-    return f"tensorboard --logdir {write_events(folder)}"
 
 
 def _chosen(folds: tuple[Fold, ...], only_fold: int | None) -> tuple[Fold, ...]:

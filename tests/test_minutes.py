@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from benchmarks.simulated import Machine
+from recipe.afterwards import _reported_in_time
 from recipe.cli import within_limits
 from recipe.config import App, Config, ConfigError
 from recipe.data import read
@@ -29,7 +30,7 @@ from recipe.runtime import Runtime
 from recipe.time_cost import Measured, Speed, estimate, expected_costs
 from recipe.time_limit import TimeIsUpError, TimeLimit
 from recipe.time_plan import Costs, Work
-from recipe.train import _reported_in_time, cross_validate
+from recipe.train import cross_validate
 
 ASKED = Config(
     backbone="test_efficientnet", pretrained=False, image_size=32, epochs=8, batch_size=4, folds=3, memory_format="contiguous",

@@ -57,11 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _taught(arguments: argparse.Namespace, out: Path) -> list[Row]:
     """Trains the student; its scores against the run's."""
+    from recipe.afterwards import after_training
     from recipe.before_after import judged
     from recipe.report.evidence import read_oof
     from recipe.run_folder import open_run_folder
     from recipe.student import task_of, train_student
-    from recipe.train import after_training
 
     teacher = open_run_folder(arguments.folder)
     table = teacher.table(arguments.data, arguments.image_column, arguments.label_column)

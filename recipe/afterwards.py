@@ -1,0 +1,83 @@
+"""What follows a finished run: a row in the record, the export, the report and TensorBoard events.
+
+The run is complete before any of it begins, and stays so whatever happens here: what fails is said in a line. Under a time limit, what would
+not be ready in time is left out and can be made later.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from recipe.config import Config
+from recipe.console import duration, say
+from recipe.data import Table
+from recipe.pictures import Pictures
+from recipe.time_limit import TimeLimit
+
+EXPORT_SECONDS = 60.0  # with less under a time limit, nothing is exported: the networks answer as they are
+LEAST_REPORT_SECONDS = 10.0  # with less it is not begun
+
+
+def after_training(folder: Path, config: Config, table: Table | None, pictures: Pictures | None = None, limit: TimeLimit | None = None) -> None:
+    """Of a finished run a row in the record, the export that the settings name and, with the table, the report and TensorBoard events."""
+    limit = limit or TimeLimit()
+    _afterwards("record", folder, lambda: _recorded(folder))
+    if config.export != "none":
+        _afterwards("export", folder, lambda: _exported(folder, config.export, limit))
+    if table is not None:
+        _afterwards("report", folder, lambda: _reported(folder, table, pictures, limit))
+        _afterwards("tensorboard", folder, lambda: _events(folder))
+
+
+def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
+    """What follows a run. The run is finished and kept whatever happens here."""
+    try:
+        say(f"{name:<12} {work()}")
+    except Exception as error:
+        say(f"{name:<12} not written ({type(error).__name__}: {error}); the run in {folder} is complete")
+
+
+def _exported(folder: Path, fmt: str, limit: TimeLimit) -> str:
+    if limit.left - limit.kept < EXPORT_SECONDS:
+        return f"left out: {duration(max(0.0, limit.left))} are left; python -m recipe export writes it later"
+    from recipe.export import export_run
+
+    return export_run(folder, fmt)
+
+
+def _recorded(folder: Path) -> str:
+    from recipe.record import append
+
+    append(folder)
+    return "one row more in python -m recipe runs"
+
+
+def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: TimeLimit) -> str:
+    if limit.limited:
+        return _reported_in_time(folder, limit)
+    from recipe.report.page import write_report
+
+    return str(write_report(folder, table, pictures))
+
+
+def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
+    """The report by a process of its own, which is ended when the time is."""
+    later = "python -m recipe report writes it later"
+    seconds = limit.left - limit.kept
+    if seconds < LEAST_REPORT_SECONDS:
+        return f"left out: {duration(max(0.0, limit.left))} are left; {later}"
+    words, project = [sys.executable, "-m", "recipe", "report", str(folder.resolve())], Path(__file__).resolve().parent.parent
+    try:
+        done = subprocess.run(words, cwd=project, timeout=seconds, check=False, capture_output=True, text=True)
+    except subprocess.TimeoutExpired:
+        return f"left out: it was not ready in {duration(seconds)}; {later}"
+    return str(folder / "report.html") if done.returncode == 0 else f"not written ({done.stderr.strip().splitlines()[-1]}); {later}"
+
+
+def _events(folder: Path) -> str:
+    from recipe.tensorboard_log import write_events
+
+    return f"tensorboard --logdir {write_events(folder)}"
