@@ -3,6 +3,9 @@
 Threads, not processes: OpenCV and NumPy release the interpreter lock, nothing is copied between processes, and on two cores one thread
 beats two worker processes (docs/performance.md). What a batch holds depends on the seed, the epoch and the position alone: not
 on the number of threads, not on timing, not on whether the run was resumed.
+
+A thread that hangs in a read (a network drive, a dying disk) is left behind, and from then on each batch is prepared when it is asked for, by
+a thread of its own; a picture that hangs there too ends the run in a sentence with its name.
 """
 
 from __future__ import annotations
@@ -10,18 +13,29 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import islice
 
 import cv2
 import numpy as np
 import torch
 
+from recipe import crew
 from recipe.batch import Batch
+from recipe.console import say
+from recipe.crew import Crew, Hung, Job
+from recipe.errors import UserError
 from recipe.pictures import Pictures, default_workers
 
 __all__ = ["Loader", "Pictures"]
 
 Transform = Callable[[np.ndarray, int], np.ndarray]  # (picture (h, w, 3) uint8, seed) -> (S, S, 3) uint8
+
+Drawn = tuple[int, int]  # row number, seed
+BatchJob = Job[Drawn, Batch]
+
+
+class StuckPicture(UserError, RuntimeError):  # noqa: N818  (says what it is)
+    """A picture whose reading or preparation does not come to an end."""
 
 
 class Loader:
@@ -63,6 +77,7 @@ class Loader:
         self.batch_size, self.transform, self.seed, self.shuffle = batch_size, transform, seed, shuffle
         self.weights, self.drop_last = weights, drop_last
         self.workers, self.prefetch, self.pin = workers or default_workers(), prefetch, pin
+        self.ahead = True  # until a thread hangs
         if batch_size < 1 or self.workers < 1 or prefetch < 1:
             raise ValueError(f"batch_size={batch_size}, workers={workers} and prefetch={prefetch} must be at least 1 (workers=0 chooses).")
         if not len(self.rows):
@@ -93,38 +108,82 @@ class Loader:
         Closing the iterator, or an error in it, ends its threads. `images` is (B, 3, H, W) uint8 in channels_last layout.
 
         Raises:
+            StuckPicture: a picture has hung twice, each time for `crew.PATIENCE` seconds.
             Whatever a picture or the transform raises, at the next batch that is asked for, even if it belongs to a later one.
         """
         order, seeds = self.order(n)
-        bounds = [(first, first + self.batch_size) for first in range(0, len(order), self.batch_size)][start : len(self)]
-        jobs = iter([(order[first:end], seeds[first:end]) for first, end in bounds])
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)  # parallel over batches already; OpenCV's own threads would take the cores of the update
-        pool = ThreadPoolExecutor(self.workers, "loader")
         try:
-            yield from self._in_order(pool, jobs)
+            while self.ahead and start < len(self):
+                try:
+                    for batch in self._ahead(self._jobs(order, seeds, start)):
+                        start += 1
+                        yield batch
+                except Hung as hung:
+                    self._give_up_on_threads(next(self._jobs(order, seeds, start)), hung.at)
+            for job in self._jobs(order, seeds, start):
+                yield self._alone(job)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
             cv2.setNumThreads(threads)
 
-    def _in_order(self, pool: ThreadPoolExecutor, jobs: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[Batch]:
-        pending: deque[Future[Batch]] = deque()
-        for rows, seeds in jobs:
-            pending.append(pool.submit(self._batch, rows, seeds))
-            if len(pending) >= self.workers + self.prefetch:
-                yield _first(pending)
-        while pending:
-            yield _first(pending)
+    def _jobs(self, order: np.ndarray, seeds: np.ndarray, start: int) -> Iterator[BatchJob]:
+        for first in range(start * self.batch_size, min(len(order), len(self) * self.batch_size), self.batch_size):
+            part = slice(first, first + self.batch_size)
+            yield Job(self._batch, list(zip(order[part].tolist(), seeds[part].tolist(), strict=True)))
 
-    def _batch(self, rows: np.ndarray, seeds: np.ndarray) -> Batch:
-        prepared = np.stack([self.transform(self.pictures[row], seed) for row, seed in zip(rows.tolist(), seeds.tolist(), strict=True)])
-        images, labels = torch.from_numpy(prepared).permute(0, 3, 1, 2), torch.from_numpy(self.labels[rows])
+    def _ahead(self, jobs: Iterator[BatchJob]) -> Iterator[Batch]:
+        """The batches in order, others being prepared meanwhile."""
+        threads, hangs = Crew(self.workers, "loader"), False
+        pending = deque(threads.give(job) for job in islice(jobs, self.workers + self.prefetch))
+        try:
+            while pending:
+                yield _first(pending)
+                pending.extend(threads.give(job) for job in islice(jobs, 1))
+        except Hung:
+            hangs = True
+            raise
+        finally:
+            threads.end(hangs)
+
+    def _alone(self, job: BatchJob) -> Batch:
+        """A batch by a thread of its own, which can be given up like any other."""
+        thread, hangs = Crew(1, "loader"), False
+        try:
+            return _first(deque([thread.give(job)]))
+        except Hung as hung:
+            hangs = True
+            raise StuckPicture(
+                f"{self._name(job, hung.at)} is not ready after {crew.PATIENCE:g} s, and no other thread helped: its drive does not "
+                "answer. What was saved is kept; copy the pictures to another drive or take this one out of the table, then go on with --resume."
+            ) from None
+        finally:
+            thread.end(hangs)
+
+    def _give_up_on_threads(self, job: BatchJob, at: int) -> None:
+        self.ahead = False
+        say(
+            f"a thread that prepares pictures hangs at {self._name(job, at)}, for {crew.PATIENCE:g} s; from here on each batch of "
+            f"{self.batch_size} pictures is prepared when it is needed, which is slower and changes no result"
+        )
+
+    def _name(self, job: BatchJob, at: int) -> str:
+        row = job.items[at][0]
+        paths = getattr(self.pictures, "paths", None)
+        return f"the picture of row {row}" if paths is None else f"the picture {paths[row]}"
+
+    def _batch(self, drawn: Iterator[Drawn]) -> Batch:
+        rows, prepared = [], []
+        for row, seed in drawn:
+            rows.append(row)
+            prepared.append(self.transform(self.pictures[row], seed))
+        images, labels = torch.from_numpy(np.stack(prepared)).permute(0, 3, 1, 2), torch.from_numpy(self.labels[rows])
         return Batch(
             images=images.pin_memory() if self.pin else images,
             labels=labels,
             labels_b=labels,
             lam=torch.ones(len(rows)),
-            rows=torch.from_numpy(rows.copy()),
+            rows=torch.tensor(rows),
         )
 
     def _probabilities(self) -> np.ndarray:
@@ -137,10 +196,10 @@ class Loader:
         return weights / weights.sum()
 
 
-def _first(pending: deque[Future[Batch]]) -> Batch:
+def _first(pending: deque[BatchJob]) -> Batch:
     """The oldest batch; but an error in any batch at work comes first, so that it surfaces at once."""
-    wait([pending[0]])
+    pending[0].watch()
     for job in pending:
-        if job.done():
-            job.result()
-    return pending.popleft().result()
+        if job.future.done():
+            job.future.result()
+    return pending.popleft().future.result()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,7 +17,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe import decode
+from recipe import crew, decode
+from recipe.errors import UserError
 from recipe.free_memory import free_memory_mb
 from recipe.loader import Loader
 from recipe.pictures import Pictures
@@ -160,6 +163,80 @@ def test_closing_early_leaves_no_thread_and_restores_opencv():
     batches.close()
     assert loader_threads() == []
     assert cv2.getNumThreads() == before
+
+
+@pytest.fixture
+def dead_drive(monkeypatch):
+    """A transform that hangs, `times` times, at the picture of row 9; the test's threads are let go at its end."""
+    let_go, hung = threading.Event(), []
+    monkeypatch.setattr(crew, "PATIENCE", 0.3)
+
+    def transform(times: int):
+        def stamped(image: np.ndarray, seed: int) -> np.ndarray:
+            if image[1, 1, 0] == 9 and len(hung) < times:
+                hung.append(seed)
+                let_go.wait(20)
+            return stamp(image, seed)
+
+        return stamped
+
+    yield transform
+    let_go.set()
+
+
+@pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 3}, {"weights": np.full(20, 0.5)}, {"batch_size": 6, "drop_last": False}])
+def test_a_thread_that_hangs_is_left_behind_and_the_batches_stay_the_same(dead_drive, capsys, options):
+    expected = [content(loader(**options).epoch(n, 1)) for n in (0, 1)]
+    made = loader(transform=dead_drive(times=1), **options)
+    assert [content(made.epoch(n, 1)) for n in (0, 1)] == expected
+    said = capsys.readouterr().out
+    assert said.count("hangs at the picture of row 9") == 1
+    assert "changes no result" in said
+
+
+def test_a_picture_that_hangs_again_ends_the_run_with_its_name(dead_drive, capsys):
+    before, made = cv2.getNumThreads(), loader(transform=dead_drive(times=2), shuffle=False)
+    made.pictures = Listed(made.pictures)
+    with pytest.raises(UserError, match=r"the picture /there/9.png is not ready .* --resume"):
+        list(made.epoch(0))
+    assert "hangs at the picture /there/9.png" in capsys.readouterr().out
+    assert cv2.getNumThreads() == before
+
+
+class Listed(list):
+    """Pictures with paths."""
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"/there/{row}.png" for row in range(len(self))]
+
+
+def test_a_slow_batch_that_goes_on_is_no_hanging_one(monkeypatch, capsys):
+    monkeypatch.setattr(crew, "PATIENCE", 0.6)
+
+    def slow(image: np.ndarray, seed: int) -> np.ndarray:
+        time.sleep(0.1)
+        return image
+
+    assert len(list(loader(12, 12, transform=slow).epoch(0))) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_a_process_with_a_hanging_thread_ends():
+    program = """
+import threading
+from recipe import crew
+crew.PATIENCE = 0.1
+threads = crew.Crew(2, "loader")
+job = threads.give(crew.Job(lambda items: [threading.Event().wait() for item in items], [1, 2]))
+try:
+    job.watch()
+except crew.Hung as hung:
+    threads.end(hangs=True)
+    print("hung at", hung.at)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "hung at 0\n"
 
 
 def test_threads_run_ahead_but_not_without_bound():
