@@ -23,7 +23,7 @@ def drawn(spec: str, seed: int = 0, size: int = 5) -> Batch:
 
 
 def unchanged(mixed: Batch, size: int = 5) -> bool:
-    before, after = batch_of(size)._tensors(), mixed._tensors()
+    before, after = batch_of(size).tensors(), mixed.tensors()
     return before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
 
 

@@ -75,9 +75,13 @@ def test_timing_halves_the_micro_batch_when_memory_runs_out(monkeypatch):
 def test_the_estimate_counts_every_pass():
     fold = Fold(0, np.arange(80), np.arange(20))
     runtime = Runtime(torch.device("cpu"), pictures_per_second=10.0)
-    plain = Config(epochs=2, optimizer="sgd()", image_size=32)
-    assert estimate(plain, (fold,), runtime) == pytest.approx(2 * (80 + 20 / 3) / 10)
-    assert estimate(plain.model_copy(update={"optimizer": "sam(sgd())"}), (fold,), runtime) == pytest.approx(2 * (160 + 20 / 3) / 10)
+    plain = Config(epochs=2, optimizer="sgd()", image_size=32, batch_size=20, pretrained=False, views="identity()")
+    validations = 3 * 20 / 3  # after both epochs, and of the kept one
+    assert estimate(plain, (fold,), runtime) == pytest.approx((2 * 80 + validations) / 10)
+    assert estimate(plain.model_copy(update={"optimizer": "sam(sgd())"}), (fold,), runtime) == pytest.approx((4 * 80 + validations) / 10)
+    viewed = plain.model_copy(update={"views": "identity(), hflip()", "pretrained": True})  # two views of the kept one, and the probe's pass
+    assert estimate(viewed, (fold,), runtime) == pytest.approx((2 * 80 + validations + 3 * 20 / 3) / 10)
+    assert estimate(plain.model_copy(update={"batch_size": 64}), (fold,), runtime) == pytest.approx((2 * 64 + validations) / 10), "no short batch"
     assert passes_per_step(plain.model_copy(update={"optimizer": "looksam(sgd(), k=5)"})) == pytest.approx(1.2)
 
 
