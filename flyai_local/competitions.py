@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import os
@@ -88,9 +89,10 @@ def place(chosen: Competition, folder: Path, part: str = "train", limit: int | N
     The table has the competition's own column names, ``\\n`` line ends and ``./image/NAME`` paths. Pictures become
     links, or real files with ``copy`` (needed where the originals are out of reach). ``limit`` keeps that many rows,
     taken from the classes in turn. The table is written last, so a folder that holds it is complete. Other files in
-    the folder are left alone.
+    the folder are left alone; where something fails, nothing new stays.
 
     Raises:
+        UserError: pictures of the table are gone; none is placed.
         ValueError: ``part`` is not ``train``. Hidden pictures are never placed: their labels are for the scorer alone.
     """
     if part != "train":
@@ -98,9 +100,9 @@ def place(chosen: Competition, folder: Path, part: str = "train", limit: int | N
     rows = [(row.picture, row.label) for row in read_table(chosen.train, *chosen.columns)]
     if limit is not None:
         rows = _in_turn(rows, limit)
-    ways = _ways(chosen, copy)
-    for picture, _ in rows:
-        _put(chosen.images / picture, folder / "image" / picture, ways)
+    sources = [chosen.images / picture for picture, _ in rows]
+    _refuse_gone([source for source in sources if not source.is_file()])
+    _put_all(sources, [folder / "image" / picture for picture, _ in rows], _ways(chosen, copy))
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".train.csv.{os.getpid()}"
     write_table(unfinished, chosen.columns, ((f"./image/{picture}", label) for picture, label in rows))
@@ -205,10 +207,33 @@ def _ways(chosen: Competition, copy: bool) -> tuple[Way, ...]:
     return (os.link, os.symlink, shutil.copyfile) if chosen.embedded else (os.symlink, os.link, shutil.copyfile)
 
 
+def _refuse_gone(gone: list[Path]) -> None:
+    if gone:
+        which, them = (f" and {len(gone) - 1} more are", "them") if len(gone) > 1 else (" is", "it")
+        raise UserError(
+            f"the picture {str(gone[0])!r}{which} gone: put {them} back, or add the competition with --replace; nothing was placed"
+        )
+
+
+def _put_all(sources: list[Path], targets: list[Path], ways: tuple[Way, ...]) -> None:
+    """Bring every picture to its place, or none: a full disk leaves no folder that looks like data."""
+    new: list[Path] = []
+    try:
+        for source, target in zip(sources, targets, strict=True):
+            if not target.exists():
+                new.append(target)
+            _put(source, target, ways)
+    except BaseException:
+        for target in new:
+            target.unlink(missing_ok=True)
+        for folder in {parent: None for target in reversed(new) for parent in target.parents}:
+            with contextlib.suppress(OSError):  # it holds something else
+                folder.rmdir()
+        raise
+
+
 def _put(source: Path, target: Path, ways: tuple[Way, ...]) -> None:
     """Bring one picture to its place by the first way that this system and the file systems allow."""
-    if not source.is_file():
-        raise UserError(f"the picture {str(source)!r} is gone: put it back, or add the competition with --replace")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     for way in ways[:-1]:

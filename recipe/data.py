@@ -87,7 +87,7 @@ def read(
     if source.is_file():
         return read_csv(source, image_column, label_column, images, group_column, values)
     if not source.is_dir():
-        raise DataError(f"There is no file or folder {os.fspath(source)!r} (working directory {Path.cwd()}). Check the path.")
+        raise DataError(f"There is no file or folder {os.fspath(source)!r} (working directory {Path.cwd()}). Check the path, and what a download said.")
     if (source / "train.csv").is_file():
         return read_csv(source / "train.csv", image_column, label_column, images, group_column, values)
     return read_cifar(source) if is_cifar(source) else read_folder(source)

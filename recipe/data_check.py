@@ -12,6 +12,10 @@ from recipe.data import Table
 from recipe.findings import DataError, Finding, summary
 from recipe.pictures import Pictures, Progress
 
+NO_TABLE = (
+    "There is no train.csv, so each folder was taken for a class: if the data came by a download that failed, see its message and fetch it again."
+)
+
 
 def check(
     table: Table, folds: int, strict: bool = False, pictures: Pictures | None = None, progress: Progress | None = None
@@ -42,7 +46,7 @@ def check(
         classes = [name for name, count in zip(usable.classes, usable.counts, strict=True) if count]
         raise DataError(
             f"{table.source} has {len(classes)} class with readable pictures ({', '.join(classes) or 'none'}), and at least 2 are needed. "
-            "Check the label column.\n" + summary(findings)
+            f"{'Check the label column.' if table.source.is_file() else NO_TABLE}\n{summary(findings)}"
         )
     return replace(usable, findings=tuple(findings)), findings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -303,12 +304,36 @@ def test_a_replaced_picture_of_ones_own_is_seen(pictures: Path, tmp_path: Path) 
     assert (tmp_path / "to" / "image" / "0.jpg").read_bytes() == b"repaired"
 
 
-def test_a_picture_that_is_gone_is_named(pictures: Path, tmp_path: Path) -> None:
+def test_pictures_that_are_gone_are_named_and_nothing_is_placed(pictures: Path, tmp_path: Path) -> None:
     card = add("Own", table(pictures), pictures)
     (pictures / "5.jpg").unlink()
-    with pytest.raises(UserError, match=r"5\.jpg' is gone"):
+    with pytest.raises(UserError, match=r"5\.jpg' is gone: put it back, .* nothing was placed"):
         place(card, tmp_path / "to")
-    assert not (tmp_path / "to" / "train.csv").exists()
+    (pictures / "7.jpg").unlink()
+    with pytest.raises(UserError, match=r"\.jpg' and 1 more are gone: put them back"):
+        place(card, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_disk_that_fails_halfway_leaves_nothing_new(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card, folder, copied = add("Own", table(pictures), pictures), tmp_path / "to", []
+
+    def full(source: Path, target: Path) -> None:
+        copied.append(target)
+        if len(copied) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        target.write_bytes(source.read_bytes())
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        place(card, folder, copy=True)
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    copied.clear()
+    with pytest.raises(OSError, match="No space left"):
+        place(card, folder, copy=True)
+    assert [path.name for path in folder.rglob("*")] == ["notes.txt"]
 
 
 def test_a_damaged_card_is_named(pictures: Path) -> None:

@@ -70,6 +70,23 @@ def test_train_then_predict_in_other_processes(project, tmp_path):
     assert "bad.jpg" in asked.stderr
 
 
+def test_training_pictures_that_vanished_are_named_and_not_blamed_on_the_labels(project, tmp_path):
+    data = project / "data" / "input" / "Tiny"
+    home = {"FLYAI_LOCAL_HOME": str(tmp_path / "home")}
+    added = python(project, "-m", "flyai_local", "add", "Mine", "--csv", str(data / "train.csv"), "--images", str(data), **home)
+    assert added.returncode == 0, added.stderr
+    (data / "image" / "001.png").unlink()
+    asked = python(project, "main.py", "--competition", "Mine", *FAST, **home)
+    assert asked.returncode == 1
+    assert "001.png' is gone: put it back" in asked.stdout
+    assert "no file or folder" in asked.stderr and "what a download said" in asked.stderr
+    (project / "data" / "input" / "Mine" / "image").mkdir(parents=True)  # as an interrupted copy leaves it
+    shutil.copy(data / "image" / "002.png", project / "data" / "input" / "Mine" / "image")
+    asked = python(project, "main.py", "--competition", "Mine", *FAST, **home)
+    assert asked.returncode == 1
+    assert "There is no train.csv" in asked.stderr and "label column" not in asked.stderr
+
+
 def test_a_table_of_answers(project):
     assert python(project, "main.py", "--competition", "Tiny", *FAST, "--only-fold", "0").returncode == 0
     for source in ("data/input/Tiny/image", "data/input/Tiny/train.csv"):
