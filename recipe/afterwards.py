@@ -32,6 +32,14 @@ def after_training(folder: Path, config: Config, table: Table | None, pictures: 
         _afterwards("tensorboard", folder, lambda: _events(folder))
 
 
+def export_again(folder: Path) -> None:
+    """After another way of answering was chosen: the export anew where it is stale, in the format that the settings name and in those that lie there."""
+    from recipe.export import export_run, formats_of
+
+    for fmt in formats_of(folder):
+        _afterwards("export", folder, lambda fmt=fmt: export_run(folder, fmt))  # type: ignore[misc]
+
+
 def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
     """What follows a run. The run is finished and kept whatever happens here."""
     try:

@@ -30,7 +30,7 @@ from recipe.backends import EXPORTED, answered, backend_of, run
 from recipe.checkpoint import load_checkpoint
 from recipe.checksum import file_sha256
 from recipe.console import duration
-from recipe.description import fold_folders
+from recipe.description import fold_folders, read_description
 from recipe.exported import FILE, FILES, FORMAT, Exported, UnusableError, key_of, read_exported
 from recipe.fuse import fold_batch_norm
 from recipe.preprocessing import Preprocessing, at_size
@@ -232,6 +232,19 @@ def _remove(folder: Path, fmt: str) -> None:
 def format_for_here() -> str:
     """What an export is worth having in on this machine: ONNX where a runtime for it is installed, else TorchScript."""
     return "onnx" if find_spec("openvino") or find_spec("onnxruntime") else "torchscript"
+
+
+def formats_of(folder: Path) -> list[str]:
+    """The formats that the run in `folder` is kept in: the one that its settings name, and those that were written by hand.
+
+    Raises:
+        CheckpointError: nothing was trained there.
+    """
+    folds = [fold.folder for fold in folds_of(folder)]
+    asked = read_description(folds[0]).config.export
+    there = [fmt for fmt, names in FILES.items() if any((fold / names[0]).exists() for fold in folds)]
+    wanted = [] if asked == "none" else [format_for_here() if asked == "auto" else asked]
+    return list(dict.fromkeys([*wanted, *there]))
 
 
 def export_run(folder: Path, fmt: str = "auto") -> str:

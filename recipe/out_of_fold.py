@@ -12,6 +12,7 @@ import torch
 
 from recipe.backend_torch import average_views, for_prediction
 from recipe.checkpoint import load_checkpoint
+from recipe.console import Bar
 from recipe.metrics import METRICS
 from recipe.models import Classifier
 from recipe.pictures import Pictures
@@ -34,8 +35,9 @@ class Answers:
 class OutOfFold:
     """A run whose folds answer for the rows they were not trained on."""
 
-    def __init__(self, run: RunFolder, paths: Sequence[Path], device: torch.device) -> None:
-        self.run, self.paths = run, tuple(paths)
+    def __init__(self, run: RunFolder, paths: Sequence[Path], device: torch.device, bar: Bar | None = None) -> None:
+        """`bar` counts pictures, each as often as it is answered."""
+        self.run, self.paths, self.bar = run, tuple(paths), bar or Bar(0, "picture", shown=False)
         self.runtime = Runtime(device, memory_format=torch.channels_last)
         self._pictures: Pictures | None = None
 
@@ -108,11 +110,16 @@ class _Task:
         pictures = list(self.owner.decoded(rows, short_side(self.preprocessing)))
         begin = time.perf_counter()
         try:
-            answered = np.stack(list(average_views([model], pictures, self.views, self.preprocessing, self.owner.runtime)))
+            answered = np.stack(list(self._counted(average_views([model], pictures, self.views, self.preprocessing, self.owner.runtime))))
         except (AssertionError, RuntimeError, ValueError) as error:
             raise TuneError(f"the network does not take {self.preprocessing.size} pixels ({str(error).splitlines()[0]})") from error
         self.seconds += time.perf_counter() - begin
         return answered
+
+    def _counted(self, answers: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        for answer in answers:
+            self.owner.bar.advance()
+            yield answer
 
     def collect(self, fold_probs: Callable[[Path, np.ndarray], np.ndarray]) -> Answers:
         """All rows together."""

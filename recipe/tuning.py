@@ -55,6 +55,19 @@ def everything(size: int) -> Wishes:
     return Wishes(VIEWS, tuple(sizes), soup=True, temperature=True, weights=True)
 
 
+def pictures_to_answer(run: RunFolder, wishes: Wishes | None = None) -> int:
+    """How many pictures `tune` gives to a network, each as often as it does; fewer where a size is refused."""
+    wishes = wishes or everything(run.preprocessing.size)
+    size = run.serving.test_size or run.preprocessing.size
+    sizes = sum(pixels != size for pixels in wishes.test_sizes)
+    views = sum(views != (run.serving.views or run.views) for views in wishes.views)
+    total = (1 + sizes + views) * len(run.rows)
+    if wishes.soup and not _without_snapshots(run):
+        # each of n weights alone and n - 1 means, on both halves and on the whole, then each half by the soup of the other
+        total += sum(2 * (2 * len(ingredients(fold)) - 1) * len(rows) + len(rows) for fold, rows in run.folds)
+    return total
+
+
 def tune(answering: Sequence[OutOfFold], wishes: Wishes | None = None) -> Outcome:
     """The best way of answering for several runs, or for one.
 
@@ -80,6 +93,7 @@ def tune_run(answering: OutOfFold, wishes: Wishes) -> Tuned:
     run = answering.run
     present = Serving(views=run.serving.views or run.views, test_size=run.serving.test_size, soup=run.serving.soup and not wishes.soup)
     name = f"{run.folder.name}: {present.views}, {present.test_size or run.preprocessing.size} px"
+    answering.bar.describe(name)
     choice = Choice(run.labels, run.fold_of, run.metric, answering.answers(present), name)
     soups = _try_soup(answering, choice, present) if wishes.soup else ()
     if soups:
@@ -100,6 +114,7 @@ def _try(
     offers: list[tuple[str, Answers]] = []
     tried = []
     for name, serving in candidates:
+        answering.bar.describe(f"{answering.run.folder.name}: {name}")
         try:
             offers.append((name, answering.soups_answers(serving, soups) if soups else answering.answers(serving)))
             tried.append(serving)
@@ -111,9 +126,14 @@ def _try(
 
 def _try_soup(answering: OutOfFold, choice: Choice, present: Serving) -> tuple[list[Path], ...]:
     """The weights to average by fold, or nothing where a soup is not better beyond chance."""
-    if all(len(ingredients(fold)) == 1 for fold, _ in answering.run.folds):
+    if _without_snapshots(answering.run):
         choice.refuse("greedy soup", "no snapshots to mix; train with snapshot_steps")
         return ()
+    answering.bar.describe(f"{answering.run.folder.name}: greedy soup")
     answers, soups = answering.soups(present)
     counts = ", ".join(str(len(files)) for files in soups)
     return tuple(soups) if choice.offer([(f"greedy soup of {counts} weights", answers)]) is not None else ()
+
+
+def _without_snapshots(run: RunFolder) -> bool:
+    return all(len(ingredients(fold)) == 1 for fold, _ in run.folds)

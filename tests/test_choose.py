@@ -20,7 +20,9 @@ from recipe.calibrate import fit_temperature
 from recipe.checkpoint import load_checkpoint, save_checkpoint
 from recipe.choose import Choice
 from recipe.config import Config, ConfigError
+from recipe.console import Bar
 from recipe.data import read
+from recipe.description import read_description
 from recipe.errors import CheckpointError
 from recipe.metrics import METRICS
 from recipe.out_of_fold import Answers
@@ -38,7 +40,7 @@ from recipe.train import cross_validate
 
 TINY = Config(
     backbone="test_efficientnet", pretrained=False, image_size=32, epochs=2, batch_size=8, folds=2, memory_format="contiguous",
-    optimizer="adamw()", lr=0.01, augment="hflip()", views="identity()", workers=1, snapshot_steps=2, crop_pct=0.8,
+    optimizer="adamw()", lr=0.01, augment="hflip()", views="identity()", workers=1, snapshot_steps=2, crop_pct=0.8, export="none",
 )  # fmt: skip
 
 
@@ -320,6 +322,17 @@ def runs(trained, tmp_path):
     return tmp_path / "first", tmp_path / "second", read(trained / "data")
 
 
+class Counted(Bar):
+    """A bar that shows nothing."""
+
+    def __init__(self):
+        super().__init__(0, "picture", shown=False)
+        self.count = 0
+
+    def advance(self, count=1):
+        self.count += count
+
+
 def tune(*words):
     return main(["tune", "--device", "cpu", *map(str, words)])
 
@@ -376,6 +389,47 @@ def test_what_is_kept_is_what_answers(runs, monkeypatch):
     shutil.rmtree(second)  # the run is complete in itself
     moved = first.rename(first.with_name("moved"))
     assert np.allclose(Ensemble(moved, "cpu").probs(paths), expected, atol=1e-5)
+
+
+def test_what_is_chosen_is_exported_again_as_it_was(runs, monkeypatch, capsys, caplog):
+    first, _, table = runs
+    assert main(["export", str(first), "--format", "torchscript"]) == 0
+    stale = [(first / f"fold{n}" / "export.json").read_bytes() for n in (0, 1)]
+    assert tune(first, "--views", "hflip()") == 0  # refused: the export stands
+    assert "fold*/model.pt" in capsys.readouterr().out
+    assert [(first / f"fold{n}" / "export.json").read_bytes() for n in (0, 1)] == stale
+    forced(monkeypatch)
+    assert tune(first, "--soup", "--test-sizes", "40") == 0
+    assert "fold*/model.pt" in capsys.readouterr().out
+    answering = Ensemble(first, "cpu", "torchscript").probs(table.paths[:4])
+    assert np.allclose(answering, Ensemble(first, "cpu", "torch").probs(table.paths[:4]), atol=1e-5)
+    assert "stale" not in caplog.text
+
+
+def test_the_settings_say_whether_a_choice_is_exported(runs, monkeypatch):
+    from recipe import export
+
+    first, _, _ = runs
+    assert export.formats_of(first) == []
+    monkeypatch.setattr(export, "read_description", lambda fold: dataclasses.replace(read_description(fold), config=TINY.model_copy(update={"export": "onnx"})))
+    assert export.formats_of(first) == ["onnx"]
+
+
+@pytest.mark.parametrize("words", [(), ("--soup",), ("--test-sizes", "32,40,48"), ("--views", "hflip()", "--views", "identity()")])
+def test_the_bar_counts_every_picture_that_is_answered(runs, words):
+    import argparse
+
+    from recipe.commands import tune as command
+    from recipe.out_of_fold import OutOfFold
+    from recipe.tuning import pictures_to_answer
+    from recipe.tuning import tune as search
+
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    wishes, run = command.wished(parser.parse_args([str(runs[0]), *words])), open_run_folder(runs[0])
+    counted = Counted()
+    search([OutOfFold(run, run.paths(None), torch.device("cpu"), counted)], wishes)
+    assert counted.count == pictures_to_answer(run, wishes) > 0
 
 
 def test_a_lean_copy_answers_as_the_run_would(runs, monkeypatch):

@@ -1,6 +1,7 @@
 """python -m recipe tune RUN [RUN ...]: choose views, test size, soup, weights and temperature on out-of-fold rows.
 
-Without options everything is tried. What is better beyond chance is written to ensemble.json, the table to tune.json.
+Without options everything is tried. What is better beyond chance is written to ensemble.json, the table to tune.json. What answers is then
+exported again as the run's setting `export` says, and in the formats that lie there.
 """
 
 from __future__ import annotations
@@ -37,21 +38,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tries the candidates, prints the table and writes the choice."""
+    from recipe.afterwards import export_again
+    from recipe.console import Bar
     from recipe.join import write_outcome
     from recipe.out_of_fold import OutOfFold
     from recipe.run_folder import open_run_folders
     from recipe.runtime import choose_device
-    from recipe.tuning import tune
+    from recipe.tuning import pictures_to_answer, tune
 
     wishes, device = wished(arguments), choose_device(arguments.device)
     if arguments.out is not None and arguments.out.exists() and any(arguments.out.iterdir()):
         raise UserError(f"--out {arguments.out} is not empty; name a new folder.")
     runs = open_run_folders(arguments.runs)
     columns = (arguments.image_column, arguments.label_column)
-    outcome = tune([OutOfFold(one, one.paths(arguments.data, *columns), device) for one in runs], wishes)
+    with Bar(sum(pictures_to_answer(one, wishes) for one in runs), "picture", "out of fold") as bar:
+        outcome = tune([OutOfFold(one, one.paths(arguments.data, *columns), device, bar) for one in runs], wishes)
     target = write_outcome(outcome, arguments.out)
     say(report(outcome.trials))
-    say(f"\nchoice   {target / 'ensemble.json'}\ntable    {target / 'tune.json'}")
+    say()
+    export_again(target)
+    say(f"choice       {target / 'ensemble.json'}\ntable        {target / 'tune.json'}")
     return 0
 
 
