@@ -10,23 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 
-from recipe.atomic import write_bytes
 from recipe.checksum import read_sealed_json, write_sealed_json
 from recipe.description import FORMAT, WEIGHTS, Description, description_of, read_description
 from recipe.errors import CheckpointError, DamagedError
 from recipe.models import Classifier, build
-from recipe.sealed import is_sealed, read_sealed, write_sealed
+from recipe.sealed import read_sealed, write_sealed
+from recipe.serving import SOUP
+
+KINDS = {WEIGHTS: "checkpoint", SOUP: "soup"}  # by file, what its header says it is
 
 
 def save_checkpoint(folder: Path, state: dict[str, torch.Tensor], description: Description) -> None:
     """The weights first, with the description and a checksum in the same file, then the description alone for whoever needs no weights."""
-    content = dataclasses.asdict(dataclasses.replace(description, config=None)) | {"config": description.config.model_dump()}  # type: ignore[arg-type]
-    content = {"format": FORMAT, **content}
+    content = _content(description)
     write_sealed(folder / WEIGHTS, state, {"kind": "checkpoint", "description": content})
     write_sealed_json(folder / "fold.json", content)
+
+
+def save_soup(folder: Path, state: dict[str, torch.Tensor], description: Description) -> None:
+    """`soup.safetensors` beside the weights that it was mixed from, with a checksum and the description of their fold."""
+    write_sealed(folder / SOUP, state, {"kind": "soup", "description": _content(description)})
+
+
+def _content(description: Description) -> dict[str, Any]:
+    content = dataclasses.asdict(dataclasses.replace(description, config=None))  # type: ignore[arg-type]
+    return {"format": FORMAT, **content, "config": description.config.model_dump()}
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], Description]:
@@ -47,15 +56,15 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], Description]
 
 def _sealed_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     tensors, about = read_sealed(path)
-    if about.get("kind") != "checkpoint":
-        raise DamagedError(f"{path} is not a checkpoint")
+    if about.get("kind") != KINDS[path.name]:
+        raise DamagedError(f"{path} is not a {KINDS[path.name]}")
     return tensors, about["description"]
 
 
 def save_snapshot(folder: Path, state: dict[str, torch.Tensor], step: int, keep: int = 0) -> None:
     """`snapshots/step00000123.safetensors` of a fold; with `keep`, only so many stay: the newest, and the others evenly thinned."""
     snapshots = folder / "snapshots"
-    write_bytes(snapshots / f"step{step:08d}.safetensors", save({key: value.detach().cpu().contiguous() for key, value in state.items()}))
+    write_sealed(snapshots / f"step{step:08d}.safetensors", state, {"kind": "snapshot", "step": step})
     there = sorted(snapshots.glob("step*.safetensors"))
     while keep and len(there) > keep:
         steps = [int(path.stem.removeprefix("step")) for path in there]
@@ -73,16 +82,14 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu", weights: s
     model = build(description.config, len(description.values))
     try:
         model.load_state_dict(_weights(folder, weights, description))
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (DamagedError, OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise CheckpointError(f"{folder / weights} cannot be used: {reason}. Train again or restore it.") from None
+        raise CheckpointError(f"{folder / weights} cannot be used: {reason}. {'Tune' if weights == SOUP else 'Train'} again or restore it.") from None
     return model.to(device).eval(), description
 
 
 def _weights(folder: Path, name: str, description: Description) -> dict[str, torch.Tensor]:
-    """Weights that match their checksum and their description; those of format 1, which knew no loss, and soups have no checksum."""
-    if name != WEIGHTS or (description.loss is None and not is_sealed(folder / name)):
-        return load_file(folder / name)
+    """Weights that match their checksum and their description. Bare ones, as before there were checksums, are refused: nothing vouches for them."""
     tensors, content = _sealed_weights(folder / name)
     own = description_of(content, folder / name)
     for what in ("config", "values", "preprocessing", "fold"):

@@ -16,7 +16,7 @@ from recipe.config import Config, checked
 from recipe.errors import CheckpointError, DamagedError
 from recipe.preprocessing import Preprocessing
 
-FORMAT = 2  # 1 had no checksums
+FORMAT = 2  # 1 had no checksums and is refused
 WEIGHTS = "model.safetensors"
 
 
@@ -32,7 +32,7 @@ class Description:
     epoch: int
     score: float  # validation score of the kept epoch
     average: bool = False  # the kept weights are the moving average
-    loss: float | None = None  # validation loss of the kept epoch; None in format 1
+    loss: float | None = None  # validation loss of the kept epoch; None where it is not known
 
 
 def read_description(folder: Path) -> Description:
@@ -56,7 +56,7 @@ def description_of(content: dict[str, Any], path: Path) -> Description:
         CheckpointError: a newer version wrote it, or it holds other things.
     """
     content = dict(content)
-    if content.pop("format", None) not in (1, FORMAT):
+    if content.pop("format", None) != FORMAT:
         raise CheckpointError(f"{path} was written by another version of this project; train again or use that version.")
     content["config"] = checked(Config, content.get("config", {}), f"{path.parent.name}/{path.name}")
     try:

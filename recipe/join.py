@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
-
-from recipe.atomic import write_bytes, write_json
-from recipe.checkpoint import save_checkpoint
+from recipe.atomic import write_json
+from recipe.checkpoint import save_checkpoint, save_soup
 from recipe.description import read_description
 from recipe.errors import CheckpointError
 from recipe.serving import HERE, SOUP, Serving, Weighted, write_serving
@@ -54,7 +52,7 @@ def write_outcome(outcome: Outcome, out: Path | None = None) -> Path:
 def _mix(tuned: Tuned) -> Serving:
     """The soups beside the weights they were mixed from, which stay."""
     for (fold, _), files in zip(tuned.run.folds, tuned.soups, strict=bool(tuned.soups)):
-        write_bytes(fold / SOUP, save(average(files)))
+        save_soup(fold, average(files), read_description(fold))
     return tuned.serving
 
 

@@ -71,15 +71,6 @@ def read_about(path: Path) -> dict[str, Any]:
     return about
 
 
-def is_sealed(path: Path) -> bool:
-    """Whether the file carries a checksum at all; files of format 1 and foreign weights do not."""
-    try:
-        with safe_open(path, "pt") as file:
-            return KEY in (file.metadata() or {})
-    except (OSError, SafetensorError):
-        return False
-
-
 def digest(tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> str:
     """SHA-256 over the description and over name, type, shape and bytes of every tensor, 64 hex digits."""
     total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
+from recipe.sealed import read_sealed
 from recipe.serving import WEIGHTS
 
 State = dict[str, torch.Tensor]
@@ -27,9 +27,12 @@ def ingredients(fold: Path) -> list[Path]:
 def average(files: Sequence[Path]) -> State:
     """The mean of several weights, taken in float64; counters (integers) come from the first.
 
+    Raises:
+        DamagedError: one of them is absent, torn, altered, or carries no checksum.
+
     Limit: the mean of identical weights is these weights, bit for bit.
     """
-    first, *others = (load_file(file) for file in files)
+    first, *others = (read_sealed(file)[0] for file in files)
     sums = {key: value.double() for key, value in first.items() if value.is_floating_point()}
     for state in others:
         for key, total in sums.items():

@@ -18,6 +18,7 @@ from scipy.stats import binomtest
 from recipe.__main__ import main
 from recipe.calibrate import fit_temperature
 from recipe.checkpoint import load_checkpoint, save_checkpoint
+from recipe.checksum import read_sealed_json, write_sealed_json
 from recipe.choose import Choice
 from recipe.config import Config, ConfigError
 from recipe.console import Bar
@@ -31,6 +32,7 @@ from recipe.plan import plan
 from recipe.predict import Ensemble
 from recipe.preprocessing import short_side
 from recipe.run_folder import open_run_folder
+from recipe.sealed import write_sealed
 from recipe.selection import select_weights
 from recipe.serving import Serving, Weighted, read_serving, write_serving
 from recipe.significance import bootstrap, compare, mcnemar
@@ -142,7 +144,7 @@ def test_a_soup_of_identical_weights_is_the_model(tmp_path):
     state = {"weight": torch.randn(50, 7), "count": torch.tensor(3), "half": torch.randn(5).half()}
     files = [tmp_path / f"{n}.safetensors" for n in range(3)]
     for file in files:
-        save_file(state, file)
+        write_sealed(file, state, {})
     mean = average(files)
     assert all(torch.equal(mean[key], state[key]) and mean[key].dtype == state[key].dtype for key in state)
 
@@ -151,7 +153,7 @@ def test_a_soup_of_identical_weights_is_the_model(tmp_path):
 def test_a_soup_is_the_mean(tmp_path):
     weights = [torch.randn(4, 3) for _ in range(3)]
     for number, weight in enumerate(weights):
-        save_file({"weight": weight}, tmp_path / f"{number}.safetensors")
+        write_sealed(tmp_path / f"{number}.safetensors", {"weight": weight}, {})
     assert torch.allclose(average(sorted(tmp_path.iterdir()))["weight"], torch.stack(weights).mean(0))
 
 
@@ -389,6 +391,54 @@ def test_what_is_kept_is_what_answers(runs, monkeypatch):
     shutil.rmtree(second)  # the run is complete in itself
     moved = first.rename(first.with_name("moved"))
     assert np.allclose(Ensemble(moved, "cpu").probs(paths), expected, atol=1e-5)
+
+
+def flip(path):
+    """One bit of the last tensor."""
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_or_foreign_soup_is_refused(runs, monkeypatch, capsys):
+    first, _, table = runs
+    forced(monkeypatch)
+    assert tune(first, "--soup") == 0
+    soup = first / "fold0" / "soup.safetensors"
+    whole = soup.read_bytes()
+    flip(soup)
+    with pytest.raises(CheckpointError, match=r"soup\.safetensors cannot be used: .* does not match its checksum. Tune again"):
+        Ensemble(first, "cpu")
+    shutil.copyfile(first / "fold0" / "model.safetensors", soup)
+    with pytest.raises(CheckpointError, match="is not a soup"):
+        Ensemble(first, "cpu")
+    shutil.copyfile(first / "fold1" / "soup.safetensors", soup)
+    with pytest.raises(CheckpointError, match="belongs to another checkpoint"):
+        Ensemble(first, "cpu")
+    save_file(load_file(first / "fold0" / "model.safetensors"), soup)
+    with pytest.raises(CheckpointError, match="carries no checksum"):
+        Ensemble(first, "cpu")
+    soup.write_bytes(whole)
+    assert Ensemble(first, "cpu").probs(table.paths[:1]).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_damaged_snapshot_is_not_mixed(runs, capsys):
+    first, _, _ = runs
+    flip(sorted((first / "fold0" / "snapshots").iterdir())[0])
+    assert tune(first, "--soup") == 1
+    assert "does not match its checksum" in capsys.readouterr().err
+    assert not read_serving(first).soup
+
+
+def test_weights_and_descriptions_without_a_checksum_are_refused(runs):
+    """As they were written before there were checksums: nothing vouches for them."""
+    fold = runs[0] / "fold0"
+    save_file(load_file(fold / "model.safetensors"), fold / "model.safetensors")
+    with pytest.raises(CheckpointError, match="carries no checksum"):
+        load_checkpoint(fold)
+    write_sealed_json(fold / "fold.json", read_sealed_json(fold / "fold.json") | {"format": 1, "loss": None})
+    with pytest.raises(CheckpointError, match="another version"):
+        load_checkpoint(fold)
 
 
 def test_what_is_chosen_is_exported_again_as_it_was(runs, monkeypatch, capsys, caplog):

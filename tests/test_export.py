@@ -17,6 +17,7 @@ from torch import nn
 import recipe.backends
 from recipe.__main__ import main
 from recipe.backend_torch import in_half, model_networks
+from recipe.checkpoint import save_checkpoint
 from recipe.config import Config, ConfigError
 from recipe.description import read_description
 from recipe.export import Fold, _proof, export_fold, export_run, folds_of
@@ -119,9 +120,7 @@ def test_a_stale_export_is_refused(run, paths, caplog):
     """Weights that were trained on after the export."""
     (model, *_) = train_folder(run, folds=1)
     nn.init.zeros_(model.head.classifier.weight)
-    from safetensors.torch import save_file
-
-    save_file(model.state_dict(), run / "fold0" / "model.safetensors")
+    save_checkpoint(run / "fold0", model.state_dict(), read_description(run / "fold0"))
     ensemble = Ensemble(run)
     assert ensemble.how.startswith("torch, cpu")
     assert "fold0 is of other weights or another input size (stale); export it again" in caplog.text

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the curve and what it suggests; writes lr_find.png, lr_find.csv and lr_find.txt."""
-    from recipe.checkpoint import write_bytes
+    from recipe.atomic import write_bytes
     from recipe.console import Bar, say
     from recipe.lr_curve import exponential_rates, suggest
     from recipe.lr_find import find, write_curve
