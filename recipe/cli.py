@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic_core import PydanticUndefined
 
 from recipe.config import App, Config, ConfigError, read_app
+from recipe.determinism import before_cuda
 from recipe.errors import UserError
 
 MINUTES_VARIABLE = "FLYAI_MINUTES"  # how the platform's stand-in tells its limit
@@ -57,7 +58,8 @@ def add_config_flags(parser: argparse.ArgumentParser, over: str = "app.yaml") ->
     for name, setting in Config.model_fields.items():
         default = "" if setting.default is PydanticUndefined else f" [{setting.default}]".replace("%", "%%")
         flags = [*SHORT.get(name, ()), f"--{name.replace('_', '-')}"]
-        group.add_argument(*flags, dest=name, metavar="VALUE", default=None, help=f"{setting.description}{default}")
+        bare: dict[str, Any] = {"nargs": "?", "const": "true"} if setting.annotation is bool else {}  # --deterministic is --deterministic true
+        group.add_argument(*flags, dest=name, metavar="VALUE", default=None, **bare, help=f"{setting.description}{default}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -118,11 +120,13 @@ def options_of(arguments: argparse.Namespace, app_path: Path) -> Options:
     app = read_app(arguments.app or app_path)
     app = _entered(app, arguments)
     if arguments.profile == "auto":
-        app.config(next(iter(app.profiles), "auto"), overrides)  # refuses a bad flag before torch is imported
+        first = app.config(next(iter(app.profiles), "auto"), overrides)  # refuses a bad flag before torch is imported
+        before_cuda(first.deterministic)
         profile, why = _auto_profile(str(overrides.get("device", "auto")))
     else:
         profile, why = arguments.profile, "as asked for"
     config = within_limits(app.config(profile, overrides), app)
+    before_cuda(config.deterministic)
     return Options(app, config, profile, why, strict=arguments.strict)
 
 

@@ -27,7 +27,7 @@ from recipe.commit import commit
 from recipe.config import Config, ConfigError
 from recipe.console import Bar, duration, say
 from recipe.data import Table
-from recipe.determinism import make_deterministic
+from recipe.determinism import before_cuda, make_deterministic
 from recipe.disk import check_room, needed_bytes
 from recipe.errors import CheckpointError
 from recipe.feed import feeding
@@ -97,6 +97,7 @@ def cross_validate(
             Journal(folder / "log.jsonl").restart(result.fold, result.logs)
         return summarise(table, chosen, finished, plan.config.views, metric, sum(result.seconds for result in finished))
     limit.attach(folder, resume)
+    before_cuda(plan.config.deterministic)
     runtime = choose_runtime(plan.config, plan.model, folder)
     check_room(folder, _needed(plan, chosen))
     _announce(plan, table, chosen, runtime)
