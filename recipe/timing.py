@@ -23,6 +23,7 @@ from recipe.atomic import write_json
 from recipe.config import Config, ConfigError
 from recipe.errors import CheckpointError
 from recipe.machine import machine
+from recipe.out_of_memory import is_out_of_memory
 from recipe.runtime import Runtime, choose_device, fastest_precision
 
 TIMED_SECONDS = 2.0  # per candidate, at most; three candidates on a CPU, four where it has AMX
@@ -140,7 +141,9 @@ def _timed(model: nn.Module, runtime: Runtime, config: Config) -> float:
     while True:
         try:
             return _pictures_per_second(model, runtime, count, config.image_size)
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             if count == 1:
                 raise ConfigError(
                     f"not even one picture of {config.image_size} px fits in memory; lower --image-size or take --profile cpu."

@@ -15,6 +15,7 @@ from recipe.config import Config, ConfigError
 from recipe.feed import passes_per_step
 from recipe.folds import Fold
 from recipe.malloc import keep_freed_blocks
+from recipe.out_of_memory import is_out_of_memory
 from recipe.runtime import Runtime, choose_device, choose_profile, evaluating
 from recipe.time_cost import estimate
 from recipe.timing import candidates, choose_runtime
@@ -59,10 +60,19 @@ def test_the_faster_layout_wins(monkeypatch):
     assert asked.memory_format is torch.channels_last
 
 
-def test_timing_halves_the_micro_batch_when_memory_runs_out(monkeypatch):
+RAN_OUT = [
+    torch.OutOfMemoryError("out of memory"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", RAN_OUT, ids=["cuda", "linux", "windows", "python"])
+def test_timing_halves_the_micro_batch_when_memory_runs_out(monkeypatch, error):
     def limited(model, runtime, count, size):
         if count > 4:
-            raise torch.OutOfMemoryError("out of memory")
+            raise error
         return 1.0
 
     monkeypatch.setattr(timing, "_pictures_per_second", limited)
@@ -70,6 +80,22 @@ def test_timing_halves_the_micro_batch_when_memory_runs_out(monkeypatch):
     monkeypatch.setattr(timing, "_pictures_per_second", lambda *a: limited(None, None, 99, 0))
     with pytest.raises(ConfigError, match="not even one picture"):
         choose_runtime(Config(device="cpu"), network())
+
+
+def test_timing_hides_no_other_error(monkeypatch):
+    def broken(*words):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(timing, "_pictures_per_second", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        choose_runtime(Config(device="cpu", memory_format="contiguous"), network())
+
+
+def test_what_the_cpu_s_own_allocator_says_is_recognised():
+    """The real sentence, whatever torch's version makes of it: far more than any machine has."""
+    with pytest.raises((RuntimeError, MemoryError)) as failure:
+        torch.empty(2**55, dtype=torch.uint8)
+    assert is_out_of_memory(failure.value)
 
 
 def test_the_estimate_counts_every_pass():
