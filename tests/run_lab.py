@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-import numpy as np
-import torch
-from safetensors.torch import load_file
-
+from benchmarks.killed import differing
 from recipe.config import Config
 from recipe.data import read
 from recipe.fold import FoldTraining
-from recipe.journal import read_logs
 from recipe.pictures import Pictures
 from recipe.plan import plan
 from recipe.preprocessing import short_side
@@ -46,18 +40,6 @@ class Killed(BaseException):
     """What no handler may catch."""
 
 
-def traces(folder):
-    """All that a run leaves and that must not depend on interruptions: log without wall times, weights, out-of-fold files."""
-    logs = [dataclasses.replace(log, seconds=0, pictures_per_second=0) for log in read_logs(folder / "log.jsonl")]
-    tensors = {path.relative_to(folder): load_file(path) for path in sorted(folder.glob("fold*/**/*.safetensors"))}
-    arrays = {path.relative_to(folder): dict(np.load(path)) for path in sorted(folder.glob("fold*/oof.npz"))}
-    return logs, tensors, arrays, (folder / "oof.csv").read_bytes()
-
-
 def assert_same(first, second):
-    (logs, tensors, arrays, table), (other_logs, other_tensors, other_arrays, other_table) = traces(first), traces(second)
-    assert logs == other_logs
-    assert table == other_table
-    assert tensors.keys() == other_tensors.keys()
-    assert all(torch.equal(value, other_tensors[path][key]) for path, state in tensors.items() for key, value in state.items())
-    assert all(np.array_equal(value, other_arrays[path][key]) for path, file in arrays.items() for key, value in file.items())
+    """Bit for bit the same: log without wall times, weights, snapshots, out-of-fold files."""
+    assert differing(first, second) == []

@@ -6,6 +6,7 @@ import contextlib
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from run_lab import FAST, Killed, assert_same, killed_after, run
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from benchmarks.killed import differing
 from recipe.config import Config, ConfigError
 from recipe.errors import CheckpointError, DamagedError
 from recipe.save_rhythm import SaveRhythm
@@ -98,6 +100,22 @@ def stopped(competition, tmp_path):
         killed_after(patch, 5)
         run(competition, tmp_path / "stopped", config, only_fold=0)
     return competition, tmp_path / "whole", tmp_path / "stopped", config
+
+
+def test_the_comparison_of_two_runs_sees_every_part(competition, tmp_path):
+    """Else every test here could pass for nothing."""
+    run(competition, tmp_path / "whole", FAST.model_copy(update={"epochs": 1}), only_fold=0)
+    other = Path(shutil.copytree(tmp_path / "whole", tmp_path / "other"))
+    assert differing(tmp_path / "whole", other) == []
+    weights = load_file(other / "fold0" / "model.safetensors")
+    name = next(iter(weights))
+    save_file(weights | {name: weights[name] + 1}, other / "fold0" / "model.safetensors")
+    with np.load(other / "fold0" / "oof.npz") as stored:
+        kept = dict(stored)
+    np.savez(other / "fold0" / "oof.npz", **(kept | {"oof_probs": kept["oof_probs"] * 2}))
+    (other / "log.jsonl").write_text("", encoding="utf-8")
+    (other / "oof.csv").write_text("image_path,label,fold\n", encoding="utf-8")
+    assert differing(tmp_path / "whole", other) == sorted(["log.jsonl", "oof.csv", f"fold0/model.safetensors {name}", "fold0/oof.npz oof_probs"])
 
 
 def flip(path, position):
