@@ -28,8 +28,14 @@ def judged(what: str, metric: str, labels: np.ndarray, before: np.ndarray, after
 
 
 def costs(before: Path, after: Path) -> list[Row]:
-    """Networks, sizes and times of two run folders, each measured in a process of its own."""
+    """Networks, sizes and times of two run folders, each measured in a process of its own.
+
+    Both answer in the same runtime: in torch where one of them is not exported to what answers for the other, because runtimes differ in
+    speed by more than networks do.
+    """
     taken = [measure(folder) for folder in (before, after)]
+    if taken[0]["device"] != taken[1]["device"]:
+        taken = [measure(folder, "torch") for folder in (before, after)]
     old, new = (_facts(folder, found) for folder, found in zip((before, after), taken, strict=True))
     rows = [(name, shown.format(old[name]), shown.format(new[name]), _times(old[name], new[name])) for name, shown in FACTS.items()]
     return [*rows, ("answered by", taken[0]["device"], taken[1]["device"], "")]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +26,7 @@ from recipe.run_folder import open_run_folder
 from recipe.student import DistillError, task_of
 from recipe.train import cross_validate
 
+ROOT = Path(__file__).resolve().parent.parent
 FAST = Config(
     backbone="test_efficientnet", pretrained=False, image_size=32, epochs=2, batch_size=12, folds=3, memory_format="contiguous",
     optimizer="adamw()", lr=0.01, augment="hflip()", views="identity()", workers=1,
@@ -38,7 +42,7 @@ def teacher(competition, tmp_path):
 @pytest.fixture
 def unmeasured(monkeypatch):
     """Sizes are counted, times are not taken."""
-    monkeypatch.setattr(before_after, "measure", lambda folder: STAND_IN)
+    monkeypatch.setattr(before_after, "measure", lambda folder, runtime="auto": STAND_IN)
 
 
 def trained(competition, folder, config):
@@ -139,6 +143,32 @@ def test_the_mean_of_identical_folds_is_each_of_them(fine_tuned, tmp_path):
     write_average(fine_tuned, tmp_path / "mean")
     one, mean = (load_file(folder / "fold0" / "model.safetensors") for folder in (fine_tuned, tmp_path / "mean"))
     assert all((one[key] == mean[key]).all() for key in one)
+
+
+def test_both_are_measured_in_the_same_runtime(teacher, competition, tmp_path, monkeypatch):
+    """An exported student is not compared with a teacher in torch."""
+    student, asked = trained(competition, tmp_path / "student", FAST.model_copy(update={"folds": 2})), []
+
+    def measured(folder, runtime="auto"):
+        asked.append((folder.name, runtime))
+        return STAND_IN | {"device": "OpenVINO 1, onnx" if (folder, runtime) == (student, "auto") else "torch, cpu"}
+
+    monkeypatch.setattr(before_after, "measure", measured)
+    rows = {row[0]: row for row in before_after.costs(teacher, student)}
+    assert rows["answered by"][1:3] == ("torch, cpu", "torch, cpu")
+    assert asked == [("model", "auto"), ("student", "auto"), ("model", "torch"), ("student", "torch")]
+    asked.clear()
+    before_after.costs(teacher, teacher)
+    assert asked == [("model", "auto")] * 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux passes the parent's peak on to its children")
+def test_the_peak_memory_is_that_of_the_child_alone():
+    """However much the process held that started it."""
+    program = "from recipe.report.serving import peak_mb; print(peak_mb())"
+    held = np.ones(300 * 2**20, np.uint8)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert 1 < float(done.stdout) < held.nbytes / 2**20 / 2
 
 
 def test_size_and_time_are_measured_in_a_process_of_its_own(teacher):

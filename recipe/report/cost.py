@@ -59,8 +59,8 @@ def serving_rows(found: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def measure(folder: Path) -> dict[str, Any]:
-    """What recipe/report/serving.py prints of a run."""
-    command = [sys.executable, "-m", "recipe.report.serving", str(folder.absolute())]
+def measure(folder: Path, runtime: str = "auto") -> dict[str, Any]:
+    """What recipe/report/serving.py prints of a run that answers in a runtime."""
+    command = [sys.executable, "-m", "recipe.report.serving", str(folder.absolute()), runtime]
     answer = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True, timeout=300, cwd=ROOT)
     return json.loads(answer.stdout.splitlines()[-1])

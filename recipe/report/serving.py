@@ -1,10 +1,11 @@
-"""python -m recipe.report.serving RUN: loads a run and predicts, in a process of its own; prints what that took as JSON.
+"""python -m recipe.report.serving RUN [RUNTIME]: loads a run and predicts, in a process of its own; prints what that took as JSON.
 
 A process of its own, because load time and peak memory of the one that has trained say nothing about serving.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 BEGIN = time.perf_counter()
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, runtime: str = "auto") -> None:
     """Prints seconds to import and to load, milliseconds per picture one by one and in a batch, and peak memory."""
     import cv2
     import numpy as np
@@ -22,7 +23,7 @@ def main(folder: Path) -> None:
     from recipe.predict import Ensemble
 
     imported = time.perf_counter()
-    ensemble = Ensemble(folder)
+    ensemble = Ensemble(folder, runtime=runtime)
     loaded = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "picture.jpg"
@@ -45,7 +46,13 @@ def milliseconds(ensemble, paths: list[Path], most_seconds: float = 1.0) -> floa
 
 
 def peak_mb() -> float | None:
-    """The most memory this process has held, in MB of 2**20 bytes; None on systems that do not say (Windows)."""
+    """The most memory this process has held, in MB of 2**20 bytes; None on systems that do not say (Windows).
+
+    On Linux `ru_maxrss` begins with what the parent held when it forked; VmHWM counts from the start of this program.
+    """
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 2**10
     try:
         import resource
     except ImportError:
@@ -55,4 +62,4 @@ def peak_mb() -> float | None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
