@@ -78,9 +78,11 @@ class Pacer:
 
     def stepped(self, done: int, end: int, frozen: bool = False) -> int:
         """Takes note of a step; returns the steps that the fold is planned for from now on."""
-        self.measured.step(self._took(), frozen)
+        faster = self.measured.step(self._took(), frozen)
+        if done == FIRST_LOOK:
+            self._try_predicting()
         if self.limit.limited:
-            end = self._watched(done, end)
+            end = self._watched(done, end, faster)
             self.note(every=SECONDS_BETWEEN_NOTES)
         self._expect(done, end)
         return end
@@ -88,9 +90,7 @@ class Pacer:
     def validated(self, done: int, end: int) -> int:
         """Takes note of a validation; returns the steps that the fold is planned for from now on."""
         self.measured.other("validation", self._took())
-        if self.predict:
-            self.measured.other("predict", self.predict())
-            self._took()
+        self._try_predicting()
         if (recorded := self._recorded_end(done, validated=True)) is not None:
             end = recorded
         elif self.limit.limited and not self._replays(done):
@@ -132,14 +132,14 @@ class Pacer:
         self._decide(0, course.steps, False, f"{course.folds} folds x {self._epochs(course.steps)} epochs{changed} fit in")
         return course.steps
 
-    def _watched(self, done: int, end: int) -> int:
-        """The end after a step: as recorded, as planned, or planned anew after the first steps and once the margin is used up."""
+    def _watched(self, done: int, end: int, faster: bool) -> int:
+        """The end after a step: as recorded, as planned, or planned anew after the first steps, once the margin is used up, and faster."""
         if (recorded := self._recorded_end(done)) is not None:
             return recorded
         if done < end and seconds_of(end, self.work, self._costs, done, begun=True) > self._left():
             return self._plan_again(done, end, "slower than planned")
-        if done == FIRST_LOOK < end and not self._replays(done):
-            return self._plan_again(done, end, "after the first steps")
+        if done < end and (faster or done == FIRST_LOOK) and not self._replays(done):
+            return self._plan_again(done, end, "faster than before" if faster else "after the first steps")
         return end
 
     def _plan_again(self, done: int, end: int, why: str, validated: bool = False) -> int:
@@ -147,6 +147,9 @@ class Pacer:
         course = plan(self._left(planning=True), self.folds, self.work, self._costs, done, max(done, end))
         self._after = course.folds - 1
         worth = max(GROWTH * (end - done) if end > done else RENEWAL * done, GROWTH_EPOCHS * self.work.steps_per_epoch)
+        goal = self.work.floor if end < self.work.floor else self.work.asked
+        if end < goal <= course.steps:
+            worth = 0
         if end <= course.steps <= end + worth or course.steps <= done >= end:
             return end
         change = f"{self._epochs(course.steps)} epochs instead of {self._epochs(end)}, and {self._after} folds more fit in"
@@ -196,6 +199,11 @@ class Pacer:
 
     def _epochs(self, steps: int) -> str:
         return f"{steps / self.work.steps_per_epoch:.3g}"
+
+    def _try_predicting(self) -> None:
+        if self.predict:
+            self.measured.other("predict", self.predict())
+            self._took()
 
     def _took(self) -> float:
         """Seconds since the last event."""

@@ -29,6 +29,8 @@ from recipe.views import build_views
 FORWARD_SHARE = 1 / 3  # of a forward and backward pass
 WINDOW = 32  # steps
 ENOUGH = 3  # steps from which on the measured speed counts
+CHANGED = 3 / 2  # times as slow or as fast as before, for this many steps in a row, and the steps before them are forgotten:
+SLOWER_STEPS, FASTER_STEPS = 3, 4
 TRIED = 6  # pictures that are predicted one by one to time it; the first warms up
 
 
@@ -78,18 +80,25 @@ def time_answers(model: nn.Module, paths: Sequence[Path], config: Config, prepro
 
 
 class Speed:
-    """Seconds per step: the mean of many without the longest, or what the last two have both exceeded, where that is more.
+    """Seconds per step: the mean of many without the longest, from the last clear change on.
 
-    So one stall is no slow machine, a machine that slows down is noticed within two steps, and one that recovers is trusted slowly.
+    So one stall is no slow machine, a machine that slows down is noticed within three steps, and one that recovers within four, such as after a
+    first epoch that read from a cold disk.
     """
 
     def __init__(self, expected: float) -> None:
         self.expected = expected
         self.seen: deque[float] = deque(maxlen=WINDOW)
 
-    def add(self, seconds: float) -> None:
-        """One more step."""
+    def add(self, seconds: float) -> bool:
+        """One more step; whether the machine has become a faster one by it."""
+        before = self.seconds
         self.seen.append(seconds)
+        slow, fast, earlier = list(self.seen)[-SLOWER_STEPS:], list(self.seen)[-FASTER_STEPS:], list(self.seen)[:-FASTER_STEPS]
+        faster = bool(earlier) and max(fast) * CHANGED < median(earlier)  # no mean: a loader that delivers in bursts is no faster within one
+        if faster or (len(self.seen) > SLOWER_STEPS and min(slow) > before * CHANGED):
+            self.seen = deque(fast if faster else slow, maxlen=WINDOW)
+        return faster
 
     @property
     def measured(self) -> bool:
@@ -101,7 +110,7 @@ class Speed:
         """As measured, or as expected before enough steps were seen."""
         if not self.measured:
             return self.expected
-        return max(fmean(sorted(self.seen)[:-1]), min(self.seen[-1], self.seen[-2]))
+        return fmean(sorted(self.seen)[:-1])
 
 
 @dataclass
@@ -122,14 +131,15 @@ class Measured:
         self._kept = {name: deque([Record(seconds, False)], maxlen=3) for name, seconds in vars(expected).items()}
         self._expected, self._only_expected = expected, set(self._kept)
 
-    def step(self, seconds: float, frozen: bool) -> None:
-        """A step took so long."""
+    def step(self, seconds: float, frozen: bool) -> bool:
+        """A step took so long; whether the machine has become a faster one by it."""
         self.frozen = frozen
-        self.speeds[frozen].add(seconds)
+        faster = self.speeds[frozen].add(seconds)
         if self.speeds[frozen].measured:
             now = self.speeds[frozen].seconds
             for record in (record for kept in self._kept.values() for record in kept if record.frozen == frozen):
                 record.step = min(record.step or now, now)
+        return faster
 
     def other(self, name: str, seconds: float) -> None:
         """Something else took so long: a field of `Costs`."""
@@ -156,11 +166,12 @@ class Measured:
     @property
     def costs(self) -> Costs:
         """What everything costs at the present speed."""
-        others = {name: self._now(name) for name in ("validation", "start", "finish", "predict")}
+        others = {name: median(self._now(name)) for name in ("validation", "start", "finish", "predict")}
+        others["predict"] = max(others["predict"], self._now("predict")[-1])  # itself a median, and nothing comes after that could be shortened
         if "finish" in self._only_expected and self._expected.validation:
             others["finish"] = others["validation"] * self._expected.finish / self._expected.validation
         return Costs(self.speeds[False].seconds, self.speeds[True].seconds, **others)
 
-    def _now(self, name: str) -> float:
-        """The median of the last measurements, each at the present speed."""
-        return median(kept.seconds * (self.speeds[kept.frozen].seconds / kept.step if kept.step else 1.0) for kept in self._kept[name])
+    def _now(self, name: str) -> list[float]:
+        """The last measurements, each at the present speed."""
+        return [kept.seconds * (self.speeds[kept.frozen].seconds / kept.step if kept.step else 1.0) for kept in self._kept[name]]

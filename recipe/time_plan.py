@@ -82,7 +82,8 @@ def plan(seconds: float, folds: int, work: Work, costs: Costs, done: int = 0, en
         done: steps of the fold in work that are behind it.
         end: where that fold was to end; 0 for one that has not begun.
 
-    A fold in work keeps its end while those after it can be trained for the floor; it goes on for longer where all can, or none can follow.
+    A fold in work keeps its end, if that is no lower than the floor, while those after it can be trained for the floor; it goes on for longer
+    where all can, or none can follow.
 
     Limits: enough time gives what was asked for. A fold in work is planned for `done` steps at least, even where nothing fits; a fold that
     has not begun and whose prediction does not fit is none: `folds` is 0.
@@ -92,8 +93,9 @@ def plan(seconds: float, folds: int, work: Work, costs: Costs, done: int = 0, en
         if steps >= max(work.floor, end):
             return Course(count, steps)
         others = (count - 1) * seconds_of(work.floor, work, costs)
-        if end and seconds_of(end, work, costs, done, begun=True) + others <= seconds:
-            return Course(count, end)
+        kept = max(end, work.floor)
+        if end and seconds_of(kept, work, costs, done, begun=True) + others <= seconds:
+            return Course(count, kept)
     steps = _most_steps(seconds, 1, work, costs, done, end)
     return Course(1 if end or steps >= 0 else 0, max(done, steps))
 

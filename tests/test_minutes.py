@@ -14,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from benchmarks.paced import Contest, play
 from benchmarks.simulated import Machine
 from recipe.afterwards import _reported_in_time
 from recipe.cli import within_limits
@@ -172,6 +173,18 @@ def test_two_stages_shrink_together(competition, tmp_path):
     assert max(log.lr for log in read_logs(tmp_path / "run" / "log.jsonl") if log.epoch == 1) < config.freeze_lr
 
 
+@pytest.mark.parametrize("profile", [{}, {"cold": 3.0, "validation": 3.0}, {"slow_after": 300.0, "slow_factor": 2.0}], ids=str)
+def test_a_run_without_a_network_takes_the_same_decisions(competition, tmp_path, profile):
+    """What the random machines of tests/test_pacer.py show is so of training as well."""
+    config = ASKED.model_copy(update={"optimizer": "sgd()", "ema_decay": 0.0})
+    trained, played = machine(**profile), machine(**profile)
+    _, minutes = on(trained, 15, competition, tmp_path / "run", config)
+    alone = play(played, Contest(Work(STEPS, 8 * STEPS), folds=3, valid=12, hidden=12), 900)
+    assert minutes == pytest.approx(alone.seconds / 60)
+    said = [decision["why"] for decision in json.loads((tmp_path / "run" / "time.json").read_text(encoding="utf-8"))["decisions"]]
+    assert said == [line.split(": ", 1)[1].rsplit(" fit in ", 1)[0] + " fit in" for line in alone.said if " fit in " in line]
+
+
 class Killed(BaseException):
     """What no handler may catch."""
 
@@ -224,6 +237,31 @@ def test_a_stall_is_no_slow_machine_but_a_slow_down_is():
     for _ in range(40):
         speed.add(6.0)
     assert speed.seconds == pytest.approx(6.0)
+
+
+def test_a_clear_change_of_speed_is_believed_after_some_steps_in_a_row():
+    speed = Speed(1.0)
+
+    def after(*steps):
+        return [(speed.add(seconds), speed.seconds)[1] for seconds in steps]
+
+    assert after(*[15.0] * 18)[-1] == 15.0  # a cold epoch
+    assert after(5.0, 5.0, 5.0)[-1] > 12
+    assert speed.add(5.0)
+    assert speed.seconds == 5.0
+    assert after(50.0, 40.0)[-1] < 20  # two stalls
+    assert after(*[5.0] * 40)[-1] == 5.0
+    assert after(12.0, 12.0)[-1] < 6
+    assert after(12.0)[-1] == 12.0
+
+
+def test_a_prediction_that_takes_longer_than_before_is_believed_at_once():
+    measured = Measured(Costs(1.0, 0.5, validation=10.0, start=1.0, finish=10.0, predict=20.0))
+    for seconds in (20.0, 20.0, 50.0):
+        measured.other("predict", seconds)
+    assert measured.costs.predict == 50.0
+    measured.other("predict", 21.0)
+    assert measured.costs.predict == 21.0
 
 
 def test_what_is_not_measured_all_the_time_grows_with_the_step():
