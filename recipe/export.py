@@ -3,8 +3,8 @@
 Normalisation and softmax are part of the exported graph, BatchNorm is folded, and any number of pictures goes in at once. The export is
 kept only if a runtime that is installed here gives the network's own answers to the reference pictures (recipe/proof.py).
 
-ONNX is written by torch's tracing exporter, which needs no other package; it is deprecated in favour of one that takes five times as long
-and needs onnxscript. requirements.txt pins the torch that has it, and the proof judges what it writes.
+ONNX is written by torch's tracing exporter, which needs the package onnx; it is deprecated in favour of one that takes five times as long
+and needs onnxscript too. requirements.txt pins the torch that has it, and the proof judges what it writes.
 """
 
 from __future__ import annotations
@@ -230,8 +230,8 @@ def _remove(folder: Path, fmt: str) -> None:
 
 
 def format_for_here() -> str:
-    """What an export is worth having in on this machine: ONNX where a runtime for it is installed, else TorchScript."""
-    return "onnx" if find_spec("openvino") or find_spec("onnxruntime") else "torchscript"
+    """What an export is worth having in on this machine: ONNX where it can be written and a runtime for it is installed, else TorchScript."""
+    return "onnx" if find_spec("onnx") and (find_spec("openvino") or find_spec("onnxruntime")) else "torchscript"
 
 
 def formats_of(folder: Path) -> list[str]:
