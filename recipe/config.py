@@ -131,7 +131,7 @@ class Config(Strict):
     # Prediction
     views: str = Field("identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged")
     export: Literal["auto", "onnx", "openvino", "torchscript", "none"] = Field(
-        "auto", description="what the finished folds are exported to; auto: onnx where a runtime for it is installed, else torchscript"
+        "auto", description="what the finished folds are exported to; auto: onnx where it can be written and answered, else torchscript"
     )
 
     @field_validator("augment", "views", mode="before")
