@@ -45,7 +45,7 @@ def share(case: str, trial: Trial, rounds: int) -> table.Row:
             for _ in range(count // len(images)):
                 fold.model(images)
 
-    seconds = table.in_turns({"bare": bare, "evaluation": lambda: fold._probs(fold.model)}, rounds)
+    seconds = table.in_turns({"bare": bare, "evaluation": lambda: fold.validation.probs(fold.model)}, rounds)
     done = count // len(images) * len(images)
     bare_seconds = [taken * count / done for taken in seconds["bare"]]
     return {

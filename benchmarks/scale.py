@@ -77,7 +77,7 @@ def epoch_of(axis: str, value: int, count: int, side: int = SIDE, classes: int =
         begin = time.perf_counter()
         Pictures(read_folder(name).paths, trial.fold.job.pictures.short_side).load_all()
         decoded = time.perf_counter() - begin
-        works = {"epoch_seconds": trial.later_epoch, "validation_seconds": lambda: trial.fold._probs(trial.fold.model)}
+        works = {"epoch_seconds": trial.later_epoch, "validation_seconds": lambda: trial.fold.validation.probs(trial.fold.model)}
         seconds = {name: taken[0] for name, taken in table.in_turns(works, 1).items()}
         return {axis: value, "read_and_decode_seconds": decoded, **seconds}
 

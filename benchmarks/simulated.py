@@ -24,6 +24,7 @@ from recipe.engine import Update
 from recipe.fold import FoldTraining
 from recipe.runtime import Runtime
 from recipe.time_cost import FORWARD_SHARE, TRIED
+from recipe.validation import Validation
 from recipe.views import build_views
 from recipe.wrapper import passes_per_step
 
@@ -78,8 +79,8 @@ class Machine:
                 (recipe.train, "choose_runtime", lambda *about: replace(timed)),
                 (recipe.train, "time_answers", lambda *about: self.tried(len(build_views(about[2].views, about[2].evaluation_size)))),
                 (FoldTraining, "_step", self._stepping(FoldTraining._step)),
-                (FoldTraining, "_probs", self._validating(FoldTraining._probs)),
-                (FoldTraining, "_valid_pictures", self._forwarding(FoldTraining._valid_pictures)),
+                (Validation, "probs", self._validating(Validation.probs)),
+                (Validation, "_pictures", self._forwarding(Validation._pictures)),
                 (Update, "_accumulate", self._short_of_memory(Update._accumulate)),
             ):
                 patches.enter_context(mock.patch.object(target, name, new))
@@ -103,15 +104,15 @@ class Machine:
         return step
 
     def _validating(self, real: Any) -> Any:
-        def probs(fold: FoldTraining, model: Any, views: str = "identity()") -> np.ndarray:
-            self._views = len(build_views(views, fold.job.preprocessing.size))
-            return real(fold, model, views)
+        def probs(validation: Validation, model: Any, views: str = "identity()") -> np.ndarray:
+            self._views = len(build_views(views, validation.job.preprocessing.size))
+            return real(validation, model, views)
 
         return probs
 
     def _forwarding(self, real: Any) -> Any:
-        def pictures(fold: FoldTraining) -> Iterator[np.ndarray]:
-            for picture in real(fold):
+        def pictures(validation: Validation) -> Iterator[np.ndarray]:
+            for picture in real(validation):
                 self.spend(self.picture * self.validation * self._views)
                 yield picture
 

@@ -30,7 +30,7 @@ class Description:
     preprocessing: Preprocessing
     fold: int
     epoch: int
-    score: float  # validation score of the kept epoch
+    score: float | None  # validation score of the kept epoch; None where there was no time to judge it
     average: bool = False  # the kept weights are the moving average
     loss: float | None = None  # validation loss of the kept epoch; None where it is not known
 

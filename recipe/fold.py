@@ -1,4 +1,4 @@
-"""Training of one fold: epochs, validation, the best checkpoint, and the state to go on from.
+"""Training of one fold: its epochs, and the state to go on from. How they are judged: validation.py.
 
 A fold is a pure task: a job (settings, table, pictures, machine) and a fold give a FoldResult. Order, augmentation, mixing and dropout
 depend on (seed, fold, epoch, step) alone, so a resumed fold needs no state of a random generator.
@@ -9,16 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from recipe.backend_torch import average_views
 from recipe.batch import Batch
-from recipe.checkpoint import Description, read_checkpoint, save_checkpoint, save_snapshot
+from recipe.checkpoint import read_checkpoint, save_snapshot
 from recipe.console import say
 from recipe.ema import ExponentialMovingAverage
 from recipe.engine import NonFiniteLossError, Update, training_mode
@@ -27,8 +24,7 @@ from recipe.finished import finished_fold
 from recipe.fold_start import class_counts, kept_features, loader_of, seed_of, start_network, start_probe
 from recipe.fold_state import Position, check_state, restore, state_of
 from recipe.folds import Fold
-from recipe.job import Best, Job
-from recipe.metrics import METRICS, log_loss
+from recipe.job import Job
 from recipe.mix import MIXES
 from recipe.objective import Objective
 from recipe.recovery import NumbersError, Recovery
@@ -41,7 +37,7 @@ from recipe.teacher import build_teacher
 from recipe.time_cost import work_of
 from recipe.time_limit import TimeIsUpError
 from recipe.time_plan import Pace
-from recipe.views import build_views
+from recipe.validation import Validation
 
 
 class FoldTraining:
@@ -53,8 +49,7 @@ class FoldTraining:
         self.recovery = Recovery()
         self.runtime = dataclasses.replace(job.runtime)  # a fold may change its micro-batch; the next begins as this one did
         self.folder = job.folder / f"fold{fold.index}"
-        self.labels = job.table.labels[fold.valid_rows]
-        self.metric: Any = METRICS[job.metric]
+        self.validation = Validation(job, fold, self.folder, self.runtime)
         self.seed = seed_of(job, fold)
         self.model = start_network(job, self.runtime, self.seed)
         if self.config.compile:
@@ -69,8 +64,7 @@ class FoldTraining:
         self.pace = Pace(self.work.asked if end is None else end)
         self.frozen_steps = self.work.frozen_of(self.pace.end)
         self.enter_stage(1)
-        self.epoch, self.position, self.best, self.seconds = 0, Position(), Best(), 0.0
-        self.best_probs: np.ndarray | None = None  # (n, K) of the kept epoch; unknown to a resumed fold until it finds a better one
+        self.epoch, self.position, self.seconds = 0, Position(), 0.0
         self.logs: list[EpochLog] = []
         self._last_validation = 0.0  # seconds
         self.rhythm = SaveRhythm(self.config.save_seconds, self.config.save_steps, say)
@@ -94,8 +88,8 @@ class FoldTraining:
             self._consider_probe()
             while self.epoch * len(self.loader) < self.pace.end and not self._out_of_patience():
                 self._train_and_validate(self.epoch + 1)
-            if self.best.epoch < 0:
-                self._validate(0)
+            if self.validation.best.epoch < 0:
+                self.validation.judge(0, self._candidates())
         except (Stopped, NumbersError):
             self.save()
             raise
@@ -105,13 +99,12 @@ class FoldTraining:
         return self._finish()
 
     def _out_of_patience(self) -> bool:
-        return bool(self.config.patience) and self.epoch - max(self.best.epoch, 0) >= self.config.patience
+        return bool(self.config.patience) and self.epoch - max(self.validation.best.epoch, 0) >= self.config.patience
 
     def _consider_probe(self) -> None:
         """Epoch 0 is the probe: the network never ends below it on the validation rows."""
         if self.probe is not None and self.epoch == 0:
-            probs = self._probe_probs()
-            self._offer(0, probs, self.model, average=False)
+            self.validation.offer(0, self._probe_probs(), self.model)
 
     def _probe_probs(self) -> np.ndarray:
         assert self.probe is not None and self.job.features is not None
@@ -124,11 +117,14 @@ class FoldTraining:
         self._train(epoch)
         self._save_if_due(self._last_validation)
         begin = time.perf_counter()
-        score, loss, average = self._validate(epoch)
+        score, loss, average = self.validation.judge(epoch, self._candidates())
         self._last_validation = time.perf_counter() - begin
         if hasattr(self.stage.plain_schedule, "observe"):
             self.stage.plain_schedule.observe(loss)
         self._close_epoch(epoch, score, loss, average)
+
+    def _candidates(self) -> list[tuple[nn.Module, bool]]:
+        return [(self.model, False)] + ([(self.ema.model, True)] if self.ema is not None else [])
 
     def _train(self, epoch: int) -> None:
         """The steps of an epoch, from the position on."""
@@ -204,60 +200,12 @@ class FoldTraining:
             self.ema.update(self.model)
         return loss
 
-    def _validate(self, epoch: int) -> tuple[float, float, bool]:
-        """Score and loss of the better of the weights and their moving average, offered as the best so far."""
-        candidates = [(self._probs(model), model, average) for model, average in self._candidates()]
-        sign = 1 if self.metric.higher_is_better else -1
-        probs, model, average = max(candidates, key=lambda item: (sign * self._judged(item[0])[0], -self._judged(item[0])[1]))
-        self._offer(epoch, probs, model, average)
-        return *self._judged(probs), average
-
-    def _judged(self, probs: np.ndarray) -> tuple[float, float]:
-        """Score and loss on the validation rows."""
-        return self.metric(self.labels, probs), log_loss(self.labels, probs)
-
-    def _candidates(self) -> list[tuple[nn.Module, bool]]:
-        return [(self.model, False)] + ([(self.ema.model, True)] if self.ema is not None else [])
-
-    def _probs(self, model: nn.Module, views: str = "identity()") -> np.ndarray:
-        listed = build_views(views, self.job.preprocessing.size)
-        return np.stack(list(average_views([model], self._valid_pictures(), listed, self.job.preprocessing, self.runtime)))
-
-    def _valid_pictures(self) -> Iterator[np.ndarray]:
-        for row in self.fold.valid_rows:
-            self.job.check_stop()
-            self.job.pacer.check()
-            yield self.job.pictures[row]
-
-    def _offer(self, epoch: int, probs: np.ndarray, model: nn.Module, average: bool) -> None:
-        """Keeps the checkpoint if it is the best so far, by its probabilities for the validation rows."""
-        score, loss = self._judged(probs)
-        if self.best.beaten_by(score, loss, self.metric.higher_is_better):
-            self._keep(epoch, score, loss, model, average)
-            self.best, self.best_probs = Best(score, loss, epoch), probs  # once it is written: a full disk leaves the earlier best
-
-    def _keep(self, epoch: int, score: float, loss: float, model: nn.Module, average: bool = False) -> None:
-        counts = class_counts(self.job, self.fold)
-        description = Description(self.config, self.job.table.values, tuple((counts / counts.sum()).tolist()), self.job.preprocessing,
-                                  self.fold.index, epoch, score, average, loss)  # fmt: skip
-        save_checkpoint(self.folder, model.state_dict(), description)
-
     def _finish(self) -> FoldResult:
         """Out-of-fold probabilities of the kept checkpoint, without and with the views; written as the fold's result."""
         self.model.load_state_dict(read_checkpoint(self.folder)[0])
-        probs, view_probs = self._out_of_fold()
+        probs, view_probs = self.validation.out_of_fold(self.model)
         self.job.pacer.finished()
         return self._result(probs, view_probs)
-
-    def _out_of_fold(self) -> tuple[np.ndarray, np.ndarray]:
-        """The kept checkpoint's probabilities, without and with the views; where the time ends, those of its validation stand for both."""
-        try:
-            probs = self._probs(self.model)
-            return probs, probs if self.config.views == "identity()" else self._probs(self.model, self.config.views)
-        except TimeIsUpError:
-            if self.best_probs is None:
-                raise
-            return self.best_probs, self.best_probs
 
     def _cut_short(self, reason: TimeIsUpError) -> FoldResult:
         """The time ended within a validation: the best epoch before it stands.
@@ -265,18 +213,18 @@ class FoldTraining:
         Raises:
             TimeIsUpError: there was none; the weights as they are will answer, and the state is kept to go on from.
         """
-        if self.best_probs is not None:
-            return self._result(self.best_probs, self.best_probs)
+        if (probs := self.validation.best_probs) is not None:
+            return self._result(probs, probs)
         if not (self.folder / "fold.json").exists():
-            self._keep(self.epoch + 1, 0.0, 0.0, self.model)  # no score is known
+            self.validation.keep_unjudged(self.epoch + 1, self.model)
         self.save()
         raise reason
 
     def _result(self, probs: np.ndarray, view_probs: np.ndarray) -> FoldResult:
         probe_probs = self._probe_probs() if self.probe is not None else None
-        probe_score = None if probe_probs is None else self.metric(self.labels, probe_probs)
-        score = self.metric(self.labels, probs)
-        result = FoldResult(self.fold.index, score, probe_score, self.best.epoch, self.seconds, probs, view_probs, probe_probs, tuple(self.logs))
+        probe_score = None if probe_probs is None else self.validation.score(probe_probs)
+        score = self.validation.score(probs)
+        result = FoldResult(self.fold.index, score, probe_score, self.validation.best.epoch, self.seconds, probs, view_probs, probe_probs, tuple(self.logs))
         save_result(self.folder, result)
         return result
 

@@ -47,8 +47,7 @@ def write_average(run: Path, target: Path) -> None:
     if target.exists() and any(target.iterdir()):
         raise DistillError(f"--out {target} is not empty; name a new folder.")
     prior = tuple(np.mean([each.prior for each in descriptions], axis=0).tolist())
-    score = float(np.mean([each.score for each in descriptions]))  # of its ingredients: the mean itself has none
-    about = dataclasses.replace(first, fold=0, prior=prior, score=score)
+    about = dataclasses.replace(first, fold=0, prior=prior, score=None, loss=None)  # no rows are left that could judge it
     save_checkpoint(target / "fold0", average([fold / WEIGHTS for fold in folds]), about)
     shutil.copyfile(run / "run.json", target / "run.json")
     write_serving(target, serving.model_copy(update={"soup": False}))

@@ -36,7 +36,7 @@ def state_of(fold: FoldTraining) -> State:
     schedule = fold.stage.plain_schedule
     return {
         "run": fold.job.run, "fold": fold.fold.index, "epoch": fold.epoch, "seconds": fold.seconds,
-        "position": dataclasses.asdict(fold.position), "best": dataclasses.asdict(fold.best), "logs": [dataclasses.asdict(log) for log in fold.logs],
+        "position": dataclasses.asdict(fold.position), "best": dataclasses.asdict(fold.validation.best), "logs": [dataclasses.asdict(log) for log in fold.logs],
         "model": dict(fold.model.state_dict()), "optimizer": fold.stage.optimizer.state_dict(),
         "ema": fold.ema and {"model": dict(fold.ema.model.state_dict()), "steps": fold.ema.steps},
         "schedule": schedule.state_dict() if hasattr(schedule, "state_dict") else None,
@@ -73,15 +73,15 @@ def _best_kept(fold: FoldTraining, known: Best) -> Best:
     if known.epoch < 0:
         return known
     description = read_checkpoint(fold.folder)[1]
-    kept = Best(description.score, float(description.loss or 0), description.epoch)
-    if kept != known and not known.beaten_by(kept.score, kept.loss, fold.metric.higher_is_better):
+    kept = Best(description.score or 0.0, description.loss or 0.0, description.epoch)
+    if kept != known and not known.beaten_by(kept.score, kept.loss, fold.validation.metric.higher_is_better):
         raise DamagedError(f"the checkpoint in {fold.folder} is of epoch {kept.epoch}, and the state relies on that of epoch {known.epoch}")
     return kept
 
 
 def restore(fold: FoldTraining, state: State) -> None:
     """Puts a fold where `state_of` was taken."""
-    fold.epoch, fold.seconds, fold.best = state["epoch"], state["seconds"], _best_kept(fold, Best(**state["best"]))
+    fold.epoch, fold.seconds, fold.validation.best = state["epoch"], state["seconds"], _best_kept(fold, Best(**state["best"]))
     fold.position, fold.logs = Position(**state["position"]), [EpochLog(**log) for log in state["logs"]]
     fold.runtime.micro_batch, fold.recovery = state["micro_batch"], Recovery(**state["recovery"])
     fold.runtime.precision = fold.recovery.precision or fold.runtime.precision

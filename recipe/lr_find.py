@@ -76,7 +76,7 @@ class TrialSteps(FoldTraining):
         rows = self.fold.valid_rows
         self.fold = dataclasses.replace(self.fold, valid_rows=rows[:pictures])
         begin = time.perf_counter()
-        self._probs(self.model)
+        self.validation.probs(self.model)
         self.fold, seconds = dataclasses.replace(self.fold, valid_rows=rows), time.perf_counter() - begin
         return seconds * len(rows) / len(rows[:pictures])
 
