@@ -40,6 +40,7 @@ class Competition:
     hidden: Path | None
     hidden_images: Path
     embedded: bool
+    minutes: float | None = None  # that a submission has, training and answers together; None: the local policy of limits.py
 
     @property
     def columns(self) -> tuple[str, str]:

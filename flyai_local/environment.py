@@ -9,6 +9,7 @@ from pathlib import Path
 
 __all__ = ["ALLOWED", "MARK", "Layout", "variables"]
 
+MINUTES = "FLYAI_MINUTES"  # tells a submission its time, training and answers together
 # From the user's environment only these pass. None of them holds a secret by its purpose.
 ALLOWED = (
     "LANG",
@@ -17,7 +18,7 @@ ALLOWED = (
     "TZ",
     "CUDA_VISIBLE_DEVICES",
     "CUDA_DEVICE_ORDER",
-    "FLYAI_MINUTES",
+    MINUTES,
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "NUMBER_OF_PROCESSORS",
@@ -63,7 +64,7 @@ class Layout:
         return self.home / ".cache" / "torch"
 
 
-def variables(layout: Layout, mark: str, offline: bool, install: bool = False) -> dict[str, str]:
+def variables(layout: Layout, mark: str, offline: bool, install: bool = False, minutes: float | None = None) -> dict[str, str]:
     """The whole environment of one process.
 
     Args:
@@ -71,6 +72,7 @@ def variables(layout: Layout, mark: str, offline: bool, install: bool = False) -
         mark: text that tells the processes of this run from all others.
         offline: the network is off, so libraries are told not to wait for it.
         install: pass on what says where packages come from.
+        minutes: that the submission has; None leaves what the user's own environment says.
     """
     allowed = ALLOWED + (INSTALL_ALLOWED if install else ())
     chosen = {name: os.environ[name] for name in allowed if name in os.environ}
@@ -99,6 +101,8 @@ def variables(layout: Layout, mark: str, offline: bool, install: bool = False) -
     }
     if layout.weights is not None:
         chosen["FLYAI_LOCAL_WEIGHTS"] = str(layout.weights)
+    if minutes is not None:
+        chosen[MINUTES] = f"{minutes:g}"
     if offline:
         chosen |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
     return chosen

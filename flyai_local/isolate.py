@@ -48,6 +48,7 @@ class Box:
         masked: folders that must not be seen even where the system's folders hold them.
         network: leave the network on.
         install: the command may write to `environment` and learn where packages come from.
+        minutes: that the command is told to have, or None.
     """
 
     project: Path
@@ -58,6 +59,7 @@ class Box:
     masked: tuple[Path, ...] = ()
     network: bool = False
     install: bool = False
+    minutes: float | None = None
     mark: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
@@ -126,7 +128,7 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
     process = subprocess.Popen(
         _supervised(line, box.project, limits),
         cwd=box.project,
-        env=variables(box.layout(), box.mark, offline=box.isolated and not box.network, install=box.install),
+        env=variables(box.layout(), box.mark, offline=box.isolated and not box.network, install=box.install, minutes=box.minutes),
         stdin=subprocess.PIPE if talk else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if talk else subprocess.STDOUT,

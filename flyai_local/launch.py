@@ -55,9 +55,10 @@ def launch(args: argparse.Namespace, command: str, training: Limits, sample: int
         raise UserError(f"there is no folder {str(args.weights)!r}: --weights names a folder of pretrained files")
     if not args.no_isolation and bubblewrap.program() is None:
         print("bubblewrap is absent or does not work here: this run is not isolated. Run only submissions that you trust.")
+    chosen = _competition(args)
     job = Job(
         submission=args.submission,
-        competition=_competition(args),
+        competition=chosen,
         command=command,
         epochs=getattr(args, "epochs", 1),
         batch=getattr(args, "batch", 32),
@@ -67,6 +68,8 @@ def launch(args: argparse.Namespace, command: str, training: Limits, sample: int
         isolated=False if args.no_isolation else None,
         train_limits=_limited(training, args),
         evaluate_limits=_limited(limits.EVALUATE, args),
+        minutes=chosen.minutes,
+        told_minutes=_told(args, chosen),
     )
     return _report(execute(job, Progress(quiet=args.quiet)), job.competition)
 
@@ -86,6 +89,12 @@ def _competition(args: argparse.Namespace) -> Competition:
 def _limited(bounds: Limits, args: argparse.Namespace) -> Limits:
     given = {"seconds": args.time_limit, "memory_mb": args.memory_limit}
     return replace(bounds, **{name: value for name, value in given.items() if value is not None})
+
+
+def _told(args: argparse.Namespace, chosen: Competition) -> float | None:
+    """Minutes that the submission is told to have: those of the competition, or of --time-limit, if that is less."""
+    given = [chosen.minutes, args.time_limit and args.time_limit / 60]
+    return min((minutes for minutes in given if minutes), default=None)
 
 
 def _report(result: Result, chosen: Competition) -> int:

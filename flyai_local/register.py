@@ -35,13 +35,15 @@ def add(
     image_column: str = "image_path",
     label_column: str = "label",
     metric: str = "accuracy",
+    minutes: float | None = None,
     replace: bool = False,
 ) -> Competition:
     """Register a competition and return its card; the pictures stay where they are.
 
     The tables are kept in a cleaned form (UTF-8, paths relative to the folder of pictures), so a later change of the
     CSV file counts only after adding it again with ``replace``. ``hidden`` is the fraction of every class that becomes
-    the hidden part, drawn by a fixed seed; ``hidden_csv`` names a table of its own instead.
+    the hidden part, drawn by a fixed seed; ``hidden_csv`` names a table of its own instead. ``minutes`` is the time that
+    a submission has for training and its answers together.
 
     Raises:
         UserError: a name, file, column, row, label or picture is not as it must be; names the file and line.
@@ -70,6 +72,7 @@ def add(
         hidden=kept / "hidden.csv" if hidden_rows else None,
         hidden_images=hidden_folder,
         embedded=False,
+        minutes=minutes,
     )
     _keep(card, rows, hidden_rows)
     return competition(name)

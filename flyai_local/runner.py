@@ -55,6 +55,8 @@ class Job:
         fresh_env: install requirements.txt into an environment of its own.
         isolated: use bubblewrap; None where it works.
         train_limits, evaluate_limits: of the two phases.
+        minutes: that both phases have together; None for the limits of the phases alone.
+        told_minutes: what the submission is told by FLYAI_MINUTES; None tells nothing.
     """
 
     submission: Path
@@ -68,6 +70,14 @@ class Job:
     isolated: bool | None = None
     train_limits: Limits = limits.TRAIN
     evaluate_limits: Limits = limits.EVALUATE
+    minutes: float | None = None
+    told_minutes: float | None = None
+
+    def within(self, bounds: Limits, used: float = 0.0) -> Limits:
+        """The limits of a phase with no more time than is left of the minutes, of which `used` seconds are gone; at least one second."""
+        if self.minutes is None:
+            return bounds
+        return replace(bounds, seconds=min(bounds.seconds, max(1.0, 60 * self.minutes - used)))
 
 
 @dataclass
@@ -152,7 +162,8 @@ class _Run:
         chosen = job.competition
         masked = (home(), chosen.images, chosen.hidden_images, *([chosen.hidden.parent] if chosen.hidden else []))
         weights = job.weights.resolve() if job.weights else None
-        self.box = Box(result.folder / "project", result.folder / "private", isolated, weights, masked=masked)
+        self.box = Box(result.folder / "project", result.folder / "private", isolated, weights, masked=masked, minutes=job.told_minutes)
+        self.trained = 0.0  # seconds that training took
 
     def through(self) -> None:
         """All phases; the work folder keeps the submission and what it saved, and nothing of the platform's data."""
@@ -199,9 +210,11 @@ class _Run:
         self.enter(State.TRAINING)
         arguments = [f"-e={self.job.epochs}", f"-b={self.job.batch}"]
         self.progress.step(f"training on {count} pictures: python main.py {' '.join(arguments)}")
-        with self.log("train", self.job.train_limits) as log:
-            outcome = run(self.box, [str(self.box.layout().python), "main.py", *arguments], self.job.train_limits, log)
+        bounds = self.job.within(self.job.train_limits)
+        with self.log("train", bounds) as log:
+            outcome = run(self.box, [str(self.box.layout().python), "main.py", *arguments], bounds, log)
             self.used(outcome)
+            self.trained = outcome.seconds
             error = diagnose.training(outcome, log.tail(40))
         if error:
             raise error
@@ -216,8 +229,9 @@ class _Run:
             questions = bring(rows, chosen.hidden_images, self.box.project, submission.generation)
             column = submission.columns[0] if submission.columns else chosen.image_column
             asked = [{column: question.picture} for question in questions]
-            with self.log("evaluate", self.job.evaluate_limits, VISIBLE_EVALUATION_MB) as log:
-                found = examine(self.box, chosen.id, submission.generation, asked, self.job.evaluate_limits, log, self.progress.step)
+            bounds = self.job.within(self.job.evaluate_limits, self.trained)
+            with self.log("evaluate", bounds, VISIBLE_EVALUATION_MB) as log:
+                found = examine(self.box, chosen.id, submission.generation, asked, bounds, log, self.progress.step)
         finally:
             traces.remove()
         self.used(found.outcome)

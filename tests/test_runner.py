@@ -19,13 +19,14 @@ import pytest
 from conftest import ROOT, draw
 from lab import BOTH, prediction
 
-from flyai_local import records, requirements, submission
+from flyai_local import limits, records, requirements, submission
 from flyai_local.__main__ import main
 from flyai_local.causes import CAUSES, explain
 from flyai_local.competitions import hidden_rows
 from flyai_local.home import runs_folder
 from flyai_local.pack import pack, select
 from flyai_local.register import add
+from flyai_local.runner import Job
 from flyai_local.states import STATES, Code, State, is_platform_fault
 from flyai_local.unpack import ArchiveError
 
@@ -246,6 +247,31 @@ def test_a_limit_is_named(tiny, project, capsys):
     (project / "main.py").write_text("while True: pass", encoding="utf-8")
     start(capsys, "train", "--submission", project, "--competition", "Tiny", "--no-isolation", "--time-limit", "1")
     assert last_run().code is Code.TIME_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("card", "words", "told"), [(90, (), "90"), (90, ("--time-limit", "60"), "1"), (None, ("--time-limit", "120"), "2"), (None, (), "")]
+)
+def test_a_submission_is_told_its_minutes(competition, project, capsys, monkeypatch, card, words, told):
+    monkeypatch.delenv("FLYAI_MINUTES", raising=False)
+    add("Tiny", competition / "train.csv", competition, hidden=0.3, minutes=card)
+    (project / "main.py").write_text("import os\nprint('told', repr(os.environ.get('FLYAI_MINUTES', '')))", encoding="utf-8")
+    assert f"told {told!r}" in start(capsys, "train", "--submission", project, "--competition", "Tiny", "--no-isolation", *words)[2]
+
+
+def test_training_and_answers_share_the_minutes_of_the_card(competition):
+    chosen = add("Tiny", competition / "train.csv", competition, hidden=0.3, minutes=10)
+    job = Job(competition, chosen, "train", minutes=chosen.minutes)
+    assert (job.within(limits.TRAIN).seconds, job.within(limits.EVALUATE, used=540.0).seconds) == (600, 60)
+    assert job.within(limits.EVALUATE, used=601.0).seconds == 1  # it is asked, and ended at once
+    assert Job(competition, chosen, "train").within(limits.EVALUATE, used=1e9) == limits.EVALUATE
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "soon"])
+def test_minutes_that_are_none_are_refused(competition, capsys, text):
+    with pytest.raises(SystemExit) as refused:
+        main(["add", "Tiny", "--csv", str(competition / "train.csv"), "--images", str(competition), "--minutes", text])
+    assert refused.value.code == 2 and "is not a time: give a number of minutes above 0" in capsys.readouterr().err
 
 
 def test_an_unsafe_archive_is_a_failure_of_the_submission(tiny, tmp_path, capsys):

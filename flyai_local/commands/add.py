@@ -28,7 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-column", default="image_path", help="column of the picture paths (%(default)s)")
     parser.add_argument("--label-column", default="label", help="column of the labels (%(default)s)")
     parser.add_argument("--metric", default="accuracy", help=f"score of the board: {', '.join(METRICS)} (%(default)s)")
+    parser.add_argument("--minutes", type=minutes, metavar="M", help="time that a submission has for training and its answers together")
     parser.add_argument("--replace", action="store_true", help="take the place of an earlier competition of that name")
+
+
+def minutes(text: str) -> float:
+    """The minutes of `--minutes`.
+
+    Raises:
+        argparse.ArgumentTypeError: not a number above 0.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: give a number of minutes above 0, such as 120")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,4 +55,6 @@ def run(args: argparse.Namespace) -> int:
     print(f"{card.id}: {classes} classes, {len(rows)} training pictures, {hidden} hidden, in {card.images}")
     if card.hidden is None:
         print("No hidden part: submissions will train but get no score. Add --hidden 0.25 or --hidden-csv for one.")
+    if card.minutes:
+        print(f"A submission has {card.minutes:g} minutes, training and answers together; it is told so by FLYAI_MINUTES.")
     return 0
