@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
+from itertools import islice
 from typing import Generic, TypeVar
 
 PATIENCE = 60.0  # seconds for one item: the largest picture decodes in a few, a sleeping disk wakes within 20, a network drive asks again by then
@@ -88,3 +90,36 @@ class Crew:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job.do()
+
+
+AHEAD = 8  # items given to each thread beforehand
+
+
+def each(work: Callable[[Item], Result], items: Sequence[Item], threads: int, name: str) -> Iterator[tuple[Item, Result | Hung]]:
+    """Every item with its result, in order; a result that does not come is `Hung`, and a new crew goes on without that thread.
+
+    Closing the iterator, or an error in it, ends the threads. Limit: one thread and no hanging item is `map`.
+
+    Raises:
+        Whatever the work raises.
+    """
+    crew, left = Crew(threads, name), iter(items)
+    pending = deque((item, crew.give(_single(work, item))) for item in islice(left, AHEAD * threads))
+    try:
+        while pending:
+            item, job = pending.popleft()
+            try:
+                job.watch()
+                yield item, job.future.result()
+            except Hung as hung:
+                crew.end(hangs=True)
+                crew = Crew(threads, name)
+                pending = deque((other, crew.give(_single(work, other)) if job.future.cancelled() else job) for other, job in pending)
+                yield item, hung
+            pending.extend((item, crew.give(_single(work, item))) for item in islice(left, 1))
+    finally:
+        crew.end()
+
+
+def _single(work: Callable[[Item], Result], item: Item) -> Job[Item, Result]:
+    return Job(lambda one: work(next(one)), [item])

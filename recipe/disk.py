@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from recipe.errors import CheckpointError
@@ -25,6 +26,23 @@ def free_bytes(folder: Path) -> int:
     """Free bytes where a folder is, or will be once it is made."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(there).free
+
+
+class RoomWatch:
+    """Warns, once, while there is still time to free some space: what is written last may find no room."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self.folder, self.say, self.warned = folder, say, False
+
+    def saved(self, state_bytes: int) -> None:
+        """A state of so many bytes was written; another one, the best weights and the reserve must still fit."""
+        needed = 2 * state_bytes + RESERVE
+        if not self.warned and (free := free_bytes(self.folder)) < needed:
+            self.warned = True
+            self.say(
+                f"the disk fills up: {free / 2**20:.0f} MB are free in {self.folder} and this run needs {needed / 2**20:.0f} MB at a time. Free "
+                "some space; if it runs out, training stops, what was saved is intact, and --resume goes on with it"
+            )
 
 
 def check_room(folder: Path, needed: int) -> None:

@@ -22,5 +22,9 @@ class UnreadablePicture(UserError, ValueError):  # noqa: N818  (says what it is)
         return f"The picture {self.name} cannot be read: {self.reason}."
 
 
+class StuckPicture(UserError, RuntimeError):  # noqa: N818  (says what it is)
+    """A picture whose reading or preparation does not come to an end."""
+
+
 class DamagedError(CheckpointError):
     """A file that is torn, altered or not ours; the message says which and why, and the caller what happens now."""

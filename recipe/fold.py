@@ -17,6 +17,7 @@ from torch import nn
 from recipe.batch import Batch
 from recipe.checkpoint import read_checkpoint, save_snapshot
 from recipe.console import say
+from recipe.disk import RoomWatch
 from recipe.ema import ExponentialMovingAverage
 from recipe.engine import NonFiniteLossError, Update, training_mode
 from recipe.feed import on_device
@@ -67,7 +68,7 @@ class FoldTraining:
         self.epoch, self.position, self.seconds = 0, Position(), 0.0
         self.logs: list[EpochLog] = []
         self._last_validation = 0.0  # seconds
-        self.rhythm = SaveRhythm(self.config.save_seconds, self.config.save_steps, say)
+        self.rhythm, self.room = SaveRhythm(self.config.save_seconds, self.config.save_steps, say), RoomWatch(self.folder, say)
 
     def enter_stage(self, epoch: int, planned: int = 0) -> None:
         """Optimizer and schedule of the stage that an epoch belongs to, entered for so many steps."""
@@ -239,7 +240,8 @@ class FoldTraining:
             CheckpointError: it cannot be written; the earlier states are still there.
         """
         begin = time.perf_counter()
-        write_state(self.folder / "last", state_of(self), self.epoch, self.position.step)
+        path = write_state(self.folder / "last", state_of(self), self.epoch, self.position.step)
+        self.room.saved(path.stat().st_size)
         self.rhythm.saved(time.perf_counter() - begin)
 
     def resume(self) -> bool:

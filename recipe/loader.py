@@ -23,7 +23,7 @@ from recipe import crew
 from recipe.batch import Batch
 from recipe.console import say
 from recipe.crew import Crew, Hung, Job
-from recipe.errors import UserError
+from recipe.errors import StuckPicture
 from recipe.pictures import Pictures, default_workers
 
 __all__ = ["Loader", "Pictures"]
@@ -32,10 +32,6 @@ Transform = Callable[[np.ndarray, int], np.ndarray]  # (picture (h, w, 3) uint8,
 
 Drawn = tuple[int, int]  # row number, seed
 BatchJob = Job[Drawn, Batch]
-
-
-class StuckPicture(UserError, RuntimeError):  # noqa: N818  (says what it is)
-    """A picture whose reading or preparation does not come to an end."""
 
 
 class Loader:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
 
-from recipe import decode
+from recipe import crew, decode
+from recipe.console import say
+from recipe.errors import StuckPicture, UnreadablePicture
 from recipe.free_memory import free_memory_mb
 from recipe.machine import cores
 from recipe.path_column import PathColumn
 from recipe.picture_file import PictureFile, open_file
 
+HANGS = 3  # pictures: so many are no bad luck, the drive is gone
 Progress = Callable[[int, int], None]  # (pictures ready, pictures in all)
 
 
@@ -103,24 +105,36 @@ class Pictures:
         return other
 
     def load_all(self, progress: Progress | None = None, workers: int = 0) -> dict[int, Exception]:
-        """Decodes every row once, in `workers` threads (0: one per core); the rows that failed, with the reason, in row order."""
+        """Decodes every row once, in `workers` threads (0: one per core); the rows that failed, with the reason, in row order.
+
+        A picture whose reading hangs for `crew.PATIENCE` seconds has failed as well.
+
+        Raises:
+            StuckPicture: too many hang.
+        """
         failures: dict[int, Exception] = {}
-        with ThreadPoolExecutor(workers or cores(), "decode") as pool:
-            jobs = {pool.submit(self._try, row): row for row in range(len(self))}
-            try:
-                for ready, job in enumerate(as_completed(jobs), start=1):
-                    if (failure := job.result()) is not None:
-                        failures[jobs[job]] = failure
-                    if progress is not None:
-                        progress(ready, len(self))
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-        return dict(sorted(failures.items()))
+        hangs = 0
+        for row, failure in crew.each(self._try, range(len(self)), workers or cores(), "decode"):
+            if isinstance(failure, crew.Hung):
+                hangs, failure = hangs + 1, self._hung(row, hangs + 1)
+            if failure is not None:
+                failures[row] = failure
+            if progress is not None:
+                progress(row + 1, len(self))
+        return failures
+
+    def _hung(self, row: int, count: int) -> UnreadablePicture:
+        reason = f"nothing came of it for {crew.PATIENCE:g} s"
+        if count == HANGS:
+            raise StuckPicture(
+                f"{HANGS} pictures hang, {self.paths[row]} the last of them: {reason}. Their drive does not answer; copy them to another."
+            )
+        say(f"the picture {self.paths[row]} hangs: {reason}; the others are read on")
+        return UnreadablePicture(str(self.paths[row]), reason)
 
     def _try(self, row: int) -> Exception | None:
         try:
             self[row]
-        except (decode.UnreadablePicture, FileNotFoundError) as failure:
+        except (UnreadablePicture, FileNotFoundError) as failure:
             return failure
         return None

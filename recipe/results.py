@@ -64,14 +64,14 @@ def load_result(folder: Path) -> FoldResult | None:
     """The result of a finished fold; None where it is not finished.
 
     Raises:
-        DamagedError: a file of the fold does not match its checksum, or is of a newer version.
+        DamagedError: a file of the fold does not match its checksum, or is of another version.
     """
     if not (folder / "result.json").exists():
         return None
     scalars = read_sealed_json(folder / "result.json")
     try:
-        if (version := scalars.pop("format", 1)) > FORMAT:
-            raise DamagedError(f"{folder / 'result.json'} is of format {version}; this version reads formats 1 to {FORMAT}")
+        if (version := scalars.pop("format", 1)) != FORMAT:
+            raise DamagedError(f"{folder / 'result.json'} is of format {version}; this version reads format {FORMAT}")
         for name, expected in scalars.pop("files", {}).items():
             if file_sha256(folder / name) != expected:
                 raise DamagedError(f"{folder / name} is damaged: it does not match the checksum in result.json")

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from recipe.disk import check_room, free_bytes, needed_bytes
+from recipe.disk import RESERVE, RoomWatch, check_room, free_bytes, needed_bytes
 from recipe.errors import CheckpointError
 from recipe.stopping import Stop, Stopped, graceful_stop
 
@@ -80,3 +80,15 @@ def test_too_little_room_is_said_before_the_run(tmp_path):
     with pytest.raises(CheckpointError, match=r"needs about \d+ MB in .* and \d+ MB are free"):
         check_room(tmp_path, 2 * free_bytes(tmp_path))
 
+
+
+def test_a_disk_that_fills_up_is_told_once(tmp_path, monkeypatch):
+    free, said = [RESERVE + 200], []
+    monkeypatch.setattr("recipe.disk.free_bytes", lambda folder: free[0])
+    watch = RoomWatch(tmp_path, said.append)
+    watch.saved(100)
+    assert said == []  # a state and the best weights still fit, and the reserve
+    free[0] -= 1
+    watch.saved(100)
+    watch.saved(100)
+    assert len(said) == 1 and "the disk fills up" in said[0] and "--resume" in said[0]

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recipe import crew, decode
-from recipe.errors import UserError
+from recipe.errors import StuckPicture, UserError
 from recipe.free_memory import free_memory_mb
 from recipe.loader import Loader
 from recipe.pictures import Pictures
@@ -342,6 +342,24 @@ def test_load_all_reports_failures_by_row_and_progress(paths):
     assert pictures.kept == 4
     with pytest.raises(decode.UnreadablePicture):
         pictures[1]
+
+
+def test_pictures_that_hang_are_named_and_the_others_are_read(paths, monkeypatch, capsys):
+    monkeypatch.setattr(crew, "PATIENCE", 0.3)
+    gone, go = {paths[1], paths[2]}, threading.Event()
+    real = decode.read
+    monkeypatch.setattr(decode, "read", lambda path: go.wait() and None if path in gone else real(path))
+    pictures = Pictures(paths, short_side=8, cache_mb=1)
+    try:
+        failures = pictures.load_all(workers=2)
+        assert list(failures) == [1, 2] and all("nothing came of it for 0.3 s" in str(failure) for failure in failures.values())
+        assert pictures.kept == 4 and capsys.readouterr().out.count("hangs") == 2
+        gone.add(paths[5])
+        with pytest.raises(StuckPicture, match=r"3 pictures hang, .*5\.jpg the last of them"):
+            Pictures(paths, short_side=8).load_all(workers=2)
+    finally:
+        monkeypatch.undo()
+        go.set()
 
 
 def test_stopping_load_all_ends_its_threads(paths):
