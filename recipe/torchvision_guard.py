@@ -4,14 +4,24 @@ The package index carries torchvision only as a CUDA build. Next to a CPU-only t
 import ends with `operator torchvision::nms does not exist`, which takes timm along. Declaring the two operators that torchvision
 registers kernels for in Python is enough: this project calls neither. Where the pair fits, torchvision's own operators load and
 nothing is declared.
+
+It also shortens a cold start: torchvision and timm each ask torch's compiler for one function when they are imported, and importing the compiler
+takes as long as importing torch.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
+
+PACKAGES = ("torchvision", "timm")
 
 
 def operators_load() -> bool:
@@ -35,4 +45,48 @@ def declare() -> torch.library.Library:
     return library
 
 
+def import_without_compiler() -> bool:
+    """Imports torchvision and timm while a stand-in answers for torch's compiler; whether it went well.
+
+    The compiler is neither imported nor hidden: whoever asks for it afterwards gets it. Limit: where it is imported already, or the packages
+    are absent or do not get along with the stand-in, nothing has changed.
+    """
+    if any(name in sys.modules for name in ("torch._dynamo", *PACKAGES)) or not all(map(importlib.util.find_spec, PACKAGES)):
+        return False
+    stand_ins = _stand_ins()
+    sys.modules |= stand_ins
+    try:
+        for name in PACKAGES:
+            importlib.import_module(name)
+    except Exception:
+        for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:
+            del sys.modules[name]
+        return False
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
+    return True
+
+
+def _stand_ins() -> dict[str, ModuleType]:
+    """The two things that are asked for: whether a device compiles (torchvision), and not to compile a function (timm)."""
+    compiler, tools = ModuleType("torch._dynamo"), ModuleType("torch._dynamo.utils")
+    compiler.disable = _never_compiled  # type: ignore[attr-defined]
+    tools.is_compile_supported = lambda device: False  # type: ignore[attr-defined]
+    return {module.__name__: module for module in (compiler, tools)}
+
+
+def _never_compiled(function: Callable[..., Any] | None, *settings: Any, **named: Any) -> Callable[..., Any]:
+    """`torch.compiler.disable`, put off until the function is called; without a function it is still to be given one."""
+    if function is None:
+        return lambda function: _never_compiled(function, *settings, **named)
+
+    @functools.wraps(function)
+    def call(*inputs: Any, **more: Any) -> Any:
+        return torch.compiler.disable(function, *settings, **named)(*inputs, **more)
+
+    return call
+
+
 KEPT_ALIVE = None if operators_load() else declare()
+import_without_compiler()
