@@ -10,6 +10,7 @@ import dataclasses
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
+from tqdm import tqdm
 
 from recipe import sealed
 from recipe.config import Config
@@ -60,6 +62,7 @@ def start(data: Path, folder: Path, workers: int, fault: Fault = lambda: None) -
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         torch.set_num_threads(1)
+        tqdm.set_lock(threading.RLock())  # the usual one is shared among processes, and who is killed with it would stop all
         fault()
         _train(data, folder, workers)
         code = 0
