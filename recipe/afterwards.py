@@ -19,6 +19,7 @@ from recipe.time_limit import TimeLimit
 
 EXPORT_SECONDS = 60.0  # with less under a time limit, nothing is exported: the networks answer as they are
 LEAST_REPORT_SECONDS = 10.0  # with less it is not begun
+SLOWER = 2  # times as slow may the machine become, and the answers are in time in spite of what can be made later
 
 
 def after_training(folder: Path, config: Config, table: Table | None, pictures: Pictures | None = None, limit: TimeLimit | None = None) -> None:
@@ -49,7 +50,7 @@ def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
 
 
 def _exported(folder: Path, fmt: str, limit: TimeLimit) -> str:
-    if limit.left - limit.kept < EXPORT_SECONDS:
+    if _spare(limit) < EXPORT_SECONDS:
         return f"left out: {duration(max(0.0, limit.left))} are left; python -m recipe export writes it later"
     from recipe.export import export_run
 
@@ -74,7 +75,7 @@ def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: Time
 def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
     """The report by a process of its own, which is ended when the time is."""
     later = "python -m recipe report writes it later"
-    seconds = limit.left - limit.kept
+    seconds = _spare(limit)
     if seconds < LEAST_REPORT_SECONDS:
         return f"left out: {duration(max(0.0, limit.left))} are left; {later}"
     words, project = [sys.executable, "-m", "recipe", "report", str(folder.resolve())], Path(__file__).resolve().parent.parent
@@ -83,6 +84,11 @@ def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
     except subprocess.TimeoutExpired:
         return f"left out: it was not ready in {duration(seconds)}; {later}"
     return str(folder / "report.html") if done.returncode == 0 else f"not written ({done.stderr.strip().splitlines()[-1]}); {later}"
+
+
+def _spare(limit: TimeLimit) -> float:
+    """Seconds for what can be made later."""
+    return limit.left - SLOWER * limit.kept
 
 
 def _events(folder: Path) -> str:
