@@ -72,7 +72,7 @@ def one(way: str, backbone: str, size: int, batch: int) -> None:
             logits = model(images)
         torch.nn.functional.cross_entropy(logits.float(), labels).backward()
         optimizer.step()
-        float(logits.sum())  # waits for the device
+        logits.sum().item()  # waits for the device
         seconds.append(time.perf_counter() - begin)
     print(json.dumps({"gb": peak_gb(), "seconds": min(seconds)}))
 
