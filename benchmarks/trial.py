@@ -25,6 +25,7 @@ def contest_config(backbone: str, size: int, batch: int, optimizer: str = "adamw
     """The contest's full augmentation and mixup, as app.yaml gives them, around a network without pretrained weights."""
     recipe = read_app(table.ROOT / "app.yaml").recipe
     told = {"backbone": backbone, "image_size": size, "batch_size": batch, "optimizer": optimizer, "epochs": 99, "pretrained": False}
+    told |= {"save_seconds": 86400}  # nothing is saved among the pictures; a run spends at most a fiftieth of its time on that
     return Config.model_validate({**recipe, "folds": 1, **told, **settings})
 
 

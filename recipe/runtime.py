@@ -81,12 +81,16 @@ def fastest_precision(device: torch.device) -> str:
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every module's own mode is restored after the block (frozen BatchNorm stays frozen)."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    """Evaluation mode without gradients; every module's own mode is restored after the block (frozen BatchNorm stays frozen).
+
+    Setting the mode of a few hundred modules takes a millisecond, as long as some pictures: a network that is in evaluation mode is left alone.
+    """
+    training = [module for module in model.modules() if module.training]
+    if training:
+        model.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for module in training:
+            module.training = True

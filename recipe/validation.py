@@ -15,7 +15,7 @@ from recipe.fold_start import class_counts
 from recipe.folds import Fold
 from recipe.job import Best, Job
 from recipe.metrics import METRICS, log_loss
-from recipe.runtime import Runtime
+from recipe.runtime import Runtime, evaluating
 from recipe.time_limit import TimeIsUpError
 from recipe.views import build_views
 
@@ -59,7 +59,8 @@ class Validation:
             TimeIsUpError: no more time is left than answering takes.
         """
         listed = build_views(views, self.job.preprocessing.size)
-        return np.stack(list(average_views([model], self._pictures(), listed, self.job.preprocessing, self.runtime)))
+        with evaluating(model):  # once for all passes
+            return np.stack(list(average_views([model], self._pictures(), listed, self.job.preprocessing, self.runtime)))
 
     def _pictures(self) -> Iterator[np.ndarray]:
         for row in self.fold.valid_rows:

@@ -20,6 +20,7 @@ from recipe.afterwards import _reported_in_time
 from recipe.cli import within_limits
 from recipe.config import App, Config, ConfigError
 from recipe.data import read
+from recipe.description import read_description
 from recipe.fold import FoldTraining
 from recipe.folds import Fold
 from recipe.journal import read_logs
@@ -32,6 +33,7 @@ from recipe.time_cost import Measured, Speed, estimate, expected_costs
 from recipe.time_limit import TimeIsUpError, TimeLimit
 from recipe.time_plan import Costs, Work
 from recipe.train import cross_validate
+from recipe.validation import Validation
 
 ASKED = Config(
     backbone="test_efficientnet", pretrained=False, image_size=32, epochs=8, batch_size=4, folds=3, memory_format="contiguous",
@@ -122,6 +124,21 @@ def test_no_machine_overruns_and_every_one_can_answer(tmp_path_factory, step, st
         assert len(answering(folder / "run")) == 1
         Ensemble(folder / "run")
     assert minutes <= 10
+
+
+def test_a_network_that_nobody_could_judge_answers_without_a_score(competition, tmp_path):
+    def over(*about):
+        raise TimeIsUpError("over")
+
+    folder = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Validation, "probs", over)
+        with pytest.raises(TimeIsUpError, match="answers all the same"):
+            on(machine(), 20, competition, folder)
+    assert read_description(folder / "fold0").score is None
+    assert np.isfinite(Ensemble(folder).probs(read(competition).paths[:2])).all()
+    on(machine(), 40, competition, folder, resume=True)
+    assert read_description(folder / "fold0").score is not None
 
 
 def tiny(folder):
