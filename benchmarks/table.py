@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+import shlex
 import statistics
 import sys
 import time
@@ -75,7 +76,17 @@ def main(measure: Measure, add_flags: Callable[[argparse.ArgumentParser], None] 
         write_json(options.json, [{"benchmark": name, **row} for row in rows])
     if options.markdown:
         taken = duration(time.perf_counter() - begin)
-        markdown.write_section(options.markdown, f"benchmark {name}", section(name, text, rows, f"{load}; {taken}", options), "Performance")
+        command = " ".join([f"python -m benchmarks.{name}", *_given(parser, options)])
+        lines = section(name, text, rows, f"`{command}`", f"{load}; {taken}", options.quick)
+        markdown.write_section(options.markdown, f"benchmark {name}", lines, "Performance")
+
+
+def _given(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Iterator[str]:
+    """The flags that change what is measured, as they were given."""
+    for name, value in vars(options).items():
+        if name not in ("json", "markdown", "quick") and value != parser.get_default(name):
+            words = value if isinstance(value, list) else [] if value is True else [value]
+            yield " ".join([f"--{name.replace('_', '-')}", *(shlex.quote(str(word)) for word in words)])
 
 
 def add_frame_flags(parser: argparse.ArgumentParser) -> None:
@@ -120,14 +131,14 @@ def tables(rows: Iterable[Row]) -> Iterator[tuple[list[str], list[list[str]]]]:
         yield [key.replace("_", " ") for key in keys], [[cell(value) for value in row.values()] for row in members]
 
 
-def section(name: str, text: str, rows: Sequence[Row], circumstances: str, options: argparse.Namespace) -> list[str]:
+def section(name: str, text: str, rows: Sequence[Row], command: str, circumstances: str, quick: bool = False) -> list[str]:
     """The benchmark's part of docs/performance.md."""
     first, *paragraphs = inspect.cleandoc(text).split("\n\n")
     about = [line for paragraph in paragraphs if not paragraph.startswith("    ") for line in (paragraph, "")]
-    quick = " with --quick: the figures only show that it runs" if options.quick else ""
+    how = " with --quick: the figures only show that it runs" if quick else ""
     when = time.strftime("%Y-%m-%d %H:%M")
     lines = [f"## benchmarks.{name}", "", first, "", *about]
-    lines += [f"`python -m benchmarks.{name}`{quick}, {when}; {machine()}; commit {commit() or 'unknown'}; {circumstances}."]
+    lines += [f"{command}{how}, {when}; {machine()}; commit {commit() or 'unknown'}; {circumstances}."]
     for header, body in tables(rows):
         lines += ["", *markdown.table(header, body, left=_words(body))]
     return lines

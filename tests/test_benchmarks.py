@@ -49,6 +49,7 @@ def test_a_run_writes_rows_and_replaces_its_own_section(tmp_path, capsys):
     assert "| a\\|b | 2.50 |" in text
     assert "1.50" not in text
     assert text.count("## benchmarks.test_benchmarks") == 1
+    assert "`python -m benchmarks.test_benchmarks --figure 2.5` with --quick" in text
     assert "only show that it runs" in text  # a quick run is no measurement
     assert "a|b     2.50" in capsys.readouterr().out
 
