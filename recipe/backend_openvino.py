@@ -15,6 +15,7 @@ from recipe.spread import Layout, Network
 
 FORMATS = ("openvino", "onnx")
 SPREADS_ITSELF = False
+FIRST = threading.Lock()  # OpenVINO's bindings set themselves up within the first inference: two threads in it at once wait for each other for ever
 
 
 def load(files: Sequence[Path], layout: Layout) -> Network:
@@ -33,7 +34,9 @@ def load(files: Sequence[Path], layout: Layout) -> Network:
 
     def network(crops: np.ndarray) -> np.ndarray:
         if not hasattr(local, "request"):
-            local.request = compiled.create_infer_request()
+            with FIRST:
+                local.request = compiled.create_infer_request()
+                return local.request.infer([crops])[0].copy()
         return local.request.infer([crops])[0].copy()  # the request's own memory is written again by the next call
 
     return network

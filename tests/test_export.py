@@ -6,7 +6,10 @@ import json
 import logging
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from test_predict import picture, train_folder
 from torch import nn
 
 import recipe.backends
+from recipe import backend_openvino
 from recipe.__main__ import main
 from recipe.backend_torch import in_half, model_networks
 from recipe.checkpoint import save_checkpoint
@@ -376,3 +380,38 @@ def test_a_runtime_that_fails_is_refused(run, monkeypatch):
     monkeypatch.setattr(recipe.backends.backend_of("onnxruntime"), "load", load)
     with pytest.raises(ConfigError, match="fails on the reference pictures: no such operator"):
         Ensemble(run, runtime="onnxruntime")
+
+
+def test_the_first_inferences_of_openvino_take_turns(monkeypatch, tmp_path):
+    """Its bindings hang where two threads enter their first inference at once (a deadlock within them, met by the suite itself)."""
+    first, most, both = [], [], threading.Barrier(2, timeout=20)
+
+    class Request:
+        calls = 0
+
+        def infer(self, inputs):
+            self.calls += 1
+            if self.calls == 1:
+                first.append(self)
+                time.sleep(0.05)
+                most.append(len(first))
+                first.remove(self)
+            else:
+                both.wait()  # later ones do run at once
+            return [np.zeros((len(inputs[0]), 3), np.float32)]
+
+    compiled = SimpleNamespace(create_infer_request=Request)
+    core = SimpleNamespace(read_model=lambda file: file, compile_model=lambda *about: compiled)
+    monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=lambda: core))
+    network = backend_openvino.load([tmp_path / "model.onnx"], Layout(2, 1))
+
+    def twice(number: int) -> None:
+        for _ in range(2):
+            network(np.zeros((1, 8, 8, 3), np.uint8))
+
+    threads = [threading.Thread(target=twice, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1] and not both.broken
