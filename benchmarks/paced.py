@@ -72,7 +72,7 @@ def _train(machine: Machine, contest: Contest, pacer: Pacer, played: Played, end
         for done in range(epoch * steps + 1, (epoch + 1) * steps + 1):
             if done > end:
                 break
-            machine.spend(step_seconds(machine, first=pacer.fold == 0 and epoch == 0) * next(factors))
+            machine.spend(machine.step_seconds(machine.memory, first=pacer.fold == 0 and epoch == 0) * next(factors))
             played.steps[-1], played.last_step = done, machine.now
             end = pacer.stepped(done, end)
         epoch += 1
@@ -81,12 +81,6 @@ def _train(machine: Machine, contest: Contest, pacer: Pacer, played: Played, end
     with contextlib.suppress(TimeIsUpError):  # the validation of the best epoch stands for it
         _forward(machine, contest, pacer, 1 if contest.views == 1 else 1 + contest.views)
     pacer.finished()
-
-
-def step_seconds(machine: Machine, first: bool = False) -> float:
-    """A step at the speed of the beginning; in the first epoch of a run with what is cold."""
-    parts = -(-machine.batch // min(machine.batch, machine.memory))
-    return machine.step * (machine.cold if first else 1.0) * (1 + 0.15 * (parts - 1))
 
 
 def _forward(machine: Machine, contest: Contest, pacer: Pacer, views: int = 1) -> None:

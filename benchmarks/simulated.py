@@ -55,6 +55,11 @@ class Machine:
         """Seconds of one forward pass of one picture."""
         return self.step / self.batch * FORWARD_SHARE
 
+    def step_seconds(self, micro_batch: int, first: bool = False) -> float:
+        """One pass over a batch at the speed of the beginning, in parts, which use the machine less well; in the first epoch with what is cold."""
+        parts = -(-self.batch // min(self.batch, micro_batch))
+        return self.step * (self.cold if first else 1.0) * (1 + 0.15 * (parts - 1))
+
     def spend(self, seconds: float) -> None:
         """Works for as long as it takes at the present speed; a stall that is due comes on top."""
         fast = min(seconds, max(0.0, self.slow_after - self.now))
@@ -96,9 +101,8 @@ class Machine:
 
     def _stepping(self, real: Any) -> Any:
         def step(fold: FoldTraining, *words: Any, **named: Any) -> float:
-            parts = -(-self.batch // fold.runtime.micro_batch)
-            first = self.cold if fold.fold.index == 0 and fold.epoch == 0 else 1.0
-            self.spend(self.step * passes_per_step(fold.stage.optimizer) * first * (1 + 0.15 * (parts - 1)))  # small parts use it less well
+            first = fold.fold.index == 0 and fold.epoch == 0
+            self.spend(passes_per_step(fold.stage.optimizer) * self.step_seconds(fold.runtime.micro_batch, first))
             return real(fold, *words, **named)
 
         return step
@@ -132,11 +136,10 @@ def cost(machine: Machine, folds: int, epochs: int, steps: int, valid: int, hidd
     """Seconds that a fixed plan takes on such a machine, with the prediction of the hidden pictures."""
     machine = replace(machine, now=0.0, _stalled=set())
     machine.spend(machine.begin)
-    parts = -(-machine.batch // min(machine.batch, machine.memory))
     for fold in range(folds):
         for epoch in range(epochs):
             for _ in range(steps):
-                machine.spend(machine.step * (machine.cold if not fold and not epoch else 1.0) * (1 + 0.15 * (parts - 1)))
+                machine.spend(machine.step_seconds(machine.memory, first=not fold and not epoch))
             for _ in range(valid):
                 machine.spend(machine.picture * machine.validation)
         for _ in range(valid * (1 if views == 1 else 1 + views)):

@@ -10,6 +10,7 @@ from flyai_local import bubblewrap, limits, records
 from flyai_local.board import ranking
 from flyai_local.competitions import EMBEDDED, Competition, competition, known_ids
 from flyai_local.errors import UserError
+from flyai_local.flags import time_in
 from flyai_local.limits import Limits
 from flyai_local.progress import Progress, failure
 from flyai_local.runner import Job, Result, execute
@@ -34,7 +35,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="DIR", help="folder of pretrained files, for get_remote_data and torch hub")
     parser.add_argument("--fresh-env", action="store_true", help="install requirements.txt into an environment of its own")
     parser.add_argument("--no-isolation", action="store_true", help="run as a plain process even where bubblewrap works")
-    parser.add_argument("--time-limit", type=_seconds, metavar="SECONDS", help="wall clock of each phase (local policy has its own)")
+    parser.add_argument("--time-limit", type=time_in("seconds"), metavar="SECONDS", help="wall clock of each phase (local policy has its own)")
     parser.add_argument("--memory-limit", type=_positive, metavar="MB", help="memory of all processes together (80 %% of the machine)")
     parser.add_argument("--quiet", action="store_true", help="do not show what the submission prints; the log keeps it")
 
@@ -130,11 +131,4 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is too small: give 1 or more")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a time: give a number of seconds above 0")
     return value

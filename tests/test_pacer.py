@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.paced import Contest, play, step_seconds
+from benchmarks.paced import Contest, play
 from benchmarks.simulated import Machine, cost
 from recipe.time_cost import SLOWER_STEPS
 from recipe.time_plan import Work
@@ -106,7 +106,7 @@ def unreachable(machine, contest, limit, played):
     """Whether trouble came after the last step, or so late that the prediction of the hidden pictures alone does not fit any more."""
     slow = max(1.0, machine.slow_factor)
     predicting = contest.hidden * machine.picture * (1 + len(played.steps) * contest.views)
-    noticed = (SLOWER_STEPS + 1) * step_seconds(machine) * slow
+    noticed = (SLOWER_STEPS + 1) * machine.step_seconds(machine.memory) * slow
     late = [(machine.slow_after, 0.0)] if slow > 1 else []
     return any(
         when <= limit and (when > played.last_step or when + stalled + noticed + slow * predicting > limit)

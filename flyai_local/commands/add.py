@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from flyai_local.competitions import hidden_rows
+from flyai_local.flags import time_in
 from flyai_local.metrics import METRICS
 from flyai_local.register import add
 from flyai_local.tables import read_table
@@ -28,23 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-column", default="image_path", help="column of the picture paths (%(default)s)")
     parser.add_argument("--label-column", default="label", help="column of the labels (%(default)s)")
     parser.add_argument("--metric", default="accuracy", help=f"score of the board: {', '.join(METRICS)} (%(default)s)")
-    parser.add_argument("--minutes", type=minutes, metavar="M", help="time that a submission has for training and its answers together")
+    parser.add_argument("--minutes", type=time_in("minutes"), metavar="M", help="time that a submission has for training and its answers together")
     parser.add_argument("--replace", action="store_true", help="take the place of an earlier competition of that name")
-
-
-def minutes(text: str) -> float:
-    """The minutes of `--minutes`.
-
-    Raises:
-        argparse.ArgumentTypeError: not a number above 0.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time: give a number of minutes above 0, such as 120")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:
