@@ -1,4 +1,6 @@
-"""Where data and results lie, as the platform lays them out; on your own machine the stand-in SDK answers to the name `flyai`."""
+"""Where data and results lie, as the platform lays them out; on your own machine the stand-in SDK answers to the name
+`flyai`.
+"""
 
 import importlib.util
 import sys

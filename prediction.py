@@ -13,7 +13,7 @@ from path import MODEL_PATH  # first: it makes `flyai` importable
 
 from flyai.framework import FlyAI
 
-from recipe.predict import Answer, Ensemble, must_exist
+from recipe.serving.predict import Answer, Ensemble, must_exist
 
 logging.basicConfig(format="%(levelname)s: %(message)s")
 
@@ -24,15 +24,16 @@ class Predictor:
     Args:
         folder: the run folder; the project's own MODEL_PATH by default, whatever the working directory.
         device: auto, cpu, cuda, cuda:N or mps, whatever the training ran on.
-        runtime: auto, openvino, onnxruntime, torchscript or torch; empty takes what ensemble.json names. `python -m recipe export` makes
-            a run answer without torch.
+        runtime: auto, openvino, onnxruntime, torchscript or torch; empty takes what ensemble.json names.
+            `python -m recipe export` makes a run answer without torch.
     """
 
     def __init__(self, folder: str | Path = MODEL_PATH, device: str = "auto", runtime: str = "") -> None:
         self.ensemble = Ensemble(folder, device, runtime)
 
     def predict(self, image_path: str | Path) -> Any:
-        """The class of one picture; an int label stays an int. An unreadable picture gets the most frequent class, and a warning.
+        """The class of one picture; an int label stays an int. An unreadable picture gets the most frequent class, and
+        a warning.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -51,8 +52,9 @@ class Predictor:
     def predict_many(self, paths: Iterable[str | Path]) -> Iterator[Answer]:
         """An answer for each of any number of pictures, in order and one at a time, while later ones are decoded.
 
-        An answer holds `label`, `probability`, `probs`, `path`, and `status`: "ok", or "unreadable" with the `reason`; then it is the
-        class prior. A file that does not exist is unreadable too: it may have vanished since it was listed.
+        An answer holds `label`, `probability`, `probs`, `path`, and `status`: "ok", or "unreadable" with the `reason`;
+        then it is the class prior. A file that does not exist is unreadable too: it may have vanished since it was
+        listed.
         """
         return self.ensemble.stream(paths)
 
@@ -70,6 +72,8 @@ class Prediction(FlyAI):
         self.predictor = Predictor()
 
     def predict(self, image_path: str = "", **row: Any) -> dict[str, Any]:
-        """`{"label": class}`. Any path that cannot be read gets the most frequent class: one bad picture never ends an evaluation."""
+        """`{"label": class}`. Any path that cannot be read gets the most frequent class: one bad picture never ends an
+        evaluation.
+        """
         path = image_path or next(iter(row.values()), "")
         return {"label": next(self.predictor.predict_many([path])).label}

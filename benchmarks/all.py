@@ -3,8 +3,8 @@
     python -m benchmarks.all --json FILE --markdown docs/performance.md
     python -m benchmarks.all --json FILE --quick            # whether all of them run
 
-The JSON is one list: the rows of all of them, each with the name of its benchmark. A benchmark that fails is named at the end, and the
-rows of the others are kept; the exit code is then 1.
+The JSON is one list: the rows of all of them, each with the name of its benchmark. A benchmark that fails is named at
+the end, and the rows of the others are kept; the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.__main__ import names
 from benchmarks.table import EXIT_CODES, ROOT, add_frame_flags
-from recipe.atomic import write_json
+from recipe.system.atomic import write_json
 
 
 def rows_of(name: str, options: argparse.Namespace) -> list[dict[str, object]] | None:
@@ -36,10 +36,15 @@ def rows_of(name: str, options: argparse.Namespace) -> list[dict[str, object]] |
 def main() -> int:
     """Runs them; the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.all", description=__doc__, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.all",
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_frame_flags(parser)
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=list(names()), default=list(names()), help="these alone")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=list(names()), default=list(names()), help="these alone"
+    )
     options = parser.parse_args()
     rows, failed = [], []
     for name in options.only:
@@ -48,7 +53,10 @@ def main() -> int:
         failed += [name] if found is None else []
         if options.json:  # after each: an interrupted run keeps what it has
             write_json(options.json, rows)
-    print(f"\n{len(rows)} rows of {len(options.only) - len(failed)} benchmarks" + (f"; failed: {', '.join(failed)}" if failed else ""))
+    print(
+        f"\n{len(rows)} rows of {len(options.only) - len(failed)} benchmarks"
+        + (f"; failed: {', '.join(failed)}" if failed else "")
+    )
     return 1 if failed else 0
 
 

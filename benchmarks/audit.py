@@ -1,11 +1,13 @@
 """How well the audit finds what is planted: exact copies, mirrored and resized copies, wrong labels.
 
     python -m benchmarks.audit               # the drawn pictures of MushroomSketch
-    python -m benchmarks.audit FOLDER        # a folder with train.csv and pictures; about a minute per 1,000 pictures on two cores
+    python -m benchmarks.audit FOLDER        # a folder with train.csv and pictures; about a minute per 1,000 pictures
+    on two cores
 
-A copy of the table is made in a temporary folder: duplicates that it holds already are thinned out to one (so that every pair left over is
-a false alarm), 20 pictures are copied byte for byte, 20 are saved anew and smaller, every second of them mirrored, and 5 % of the labels
-are replaced by another class. Then the audit runs. Labels that are wrong in the data already count as false alarms.
+A copy of the table is made in a temporary folder: duplicates that it holds already are thinned out to one (so that
+every pair left over is a false alarm), 20 pictures are copied byte for byte, 20 are saved anew and smaller, every
+second of them mirrored, and 5 % of the labels are replaced by another class. Then the audit runs. Labels that are wrong
+in the data already count as false alarms.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ import cv2
 import numpy as np
 
 from benchmarks import table
-from flyai_local.competitions import competition
-from recipe import decode
-from recipe.audit import Audit, audit
-from recipe.audit_probe import FrozenNetwork
-from recipe.data import Table, read, read_csv
-from recipe.duplicates import duplicate_groups
+from flyai_local.contest.competitions import competition
+from recipe.data.audit.audit import Audit, audit
+from recipe.data.audit.probe import FrozenNetwork
+from recipe.data.duplicates import duplicate_groups
+from recipe.data.table import Table, read, read_csv
+from recipe.pictures import decode
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ def plant(pictures: Table, folder: Path, copies: int, wrong_share: float, seed: 
     for number, row in enumerate(rows[: 2 * copies].tolist()):
         kind = "exact" if number < copies else ("near", "mirrored")[number % 2]
         target = folder / f"copy{number}{pictures.paths[row].suffix if kind == 'exact' else '.jpg'}"
-        target.write_bytes(pictures.paths[row].read_bytes() if kind == "exact" else changed(pictures.paths[row], kind, generator))
+        target.write_bytes(
+            pictures.paths[row].read_bytes() if kind == "exact" else changed(pictures.paths[row], kind, generator)
+        )
         made[kind].add(frozenset((names[row], str(target))))
         labels[str(target)] = labels[names[row]]
     wrong = [names[row] for row in rows[2 * copies : 2 * copies + round(wrong_share * len(pictures))].tolist()]
@@ -76,13 +80,23 @@ def scores(name: str, found: set, planted: set) -> table.Row:
     right = len(found & planted)
     recall = right / len(planted) if planted else None
     precision = right / len(found) if found else None
-    return {"finder": name, "planted": len(planted), "found": len(found), "right": right, "recall": recall, "precision": precision}
+    return {
+        "finder": name,
+        "planted": len(planted),
+        "found": len(found),
+        "right": right,
+        "recall": recall,
+        "precision": precision,
+    }
 
 
 def lines(found: Audit, planted: Planted) -> Iterator[table.Row]:
     """A row per finder."""
     names = found.table.names
-    pairs = {kind: {frozenset((names[p.row], names[p.other])) for p in found.pairs if p.kind == kind} for kind in planted.copies}
+    pairs = {
+        kind: {frozenset((names[p.row], names[p.other])) for p in found.pairs if p.kind == kind}
+        for kind in planted.copies
+    }
     for kind in pairs:
         yield scores(f"{kind} duplicates", pairs[kind], planted.copies[kind])
     yield scores("all duplicates", set().union(*pairs.values()), set().union(*planted.copies.values()))
@@ -100,7 +114,10 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     with tempfile.TemporaryDirectory() as folder:
         planted = plant(pictures.take(first), Path(folder), options.copies, options.wrong, options.seed)
         found = audit(read_csv(planted.csv), network=FrozenNetwork("tf_efficientnet_lite0", options.image_size))
-        print(f"{pictures.source.name}: {len(pictures)} rows, {len(pictures) - len(first)} duplicates thinned out; {found.note}")
+        print(
+            f"{pictures.source.name}: {len(pictures)} rows, {len(pictures) - len(first)} duplicates thinned out; "
+            f"{found.note}"
+        )
         yield from lines(found, planted)
     yield {"probe": "plain folds", "accuracy": found.plain_accuracy}
     yield {"probe": "duplicates together", "accuracy": found.aware_accuracy}
@@ -108,7 +125,9 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """What this benchmark takes."""
-    parser.add_argument("folder", type=Path, nargs="?", help="folder with train.csv and pictures (default: an embedded competition)")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="folder with train.csv and pictures (default: an embedded competition)"
+    )
     parser.add_argument("--copies", type=int, default=20, help="of each kind, exact and changed (default 20)")
     parser.add_argument("--wrong", type=float, default=0.05, help="share of labels made wrong (default 0.05)")
     parser.add_argument("--image-size", type=int, default=128, help="of the probe (default 128)")

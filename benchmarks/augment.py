@@ -3,8 +3,9 @@
     python -m benchmarks.augment                       # a drawn 500 x 375 JPEG, network size 224
     python -m benchmarks.augment --image cat.jpg --size 128
 
-Processor time of one core. A component is applied always (p=1) to a picture of the network's size, a cropping one to the cached picture
-it would get in training (short side size / 0.875). The last rows are whole pipelines with the usual probabilities.
+Processor time of one core. A component is applied always (p=1) to a picture of the network's size, a cropping one to
+the cached picture it would get in training (short side size / 0.875). The last rows are whole pipelines with the usual
+probabilities.
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ from pathlib import Path
 import cv2
 
 from benchmarks import synthetic, table
-from recipe import decode
-from recipe.augment import AUGMENTATIONS, Augment
-from recipe.augment_views import AugmentViews
+from recipe.components.augment.pipeline import AUGMENTATIONS, Augment, AugmentViews
 from recipe.config import Config, read_app
+from recipe.pictures import decode
 
 CONTEST = str(Config.model_validate(read_app(table.ROOT / "app.yaml").recipe).augment)
 PIPELINES = {
@@ -72,7 +72,11 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
         works = {name: repeated(task, repeats) for name, task in tasks(path, options.size).items()}
         seconds = table.in_turns(works, rounds, time.thread_time)
     for name, times in seconds.items():
-        yield {"case": name, "ms": 1000 * statistics.median(times) / repeats, "of_decode": table.ratio(times, seconds["decode"])}
+        yield {
+            "case": name,
+            "ms": 1000 * statistics.median(times) / repeats,
+            "of_decode": table.ratio(times, seconds["decode"]),
+        }
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

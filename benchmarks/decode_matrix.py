@@ -1,10 +1,12 @@
-"""Format by mode, orientation, kind of path and size: what the decoder makes of each, against Pillow under the same policy.
+"""Format by mode, orientation, kind of path and size: what the decoder makes of each, against Pillow under the same
+policy.
 
 python -m benchmarks.decode_matrix                                   # prints the tables; a minute
 python -m benchmarks.decode_matrix --markdown docs/decoding.md       # writes them between the marks in that file
 
-A cell is the largest difference of any pixel, 0 to 255: 0 where the decoder gives the very pixels, "-" where the format has no such
-picture, "refused" where there is a sentence instead. Exit codes: 0 no cell above its bound; 1 one is; 2 an unknown option.
+A cell is the largest difference of any pixel, 0 to 255: 0 where the decoder gives the very pixels, "-" where the format
+has no such picture, "refused" where there is a sentence instead. Exit codes: 0 no cell above its bound; 1 one is; 2 an
+unknown option.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from recipe import decode
-from recipe.decode import UnreadablePicture
+from recipe.pictures import decode
+from recipe.pictures.decode import UnreadablePicture
 
-MARKS = ("<!-- tables: python -m benchmarks.decode_matrix --markdown docs/decoding.md -->", "<!-- end of the tables -->")
+MARKS = (
+    "<!-- tables: python -m benchmarks.decode_matrix --markdown docs/decoding.md -->",
+    "<!-- end of the tables -->",
+)
 FORMATS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95},
     "PNG": {},
@@ -90,7 +95,11 @@ def saved(picture: Image.Image, kind: str, **options: Any) -> bytes | None:
 def in_mode(kind: str, mode: str, picture: Image.Image) -> bytes | None:
     """The picture in a format, which must hold the mode itself and not another one in its place."""
     if mode == "animated":
-        return saved(picture, kind, save_all=True, append_images=[picture.rotate(180)]) if kind in ("GIF", "WEBP", "PNG", "TIFF", "AVIF") else None
+        return (
+            saved(picture, kind, save_all=True, append_images=[picture.rotate(180)])
+            if kind in ("GIF", "WEBP", "PNG", "TIFF", "AVIF")
+            else None
+        )
     encoded = saved(picture, kind, **({"transparency": 3} if mode == "P, transparent" else {}))
     return encoded if encoded and _holds(encoded, picture.mode, kind) else None
 
@@ -121,7 +130,11 @@ def outcome(encoded: bytes | None, read: Callable[[bytes], np.ndarray] = decode.
     except UnreadablePicture:
         return "refused"
     expected = by_pillow(encoded)
-    return str(int(np.abs(image.astype(int) - expected).max())) if image.shape == expected.shape else f"shape {image.shape}"
+    return (
+        str(int(np.abs(image.astype(int) - expected).max()))
+        if image.shape == expected.shape
+        else f"shape {image.shape}"
+    )
 
 
 def turned(kind: str, orientation: int) -> bytes | None:
@@ -168,12 +181,24 @@ def tables() -> dict[str, tuple[list[str], list[list[str]]]]:
     with tempfile.TemporaryDirectory() as folder:
         lie = [[name, at_path(Path(folder), path)] for name, path in PATHS.items()]
     return {
-        "Format by mode": (["mode", *kinds], [[mode, *(outcome(in_mode(kind, mode, picture)) for kind in kinds)] for mode, picture in pictures.items()]),
-        "CMYK in JPEG": (["kind", "JPEG"], [["YCCK (Adobe)", outcome(ycck())], ["without Adobe's mark", outcome(unmarked())]]),
-        "Format by orientation": (["orientation", *kinds], [[str(turn), *(outcome(turned(kind, turn)) for kind in kinds)] for turn in range(1, 9)]),
-        "Format by size": (["width x height", *kinds], [[name, *(outcome(saved(scene(*size), kind)) for kind in kinds)] for name, size in SIZES.items()]),
+        "Format by mode": (
+            ["mode", *kinds],
+            [[mode, *(outcome(in_mode(kind, mode, picture)) for kind in kinds)] for mode, picture in pictures.items()],
+        ),
+        "CMYK in JPEG": (
+            ["kind", "JPEG"],
+            [["YCCK (Adobe)", outcome(ycck())], ["without Adobe's mark", outcome(unmarked())]],
+        ),
+        "Format by orientation": (
+            ["orientation", *kinds],
+            [[str(turn), *(outcome(turned(kind, turn)) for kind in kinds)] for turn in range(1, 9)],
+        ),
+        "Format by size": (
+            ["width x height", *kinds],
+            [[name, *(outcome(saved(scene(*size), kind)) for kind in kinds)] for name, size in SIZES.items()],
+        ),
         "Kind of path": (["path", "JPEG"], lie),
-    }  # fmt: skip
+    }
 
 
 def markdown(found: dict[str, tuple[list[str], list[list[str]]]]) -> str:

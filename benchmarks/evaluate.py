@@ -1,10 +1,12 @@
 """Evaluation over the bare forward pass, and the epochs of a head alone on features that are kept.
 
-    python -m benchmarks.evaluate             # a few minutes on two cores; expected: a share of 0.95 or more, and under 2 s an epoch
+    python -m benchmarks.evaluate             # a few minutes on two cores; expected: a share of 0.95 or more, and under
+    2 s an epoch
 
-The bare pass is the network in evaluation mode, without gradients, on a batch that lies in memory, in the memory format and threads of the
-run; evaluation takes the crops, normalises, and averages probabilities of decoded pictures. A head-only epoch trains the head on the
-features of 2,000 pictures, which are computed once: the backbone is frozen and no augmentation changes the pictures.
+The bare pass is the network in evaluation mode, without gradients, on a batch that lies in memory, in the memory format
+and threads of the run; evaluation takes the crops, normalises, and averages probabilities of decoded pictures. A
+head-only epoch trains the head on the features of 2,000 pictures, which are computed once: the backbone is frozen and
+no augmentation changes the pictures.
 """
 
 from __future__ import annotations
@@ -17,9 +19,13 @@ from pathlib import Path
 
 from benchmarks import synthetic, table
 from benchmarks.trial import Trial, contest_config
-from recipe.runtime import evaluating
+from recipe.system.runtime import evaluating
 
-CASES = {"lite0 128": ("tf_efficientnet_lite0", 128), "lite0 224": ("tf_efficientnet_lite0", 224), "B6 128": ("tf_efficientnet_b6", 128)}
+CASES = {
+    "lite0 128": ("tf_efficientnet_lite0", 128),
+    "lite0 224": ("tf_efficientnet_lite0", 224),
+    "B6 128": ("tf_efficientnet_b6", 128),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[table.Row]:
@@ -59,7 +65,17 @@ def share(case: str, trial: Trial, rounds: int) -> table.Row:
 
 def head(folder: Path, count: int, rounds: int) -> table.Row:
     """Epochs of the head alone."""
-    config = contest_config("tf_efficientnet_lite0", 128, 32, folds=1, pretrained=True, freeze_epochs=99, augment="", mix="none()", head_init="random")
+    config = contest_config(
+        "tf_efficientnet_lite0",
+        128,
+        32,
+        folds=1,
+        pretrained=True,
+        freeze_epochs=99,
+        augment="",
+        mix="none()",
+        head_init="random",
+    )
     trial = Trial(config, folder)
     assert trial.fold.features is not None
     epoch = table.in_turns({"epoch": trial.later_epoch}, rounds)["epoch"]

@@ -1,12 +1,15 @@
-"""Throw mutated files at a reader until the time is up: nothing but its own errors may come out, soon, and within bounded memory.
+"""Throw mutated files at a reader until the time is up: nothing but its own errors may come out, soon, and within
+bounded memory.
 
-python -m benchmarks.fuzz --target picture --minutes 10        # also csv, yaml, checkpoint; prints executions and findings
-python -m benchmarks.fuzz --target yaml --minutes 1 --corpus found    # keeps the inputs that reached new code, and begins from them
+python -m benchmarks.fuzz --target picture --minutes 10        # also csv, yaml, checkpoint; prints executions and
+findings
+python -m benchmarks.fuzz --target yaml --minutes 1 --corpus found    # keeps the inputs that reached new code, and
+begins from them
 
-With atheris (pip install atheris==3.0.0, Linux) mutations are guided by the lines of Python that they reach; without it they are random.
-The reader runs in a child process. A finding is an exception that no reader names, a crash, an answer that takes more than HANG_SECONDS,
-or memory beyond MEMORY_MB; each is written to --findings, and to tests/corpus/TARGET once it is mended, where the tests run it for ever.
-Exit codes: 0 no findings; 1 findings; 2 an unknown option.
+With atheris (pip install atheris==3.0.0, Linux) mutations are guided by the lines of Python that they reach; without it
+they are random. The reader runs in a child process. A finding is an exception that no reader names, a crash, an answer
+that takes more than HANG_SECONDS, or memory beyond MEMORY_MB; each is written to --findings, and to tests/corpus/TARGET
+once it is mended, where the tests run it for ever. Exit codes: 0 no findings; 1 findings; 2 an unknown option.
 """
 
 from __future__ import annotations
@@ -85,8 +88,13 @@ def watch(child: subprocess.Popen[bytes], seat: Seat, deadline: float) -> str:
         if time.monotonic() > deadline:
             return ""
     if child.returncode > 0 and not seat.seconds:
-        raise SystemExit(f"the reader could not be started (exit code {child.returncode}); its messages are in the log beside the findings")
-    return f"signal{-child.returncode}" if child.returncode < 0 else f"exit{child.returncode}" if child.returncode else ""
+        raise SystemExit(
+            f"the reader could not be started (exit code {child.returncode}); its messages are in the log beside "
+            "the findings"
+        )
+    return (
+        f"signal{-child.returncode}" if child.returncode < 0 else f"exit{child.returncode}" if child.returncode else ""
+    )
 
 
 def _memory_mb(process: int) -> float:
@@ -104,7 +112,9 @@ def fuzz(target: str, seconds: float, corpus: Path, findings: Path, seed: int) -
         while (left := deadline - time.monotonic()) > 1:
             arguments = [target, folder, corpus, findings, str(int(left) + 1), str(seed + seat.count)]
             with open(findings.parent / f"{target}.log", "ab") as log:
-                child = subprocess.Popen([sys.executable, "-m", "benchmarks.fuzz_child", *arguments], cwd=ROOT, stderr=log)
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "benchmarks.fuzz_child", *arguments], cwd=ROOT, stderr=log
+                )
                 ended = watch(child, seat, deadline + 5)
                 data = seat.input
                 child.send_signal(signal.SIGKILL)
@@ -119,8 +129,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", required=True, choices=["picture", "csv", "yaml", "checkpoint"])
     parser.add_argument("--minutes", type=float, default=10, metavar="M", help="[10]")
-    parser.add_argument("--corpus", type=Path, metavar="DIR", help="inputs to begin from and to keep; by default those that the target makes")
-    parser.add_argument("--findings", type=Path, metavar="DIR", default=Path("data/output/fuzz/findings"), help="[data/output/fuzz/findings]")
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        metavar="DIR",
+        help="inputs to begin from and to keep; by default those that the target makes",
+    )
+    parser.add_argument(
+        "--findings",
+        type=Path,
+        metavar="DIR",
+        default=Path("data/output/fuzz/findings"),
+        help="[data/output/fuzz/findings]",
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="[1]")
     arguments = parser.parse_args()
     findings = arguments.findings.absolute()
@@ -132,7 +153,10 @@ def main() -> int:
         kept = len(list(corpus.iterdir())) if corpus.exists() else 0
     seconds = time.monotonic() - began
     found = sorted(path.name for path in set(findings.glob(f"{arguments.target}-*")) - before)
-    print(f"{arguments.target}: {count:,} inputs in {seconds:.0f} s ({count / seconds:.0f}/s), {kept} in the corpus, {len(found)} findings")
+    print(
+        f"{arguments.target}: {count:,} inputs in {seconds:.0f} s ({count / seconds:.0f}/s), {kept} in the corpus, "
+        f"{len(found)} findings"
+    )
     print(*(f"  {name}" for name in found), sep="\n", end="\n" if found else "")
     return 1 if found else 0
 

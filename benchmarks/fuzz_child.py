@@ -19,7 +19,9 @@ INTERESTING = [0, 1, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 
 
 
 def mutated(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
-    """The bytes with one to eight changes: flipped, set to a telling number, cut, doubled, or spliced with another input."""
+    """The bytes with one to eight changes: flipped, set to a telling number, cut, doubled, or spliced with another
+    input.
+    """
     copy = bytearray(data)
     for _ in range(1 << rng.randrange(4)):
         at, length = rng.randrange(len(copy) + 1), 1 << rng.randrange(7)
@@ -28,7 +30,9 @@ def mutated(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
             copy[at % len(copy)] ^= 1 << rng.randrange(8)
         elif change == 1:
             size = rng.choice([1, 2, 4])
-            copy[at : at + size] = (rng.choice(INTERESTING) & (256**size - 1)).to_bytes(size, rng.choice(["big", "little"]))
+            copy[at : at + size] = (rng.choice(INTERESTING) & (256**size - 1)).to_bytes(
+                size, rng.choice(["big", "little"])
+            )
         elif change == 2:
             del copy[at : at + length]
         elif change == 3:
@@ -74,7 +78,14 @@ def main() -> None:
         for label, data in known.items():
             (Path(corpus) / label).write_bytes(data)
         Path(folder, "artifacts").mkdir(exist_ok=True)
-        options = [f"-max_total_time={seconds}", f"-seed={seed}", "-max_len=65536", "-timeout=600", "-rss_limit_mb=0", f"-artifact_prefix={folder}/artifacts/"]
+        options = [
+            f"-max_total_time={seconds}",
+            f"-seed={seed}",
+            "-max_len=65536",
+            "-timeout=600",
+            "-rss_limit_mb=0",
+            f"-artifact_prefix={folder}/artifacts/",
+        ]
         atheris.Setup([sys.argv[0], corpus, *options], run)
         atheris.Fuzz()
 

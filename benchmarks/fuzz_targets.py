@@ -1,4 +1,6 @@
-"""What benchmarks/fuzz.py throws its inputs at: the readers, the errors that they name, and files to begin from, all made here."""
+"""What benchmarks/fuzz.py throws its inputs at: the readers, the errors that they name, and files to begin from, all
+made here.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Target:
 
 
 class Picture(Target):
-    """`recipe.decode.decode`, with a limit of four million pixels instead of 134, so that a thousand inputs take seconds."""
+    """`recipe.pictures.decode.decode`, with a limit of four million pixels instead of 134, so that a thousand inputs
+    take seconds.
+    """
 
     name = "picture"
 
@@ -52,7 +56,7 @@ class Picture(Target):
         os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(2**22)
         import cv2
 
-        from recipe import decode
+        from recipe.pictures import decode
 
         cv2.setNumThreads(1)
         decode.MAX_PIXELS = 2**22
@@ -69,10 +73,21 @@ class Picture(Target):
 
         colours = Image.linear_gradient("L").resize((20, 12))
         picture = Image.merge("RGBA", (colours, colours.rotate(180), colours.rotate(90), colours))
-        modes = {mode: picture.convert("RGB").convert(mode) for mode in ("RGB", "L", "1", "P", "CMYK")} | {"RGBA": picture}
+        modes = {mode: picture.convert("RGB").convert(mode) for mode in ("RGB", "L", "1", "P", "CMYK")} | {
+            "RGBA": picture
+        }
         modes["LA"] = Image.merge("LA", (colours, colours))
         found = {}
-        for kind, options in (("JPEG", {}), ("PNG", {}), ("GIF", {}), ("WEBP", {}), ("TIFF", {}), ("BMP", {}), ("AVIF", {}), ("JPEG2000", {})):
+        for kind, options in (
+            ("JPEG", {}),
+            ("PNG", {}),
+            ("GIF", {}),
+            ("WEBP", {}),
+            ("TIFF", {}),
+            ("BMP", {}),
+            ("AVIF", {}),
+            ("JPEG2000", {}),
+        ):
             for mode, image in modes.items():
                 found[f"{kind}-{mode}"] = _saved(image, kind, **options)
         rgb = modes["RGB"]
@@ -99,14 +114,15 @@ def _saved(image, kind: str, **options) -> bytes:
 
 
 class Csv(Target):
-    """`recipe.data.read_csv`, with and without groups, and the stand-in's `read_table`."""
+    """`recipe.data.table.read_csv`, with and without groups, and the stand-in's `read_table`."""
 
     name = "csv"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        from flyai_local import errors, tables
-        from recipe import data
+        from flyai_local import errors
+        from flyai_local.contest import tables
+        from recipe.data import table as data
         from recipe.errors import UserError
 
         self.data, self.tables, self.expected = data, tables, (UserError, errors.UserError)
@@ -117,7 +133,9 @@ class Csv(Target):
             lambda: self.data.read_csv(path).fingerprint,
             lambda: self.data.read_csv(path, group_column="label").counts,
             lambda: self.data.read_csv(path, values=(0, 1)),
-            lambda: self.tables.label_values([row.label for row in self.tables.read_table(path, "image_path", "label")]),
+            lambda: self.tables.label_values(
+                [row.label for row in self.tables.read_table(path, "image_path", "label")]
+            ),
         )
         each(readers, self.expected)
 
@@ -143,9 +161,11 @@ class Yaml(Target):
         super().__init__(folder)
         import yaml
 
-        from flyai_local import appcard, errors
-        from recipe import config, sweep_file
+        from flyai_local import errors
+        from flyai_local.submission import appcard
+        from recipe import config
         from recipe.errors import UserError
+        from recipe.sweep import file as sweep_file
 
         self.config, self.sweep_file, self.appcard, self.yaml = config, sweep_file, appcard, yaml
         self.expected = (UserError, errors.UserError)
@@ -165,7 +185,9 @@ class Yaml(Target):
 
 
 class Checkpoint(Target):
-    """What lies in a run folder: descriptions in JSON, weights and states in safetensors; and a state whose checksum was forged."""
+    """What lies in a run folder: descriptions in JSON, weights and states in safetensors; and a state whose checksum
+    was forged.
+    """
 
     name = "checkpoint"
 
@@ -173,8 +195,13 @@ class Checkpoint(Target):
         super().__init__(folder)
         import torch
 
-        from recipe import checkpoint, description, journal, results, run_folder, sealed, serving, state_file
         from recipe.errors import UserError
+        from recipe.runs import checkpoint, description, results
+        from recipe.runs import ensemble as serving
+        from recipe.runs import epochs as journal
+        from recipe.runs import folder as run_folder
+        from recipe.system import sealed
+        from recipe.training import state_file
 
         torch.set_num_threads(1)
         self.torch, self.sealed, self.state_file = torch, sealed, state_file
@@ -200,17 +227,40 @@ class Checkpoint(Target):
         from safetensors.torch import save
 
         from recipe.config import Config
-        from recipe.preprocessing import Preprocessing
+        from recipe.pictures.preprocessing import Preprocessing
 
-        preprocessing = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(Preprocessing(8, 1.0, (0.5,) * 3, (0.5,) * 3)).items()}
-        fold = {"format": 1, "config": Config().model_dump(mode="json"), "values": [0, 1, "a"], "prior": [0.5, 0.3, 0.2], "fold": 0, "epoch": 1}
-        state = {"epoch": 1, "items": [1, (2.5, None)], "tensors": {0: self.torch.arange(4.0), "b": self.torch.ones(2, 2).t()}}
+        preprocessing = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in vars(Preprocessing(8, 1.0, (0.5,) * 3, (0.5,) * 3)).items()
+        }
+        fold = {
+            "format": 1,
+            "config": Config().model_dump(mode="json"),
+            "values": [0, 1, "a"],
+            "prior": [0.5, 0.3, 0.2],
+            "fold": 0,
+            "epoch": 1,
+        }
+        state = {
+            "epoch": 1,
+            "items": [1, (2.5, None)],
+            "tensors": {0: self.torch.arange(4.0), "b": self.torch.ones(2, 2).t()},
+        }
         path = self.state_file.write_state(folder / "states", state, 1, 2)
         about = json.dumps(self.sealed.read_about(path)["content"]).encode()
-        log = {"fold": 0, "epoch": 1, "lr": 0.1, "train_loss": 1.0, "valid_loss": 1.0, "valid_score": 0.5, "average": False}
+        log = {
+            "fold": 0,
+            "epoch": 1,
+            "lr": 0.1,
+            "train_loss": 1.0,
+            "valid_loss": 1.0,
+            "valid_score": 0.5,
+            "average": False,
+        }
         return {
             "fold.json": json.dumps(fold | {"score": 0.5, "average": False, "preprocessing": preprocessing}).encode(),
-            "ensemble.json": b'{"views": "hflip()", "test_size": 160, "temperature": 1.2, "members": [{"run": ".", "weight": 1.0}]}',
+            "ensemble.json": b'{"views": "hflip()", "test_size": 160, "temperature": 1.2, "members": [{"run": ".", '
+            b'"weight": 1.0}]}',
             "result.json": b'{"fold": 0, "score": 0.5, "probe_score": null, "epoch": 1, "seconds": 1.0}',
             "log.jsonl": (json.dumps(log | {"pictures_per_second": 1.0, "seconds": 1.0}) + "\n").encode(),
             "run.json": b'{"classes": ["a", "b"], "fingerprint": "0", "source": "train.csv"}',
@@ -231,7 +281,9 @@ class Checkpoint(Target):
                 about = json.loads(content)
             except (ValueError, RecursionError):
                 return
-            self.sealed.write_sealed(fold / name, {"00000": self.torch.arange(4.0), "00001": self.torch.ones(2, 2)}, about)
+            self.sealed.write_sealed(
+                fold / name, {"00000": self.torch.arange(4.0), "00001": self.torch.ones(2, 2)}, about
+            )
         else:
             (self.folder if name == "run.json" else fold).joinpath(name).write_bytes(content)
             if name == "run.json":

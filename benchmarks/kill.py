@@ -3,10 +3,11 @@
     python -m benchmarks.kill --runs 200
     python -m benchmarks.kill --quick
 
-Every run trains 2 folds with SAM, EMA, mixup and AdamW and is killed by SIGKILL until it gets through: at random moments, inside the write of
-a checkpoint or state, between the write and the renaming, right after it, or stopped by a full disk (a tmpfs, where this may be mounted). Even
-runs have one loader thread, odd ones two. Compared are weights, out-of-fold files and log without wall times. `lost` is the longest
-time from the last thing saved, or from the start, to the kill; states are saved every 0.1 s here. Ends with 1 where a run differs.
+Every run trains 2 folds with SAM, EMA, mixup and AdamW and is killed by SIGKILL until it gets through: at random
+moments, inside the write of a checkpoint or state, between the write and the renaming, right after it, or stopped by a
+full disk (a tmpfs, where this may be mounted). Even runs have one loader thread, odd ones two. Compared are weights,
+out-of-fold files and log without wall times. `lost` is the longest time from the last thing saved, or from the start,
+to the kill; states are saved every 0.1 s here. Ends with 1 where a run differs.
 """
 
 from __future__ import annotations
@@ -64,24 +65,38 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
         tallies = {case: Tally() for case in cases}
         for number in range(count):
             case = cases[number % len(cases)]
-            _one_run(case, tallies[case], data, place, 1 + number // len(cases) % 2, whole_seconds, options.kills, chance)
+            _one_run(
+                case, tallies[case], data, place, 1 + number // len(cases) % 2, whole_seconds, options.kills, chance
+            )
             bar.advance()
             bar.describe(f"{sum(tally.identical for tally in tallies.values())} of {number + 1} identical")
     for case, tally in tallies.items():
-        yield {"case": case, "runs": tally.runs, "kills": tally.kills, "identical": tally.identical, "unreadable": tally.unreadable,
-               "lost_s": tally.lost}  # fmt: skip
+        yield {
+            "case": case,
+            "runs": tally.runs,
+            "kills": tally.kills,
+            "identical": tally.identical,
+            "unreadable": tally.unreadable,
+            "lost_s": tally.lost,
+        }
         FAILED.extend(tally.notes)
     if FULL not in tallies:
         print("full disk: skipped, for no tmpfs may be mounted here")
 
 
-def _one_run(case: str, tally: Tally, data: Path, place: Path, workers: int, seconds: float, kills: int, chance: random.Random) -> None:
+def _one_run(
+    case: str, tally: Tally, data: Path, place: Path, workers: int, seconds: float, kills: int, chance: random.Random
+) -> None:
     folder = place / "run"
     tally.runs += 1
-    code = (_until_the_disk_is_full if case == FULL else _until_it_ends)(case, tally, data, folder, workers, seconds, kills, chance)
+    code = (_until_the_disk_is_full if case == FULL else _until_it_ends)(
+        case, tally, data, folder, workers, seconds, kills, chance
+    )
     if code:
         tally.unreadable += 1
-        tally.notes.append(f"{case}: ended with {code}: {folder.with_suffix('.txt').read_text(encoding='utf-8')[-300:]}")
+        tally.notes.append(
+            f"{case}: ended with {code}: {folder.with_suffix('.txt').read_text(encoding='utf-8')[-300:]}"
+        )
     elif names := killed.differing(place / "whole", folder):
         tally.notes.append(f"{case}: {len(names)} differ, such as {names[0]}")
     else:
@@ -91,7 +106,9 @@ def _one_run(case: str, tally: Tally, data: Path, place: Path, workers: int, sec
     folder.with_suffix(".txt").unlink()
 
 
-def _until_it_ends(case: str, tally: Tally, data: Path, folder: Path, workers: int, seconds: float, kills: int, chance: random.Random) -> int:
+def _until_it_ends(
+    case: str, tally: Tally, data: Path, folder: Path, workers: int, seconds: float, kills: int, chance: random.Random
+) -> int:
     """Kills a run so many times, or until it ends before the next kill; then lets it end. Returns its exit code."""
     for _ in range(kills):
         fault = CASES[case]
@@ -107,8 +124,12 @@ def _until_it_ends(case: str, tally: Tally, data: Path, folder: Path, workers: i
     return killed.ended(killed.start(data, folder, workers))
 
 
-def _until_the_disk_is_full(case: str, tally: Tally, data: Path, folder: Path, workers: int, seconds: float, kills: int, chance: random.Random) -> int:
-    """Runs on a small tmpfs until it stops for want of space, in words and with 1; then on a larger one. Returns its exit code."""
+def _until_the_disk_is_full(
+    case: str, tally: Tally, data: Path, folder: Path, workers: int, seconds: float, kills: int, chance: random.Random
+) -> int:
+    """Runs on a small tmpfs until it stops for want of space, in words and with 1; then on a larger one. Returns its
+    exit code.
+    """
     _mount(folder, f"{chance.randint(100, 8000)}k")
     code = killed.ended(killed.start(data, folder, workers))
     if code == 1:
@@ -129,7 +150,9 @@ def _mounts(folder: Path) -> bool:
 
 def _mount(folder: Path, size: str) -> None:
     folder.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True, capture_output=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True, capture_output=True
+    )
 
 
 def _unmount(folder: Path) -> None:

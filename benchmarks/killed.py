@@ -1,7 +1,7 @@
 """A small training that can be killed anywhere, and what of it must not depend on that.
 
-The training runs in a forked child, so the imports are paid once; the child gets a real SIGKILL, from outside at a moment drawn by chance, or
-from itself in the middle of a write.
+The training runs in a forked child, so the imports are paid once; the child gets a real SIGKILL, from outside at a
+moment drawn by chance, or from itself in the middle of a write.
 """
 
 from __future__ import annotations
@@ -22,20 +22,32 @@ import torch
 from safetensors.torch import load_file, save
 from tqdm import tqdm
 
-from recipe import sealed
 from recipe.config import Config
-from recipe.data import read
+from recipe.data.table import read
 from recipe.errors import UserError
-from recipe.journal import read_logs
-from recipe.pictures import Pictures
-from recipe.plan import plan
-from recipe.preprocessing import short_side
+from recipe.models.start import plan
+from recipe.pictures.cache import Pictures
+from recipe.pictures.preprocessing import short_side
+from recipe.runs.epochs import read_logs
+from recipe.system import sealed
 from recipe.train import cross_validate
 
 CONFIG = Config(
-    backbone="test_efficientnet", pretrained=False, image_size=32, epochs=3, batch_size=6, folds=2, memory_format="contiguous", save_seconds=0.1,
-    optimizer="sam(adamw(), rho=0.05)", lr=0.01, mix="mixup(alpha=0.2)", augment="hflip()", ema_decay=0.9, schedule="plateau(patience=0)",
-)  # fmt: skip
+    backbone="test_efficientnet",
+    pretrained=False,
+    image_size=32,
+    epochs=3,
+    batch_size=6,
+    folds=2,
+    memory_format="contiguous",
+    save_seconds=0.1,
+    optimizer="sam(adamw(), rho=0.05)",
+    lr=0.01,
+    mix="mixup(alpha=0.2)",
+    augment="hflip()",
+    ema_decay=0.9,
+    schedule="plateau(patience=0)",
+)
 Fault = Callable[[], None]  # arranges, inside the child, what goes wrong
 
 
@@ -53,7 +65,9 @@ def draw_pictures(folder: Path, count: int = 36) -> Path:
 
 
 def start(data: Path, folder: Path, workers: int, fault: Fault = lambda: None) -> int:
-    """Begins the training in a child, or goes on with it; returns the child's number. It ends with main.py's exit codes."""
+    """Begins the training in a child, or goes on with it; returns the child's number. It ends with main.py's exit
+    codes.
+    """
     if child := os.fork():
         return child
     code = 70  # a bug
@@ -62,7 +76,9 @@ def start(data: Path, folder: Path, workers: int, fault: Fault = lambda: None) -
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         torch.set_num_threads(1)
-        tqdm.set_lock(threading.RLock())  # the usual one is shared among processes, and who is killed with it would stop all
+        tqdm.set_lock(
+            threading.RLock()
+        )  # the usual one is shared among processes, and who is killed with it would stop all
         fault()
         _train(data, folder, workers)
         code = 0
@@ -133,13 +149,19 @@ def _at_call(owner: Any, name: str, number: int, last: Callable[..., Any]) -> No
 
 
 def traces(folder: Path) -> dict[str, Any]:
-    """All that a run leaves and that must not depend on interruptions, by name: log without wall times, weights, out-of-fold files."""
+    """All that a run leaves and that must not depend on interruptions, by name: log without wall times, weights,
+    out-of-fold files.
+    """
     found: dict[str, Any] = {"oof.csv": (folder / "oof.csv").read_bytes()}
-    found["log.jsonl"] = [dataclasses.replace(log, seconds=0, pictures_per_second=0) for log in read_logs(folder / "log.jsonl")]
+    found["log.jsonl"] = [
+        dataclasses.replace(log, seconds=0, pictures_per_second=0) for log in read_logs(folder / "log.jsonl")
+    ]
     for path in sorted(folder.glob("fold*/**/*.safetensors")):
         found |= {f"{path.relative_to(folder)} {name}": tensor for name, tensor in load_file(path).items()}
     for path in sorted(folder.glob("fold*/oof.npz")):
-        found |= {f"{path.relative_to(folder)} {name}": torch.from_numpy(values) for name, values in np.load(path).items()}
+        found |= {
+            f"{path.relative_to(folder)} {name}": torch.from_numpy(values) for name, values in np.load(path).items()
+        }
     return found
 
 

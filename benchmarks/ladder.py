@@ -3,10 +3,11 @@
     python -m benchmarks.ladder --data FOLDER               # a folder with CIFAR-100's train.csv or its own files
     python -m benchmarks.ladder                             # random pictures: speed alone
 
-Network, augmentation, loss, optimizer and the beginning of the schedule are those of the file; only the batch is smaller, and the rate
-with it (linear scaling), since a wide network does a few pictures a second on a CPU. The loss of the first and of the last five steps
-says that it learns; chance is ln(100) = 4.61. The published accuracy is that of the source after 200 epochs on 50,000 pictures, where
-one is known; "hours for all" is what those epochs would take here.
+Network, augmentation, loss, optimizer and the beginning of the schedule are those of the file; only the batch is
+smaller, and the rate with it (linear scaling), since a wide network does a few pictures a second on a CPU. The loss of
+the first and of the last five steps says that it learns; chance is ln(100) = 4.61. The published accuracy is that of
+the source after 200 epochs on 50,000 pictures, where one is known; "hours for all" is what those epochs would take
+here.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ import numpy as np
 
 from benchmarks import table
 from recipe.config import Config, read_app
-from recipe.data import Table, read
-from recipe.feed import passes_per_step
-from recipe.lr_find import TrialSteps, trial_job
-from recipe.pictures import Pictures
-from recipe.plan import plan
+from recipe.data.table import Table, read
+from recipe.models.start import plan
+from recipe.pictures.cache import Pictures
+from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
-from recipe.preprocessing import short_side
+from recipe.sweep.lr_find import TrialSteps, trial_job
+from recipe.training.prefetch import passes_per_step
 
 LADDER = table.ROOT / "examples" / "cifar100"
 TRAINING_PICTURES = 50_000  # of CIFAR-100
@@ -49,7 +50,12 @@ def published(file: Path) -> str:
 def small(file: Path, batch_size: int) -> Config:
     """The settings of a row with a smaller batch, and the learning rate scaled to it."""
     whole = read_app(file).config("full", {})
-    changes = {"batch_size": batch_size, "micro_batch": batch_size, "lr_batch": whole.batch_size, "memory_format": "contiguous"}
+    changes = {
+        "batch_size": batch_size,
+        "micro_batch": batch_size,
+        "lr_batch": whole.batch_size,
+        "memory_format": "contiguous",
+    }
     return read_app(file).config("full", changes)
 
 
@@ -67,7 +73,9 @@ def random_table(folder: Path, per_class: int = 5, classes: int = 100) -> Table:
 def steps(config: Config, pictures: Table, count: int) -> tuple[list[float], float]:
     """Losses before each of `count` steps of the schedule, and seconds per step without the first."""
     planned = plan(config, len(pictures.classes))
-    trial = TrialSteps(trial_job(Prepared(planned, pictures, Pictures(pictures.paths, short_side(planned.preprocessing)))), 0)
+    trial = TrialSteps(
+        trial_job(Prepared(planned, pictures, Pictures(pictures.paths, short_side(planned.preprocessing)))), 0
+    )
     losses, times = [], []
     try:
         for step in range(count):

@@ -3,9 +3,9 @@
     python -m benchmarks.memory                      # EfficientNet-B6 at 224 px, batch 8: a few minutes on two cores
     python -m benchmarks.memory --backbone tf_efficientnet_lite0 --size 128 --batch 32
 
-The peak is that of the whole process after three steps (on a GPU that of torch's allocator), Python, torch and the network included.
-Expected of B6 on a CPU: 4.4 GB in float32, 2.4 with activations recomputed, 2.8 in bf16, 1.7 with both. bf16 on a CPU without AMX takes
-more time, not less.
+The peak is that of the whole process after three steps (on a GPU that of torch's allocator), Python, torch and the
+network included. Expected of B6 on a CPU: 4.4 GB in float32, 2.4 with activations recomputed, 2.8 in bf16, 1.7 with
+both. bf16 on a CPU without AMX takes more time, not less.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ STEPS = 3
 def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     """A row per way."""
     found = {}
-    backbone, size, batch = ("tf_efficientnet_lite0", 64, 4) if options.quick else (options.backbone, options.size, options.batch)
+    backbone, size, batch = (
+        ("tf_efficientnet_lite0", 64, 4) if options.quick else (options.backbone, options.size, options.batch)
+    )
     for way in WAYS:
         words = ["-c", f"from benchmarks.memory import one; one({way!r}, {backbone!r}, {size}, {batch})"]
         done = subprocess.run([sys.executable, *words], cwd=table.ROOT, check=True, stdout=subprocess.PIPE, text=True)
@@ -50,13 +52,15 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
 
 
 def one(way: str, backbone: str, size: int, batch: int) -> None:
-    """Takes the steps and prints the peak and the seconds of the fastest step as JSON; this process does nothing else."""
+    """Takes the steps and prints the peak and the seconds of the fastest step as JSON; this process does nothing
+    else.
+    """
     import torch
 
     from recipe.config import Config
-    from recipe.malloc import keep_freed_blocks
-    from recipe.models import build
-    from recipe.runtime import Runtime, choose_device
+    from recipe.models.classifier import build
+    from recipe.system.memory import keep_freed_blocks
+    from recipe.system.runtime import Runtime, choose_device
 
     keep_freed_blocks()
     config = Config(backbone=backbone, pretrained=False, image_size=size, batch_size=batch, **WAYS[way])

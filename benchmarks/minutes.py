@@ -1,14 +1,17 @@
-"""The time limit on 30 simulated machines: overruns, submissions that can answer, accuracy against the best fixed plan of the same time.
+"""The time limit on 30 simulated machines: overruns, submissions that can answer, accuracy against the best fixed plan
+of the same time.
 
     python -m benchmarks.minutes                  expected: no overrun, 30 of 30 answer
     python -m benchmarks.minutes --machines 6
 
-The network is tiny and its training real, on scanned digits of 8 x 8 pixels (400 to train, 450 hidden); the clock is simulated and moves by
-what work costs on the machine: six speeds from 0.2 to 3 times, each steady, slowed down 2.5 times half-way, with three sudden stalls of up
-to a twentieth of the limit, out of memory at the first batch, and with a first epoch and validations three times as slow as timed.
+The network is tiny and its training real, on scanned digits of 8 x 8 pixels (400 to train, 450 hidden); the clock is
+simulated and moves by what work costs on the machine: six speeds from 0.2 to 3 times, each steady, slowed down 2.5
+times half-way, with three sudden stalls of up to a twentieth of the limit, out of memory at the first batch, and with a
+first epoch and validations three times as slow as timed.
 
-A run ends when the hidden pictures are predicted. The best fixed plan is the one of folds x epochs that would have been in time on that very
-machine and is most accurate on the hidden pictures: known only afterwards, so that it is hard to beat.
+A run ends when the hidden pictures are predicted. The best fixed plan is the one of folds x epochs that would have been
+in time on that very machine and is most accurate on the hidden pictures: known only afterwards, so that it is hard to
+beat.
 """
 
 from __future__ import annotations
@@ -29,23 +32,34 @@ import torch
 
 from benchmarks import table
 from benchmarks.simulated import Machine, cost
-from flyai_local import digits
+from flyai_local.contest import digits
 from recipe.config import Config
-from recipe.data import Table, read
+from recipe.data.table import Table, read
 from recipe.errors import UserError
-from recipe.pictures import Pictures
-from recipe.plan import plan
-from recipe.predict import Ensemble, short_side
-from recipe.time_limit import TimeLimit
+from recipe.models.start import plan
+from recipe.pictures.cache import Pictures
+from recipe.serving.predict import Ensemble, short_side
 from recipe.train import cross_validate
+from recipe.training.clock.limit import TimeLimit
 
 MINUTES = 10.0
 SPEEDS = (0.2, 0.35, 0.6, 1.0, 1.7, 3.0)
 EPOCHS = (1, 2, 3, 4, 5, 6, 8)  # of the fixed plans
 CONFIG = Config(
-    backbone="test_resnet", pretrained=False, image_size=32, epochs=8, batch_size=16, folds=4, optimizer="adamw()", lr=0.004, augment="",
-    views="identity()", memory_format="contiguous", warmup_epochs=0.5, workers=1,
-)  # fmt: skip
+    backbone="test_resnet",
+    pretrained=False,
+    image_size=32,
+    epochs=8,
+    batch_size=16,
+    folds=4,
+    optimizer="adamw()",
+    lr=0.004,
+    augment="",
+    views="identity()",
+    memory_format="contiguous",
+    warmup_epochs=0.5,
+    workers=1,
+)
 TRAINED, ROUNDED = 400, 1e-6
 
 
@@ -54,7 +68,10 @@ def machines() -> Iterator[tuple[str, Machine]]:
     limit, rng = 60 * MINUTES, np.random.default_rng(0)
     for speed in SPEEDS:
         steady = Machine(step=1 / speed, batch=CONFIG.batch_size)
-        stalls = tuple((float(when), float(long)) for when, long in zip(rng.uniform(0.05, 0.95, 3) * limit, rng.uniform(0, 0.05, 3) * limit, strict=True))
+        stalls = tuple(
+            (float(when), float(long))
+            for when, long in zip(rng.uniform(0.05, 0.95, 3) * limit, rng.uniform(0, 0.05, 3) * limit, strict=True)
+        )
         yield f"x{speed} steady", steady
         yield f"x{speed} slows down", replace(steady, slow_after=limit / 2, slow_factor=2.5)
         yield f"x{speed} stalls", replace(steady, stalls=stalls)
@@ -69,16 +86,25 @@ class Contest:
         self.folder = folder
         digits.write(folder)
         rows = list(csv.reader((folder / "train.csv").read_text(encoding="utf-8").splitlines()))
-        (folder / "train" / "train.csv").write_text("\n".join(map(",".join, rows[: TRAINED + 1])) + "\n", encoding="utf-8")
+        (folder / "train" / "train.csv").write_text(
+            "\n".join(map(",".join, rows[: TRAINED + 1])) + "\n", encoding="utf-8"
+        )
         hidden = list(csv.reader((folder / "hidden.csv").read_text(encoding="utf-8").splitlines()))[1:]
-        self.hidden, self.labels = [folder / "hidden" / name for name, _ in hidden], np.array([int(label) for _, label in hidden])
+        self.hidden, self.labels = (
+            [folder / "hidden" / name for name, _ in hidden],
+            np.array([int(label) for _, label in hidden]),
+        )
         self.table: Table = read(folder / "train")
 
     def train(self, config: Config, run: Path, limit: TimeLimit | None = None) -> str:
         """What the run said; it may also have ended without a finished fold."""
         planned = plan(config, 10)
         pictures = Pictures(self.table.paths, short_side(planned.preprocessing))
-        with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(UserError):
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as said,
+            contextlib.redirect_stderr(io.StringIO()),
+            contextlib.suppress(UserError),
+        ):
             cross_validate(planned, self.table, pictures, run, limit=limit)
         return said.getvalue()
 
@@ -127,7 +153,9 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     }
 
 
-def on_machine(contest: Contest, plans: dict[tuple[int, int], float], kind: str, machine: Machine, run: Path, verbose: bool) -> table.Row:
+def on_machine(
+    contest: Contest, plans: dict[tuple[int, int], float], kind: str, machine: Machine, run: Path, verbose: bool
+) -> table.Row:
     """Trains within the limit, answers, and looks for the best plan that would have been in time."""
     fresh, hidden = replace(machine), len(contest.hidden)
     config = CONFIG.model_copy(update={"minutes": MINUTES, "hidden_pictures": hidden})
@@ -141,7 +169,10 @@ def on_machine(contest: Contest, plans: dict[tuple[int, int], float], kind: str,
     steps, valid = TRAINED * (CONFIG.folds - 1) // CONFIG.folds // CONFIG.batch_size, TRAINED // CONFIG.folds
     fitting = [shape for shape in plans if cost(fresh, *shape, steps, valid, hidden) <= 60 * MINUTES]
     best = max(fitting, key=lambda shape: plans[shape], default=None)
-    ends = {past["fold"]: past["end"] / steps for past in json.loads((run / "time.json").read_text(encoding="utf-8"))["decisions"]}
+    ends = {
+        past["fold"]: past["end"] / steps
+        for past in json.loads((run / "time.json").read_text(encoding="utf-8"))["decisions"]
+    }
     return {
         "machine": kind,
         "minutes": machine.now / 60,

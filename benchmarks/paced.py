@@ -4,7 +4,8 @@
     played.steps       # of every fold that was begun
     played.seconds     # when the hidden pictures were predicted
 
-It goes through the same events as a fold of `recipe.fold`, in the same order; tests/test_pacer.py holds it against one.
+It goes through the same events as a fold of `recipe.training.fold`, in the same order; tests/test_pacer.py holds it
+against one.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from benchmarks.simulated import Machine
-from recipe.pacer import Pacer
-from recipe.time_cost import FORWARD_SHARE
-from recipe.time_limit import TimeIsUpError, TimeLimit
-from recipe.time_plan import Costs, Work
+from recipe.training.clock.cost import FORWARD_SHARE
+from recipe.training.clock.limit import TimeIsUpError, TimeLimit
+from recipe.training.clock.pacer import Pacer
+from recipe.training.clock.plan import Costs, Work
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,12 @@ def play(machine: Machine, contest: Contest, seconds: float, factors: Iterator[f
     """
     machine.spend(machine.begin)
     played, limit = Played(), TimeLimit(seconds, 0.0, machine.clock)
-    pacer = Pacer(limit, _expected(machine, contest), predict=lambda: contest.hidden * machine.tried(contest.views), say=played.said.append)
+    pacer = Pacer(
+        limit,
+        _expected(machine, contest),
+        predict=lambda: contest.hidden * machine.tried(contest.views),
+        say=played.said.append,
+    )
     for fold in range(contest.folds):
         if (end := pacer.begin(fold, contest.work, contest.folds - fold)) is None:
             break
@@ -65,7 +71,9 @@ def play(machine: Machine, contest: Contest, seconds: float, factors: Iterator[f
     return played
 
 
-def _train(machine: Machine, contest: Contest, pacer: Pacer, played: Played, end: int, factors: Iterator[float]) -> None:
+def _train(
+    machine: Machine, contest: Contest, pacer: Pacer, played: Played, end: int, factors: Iterator[float]
+) -> None:
     """One fold."""
     epoch, steps = 0, contest.work.steps_per_epoch
     while epoch * steps < end:
@@ -93,5 +101,7 @@ def _expected(machine: Machine, contest: Contest) -> Costs:
     """By the timing at the start, right or wrong."""
     step = machine.step * machine.expected
     validation = contest.valid * step / machine.batch * FORWARD_SHARE
-    expected = Costs(step, step * FORWARD_SHARE, validation, 0.0, validation * (1 if contest.views == 1 else 1 + contest.views), 0.0)
+    expected = Costs(
+        step, step * FORWARD_SHARE, validation, 0.0, validation * (1 if contest.views == 1 else 1 + contest.views), 0.0
+    )
     return replace(expected, predict=contest.hidden * machine.tried(contest.views))

@@ -1,11 +1,13 @@
-"""fastai, Lightning and timm's loader on the same pictures, network and batch, each as its own documents have a user do it.
+"""fastai, Lightning and timm's loader on the same pictures, network and batch, each as its own documents have a user do
+it.
 
     python -m venv --system-site-packages PEERS && PEERS/bin/pip install -r benchmarks/requirements-peers.txt
 
-They are compared against and nothing depends on them. Each trains epoch by epoch with AdamW on two threads' worth of defaults: fastai with
-`Resize` and `aug_transforms`, Lightning with torchvision's RandomResizedCrop and flip and one worker less than there are cores (what its
-own warning asks for), timm's `create_loader(is_training=True)` with the four workers of its train.py. An epoch is timed from its first
-batch to its last step, without their validation, logging and set-up.
+They are compared against and nothing depends on them. Each trains epoch by epoch with AdamW on two threads' worth of
+defaults: fastai with `Resize` and `aug_transforms`, Lightning with torchvision's RandomResizedCrop and flip and one
+    worker less than there are cores (what its
+own warning asks for), timm's `create_loader(is_training=True)` with the four workers of its train.py. An epoch is timed
+from its first batch to its last step, without their validation, logging and set-up.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ Epoch = Callable[[], float]  # trains once over the pictures and returns the sec
 def network(backbone: str, classes: int) -> torch.nn.Module:
     """What all of them train."""
     from recipe.config import Config
-    from recipe.models import build
+    from recipe.models.classifier import build
 
     torch.manual_seed(0)
     return build(Config(backbone=backbone, pretrained=False), classes)
@@ -45,7 +47,12 @@ def fastai(folder: Path, backbone: str, size: int, batch: int) -> Epoch:
             self.learn.seconds = time.perf_counter() - self.begin
 
     dls = ImageDataLoaders.from_folder(
-        folder, valid_pct=0.01, bs=batch, item_tfms=Resize(max(size, 32)), batch_tfms=aug_transforms(size=size), device=torch.device("cpu")
+        folder,
+        valid_pct=0.01,
+        bs=batch,
+        item_tfms=Resize(max(size, 32)),
+        batch_tfms=aug_transforms(size=size),
+        device=torch.device("cpu"),
     )
     learn = Learner(dls, network(backbone, len(dls.vocab)), loss_func=CrossEntropyLossFlat(), cbs=Stopwatch())
 
@@ -81,12 +88,25 @@ def lightning(folder: Path, backbone: str, size: int, batch: int) -> Epoch:
         def on_train_epoch_end(self) -> None:
             self.seconds = time.perf_counter() - self.begin
 
-    steps = [T.RandomResizedCrop(size), T.RandomHorizontalFlip(), T.ToTensor(), T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    steps = [
+        T.RandomResizedCrop(size),
+        T.RandomHorizontalFlip(),
+        T.ToTensor(),
+        T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    ]
     pictures = ImageFolder(folder, T.Compose(steps))
-    loader = torch.utils.data.DataLoader(pictures, batch, shuffle=True, drop_last=True, num_workers=max(1, (os.cpu_count() or 2) - 1))
+    loader = torch.utils.data.DataLoader(
+        pictures, batch, shuffle=True, drop_last=True, num_workers=max(1, (os.cpu_count() or 2) - 1)
+    )
     module = Module(len(pictures.classes))
-    trainer = light.Trainer(max_epochs=0, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-                            enable_model_summary=False)  # fmt: skip
+    trainer = light.Trainer(
+        max_epochs=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
 
     def epoch() -> float:
         trainer.fit_loop.max_epochs += 1
@@ -122,12 +142,15 @@ PEERS = {"fastai": ("fastai", fastai), "Lightning": ("lightning", lightning), "t
 
 def importable(folder: Path, backbone: str, size: int, batch: int) -> dict[str, Epoch]:
     """Seconds per step of an epoch, by name and version, of the peers that are installed; says which are absent."""
-    from recipe import torchvision_guard  # noqa: F401  (before any of them imports torchvision)
+    from recipe.system import torchvision_guard  # noqa: F401  (before any of them imports torchvision)
 
     found = {}
     for name, (package, make) in PEERS.items():
         if importlib.util.find_spec(package) is None:
-            print(f"{name} is absent; benchmarks/requirements-peers.txt installs it into an environment of its own", flush=True)
+            print(
+                f"{name} is absent; benchmarks/requirements-peers.txt installs it into an environment of its own",
+                flush=True,
+            )
             continue
         found[f"{name} {version(package)}"] = quietly(make(folder, backbone, size, batch))
     return found

@@ -1,11 +1,13 @@
 """Prediction against the naive loop: eager, NCHW, one view and one fold at a time.
 
-    python -m benchmarks.predict                             # EfficientNet-Lite0 at 224 px, about 20 minutes on two cores
+    python -m benchmarks.predict                             # EfficientNet-Lite0 at 224 px, about 20 minutes on two
+    cores
     python -m benchmarks.predict --backbone resnet18 --size 128 --pictures 20
 
-From files of 375 x 500 pixels to averaged probabilities, decoding included, for every one alike. `ratio` is the naive loop's time over the
-candidate's, `difference` the largest of a probability. One picture is `Predictor.predict`, many are `predict_many`. The eight views are
-dihedral(). Expected on two cores for 5 folds x 8 views: OpenVINO above 3, torch 1.5 to 2.
+From files of 375 x 500 pixels to averaged probabilities, decoding included, for every one alike. `ratio` is the naive
+loop's time over the candidate's, `difference` the largest of a probability. One picture is `Predictor.predict`, many
+are `predict_many`. The eight views are dihedral(). Expected on two cores for 5 folds x 8 views: OpenVINO above 3, torch
+1.5 to 2.
 """
 
 from __future__ import annotations
@@ -23,16 +25,16 @@ import torch
 
 from benchmarks import synthetic, table
 from benchmarks.untrained import untrained_run
-from recipe.backends import EXPORTED, backend_of
-from recipe.checkpoint import load_checkpoint
+from recipe.components.views import build_views
 from recipe.config import ConfigError
-from recipe.decode import read, resize_short
-from recipe.description import fold_folders
-from recipe.malloc import keep_freed_blocks
-from recipe.predict import Ensemble
-from recipe.preprocessing import short_side
-from recipe.serving import Serving, write_serving
-from recipe.views import build_views
+from recipe.pictures.decode import read, resize_short
+from recipe.pictures.preprocessing import short_side
+from recipe.runs.checkpoint import load_checkpoint
+from recipe.runs.description import fold_folders
+from recipe.runs.ensemble import Serving, write_serving
+from recipe.serving.predict import Ensemble
+from recipe.serving.runtimes import EXPORTED, backend_of
+from recipe.system.memory import keep_freed_blocks
 
 VIEWS = {1: "identity()", 8: "dihedral()"}
 
@@ -45,9 +47,14 @@ def naive(run: Path, views: str) -> Callable[[list[Path]], np.ndarray]:
 
     def one(path: Path) -> np.ndarray:
         picture = resize_short(read(path), short_side(preprocessing))
-        images = [preprocessing.normalise(torch.from_numpy(view(picture).copy()).permute(2, 0, 1)[None].contiguous()) for view in seen]
+        images = [
+            preprocessing.normalise(torch.from_numpy(view(picture).copy()).permute(2, 0, 1)[None].contiguous())
+            for view in seen
+        ]
         with torch.inference_mode():
-            return np.mean([[model(image).softmax(1)[0].numpy() for image in images] for model, _ in loaded], axis=(0, 1))
+            return np.mean(
+                [[model(image).softmax(1)[0].numpy() for image in images] for model, _ in loaded], axis=(0, 1)
+            )
 
     return lambda paths: np.stack([one(path) for path in paths])
 
@@ -67,7 +74,9 @@ def candidates(run: Path, views: str) -> dict[str, Callable[[list[Path]], np.nda
 def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     """A row for each candidate, number of pictures, folds and views."""
     keep_freed_blocks()
-    size, many, most, rounds = (64, 4, 2, 1) if options.quick else (options.size, options.pictures, options.folds, options.rounds)
+    size, many, most, rounds = (
+        (64, 4, 2, 1) if options.quick else (options.size, options.pictures, options.folds, options.rounds)
+    )
     formats = tuple(dict.fromkeys(backend_of(name).FORMATS[-1] for name in EXPORTED))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -83,7 +92,9 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
                     yield from _rows(works, paths[:count], times, rounds, f"{folds} folds x {views} views")
 
 
-def _rows(works: dict[str, Callable[[list[Path]], np.ndarray]], paths: list[Path], times: int, rounds: int, case: str) -> Iterator[table.Row]:
+def _rows(
+    works: dict[str, Callable[[list[Path]], np.ndarray]], paths: list[Path], times: int, rounds: int, case: str
+) -> Iterator[table.Row]:
     probs = {name: work(paths) for name, work in works.items()}
     seconds = table.in_turns({name: partial(_repeat, work, paths, times) for name, work in works.items()}, rounds)
     for name, taken in seconds.items():

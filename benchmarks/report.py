@@ -3,9 +3,9 @@
     python -m benchmarks.report
     python -m benchmarks.report --rows 1620 --records 5000
 
-The run is made up (a network at its start, drawn probabilities, random JPEGs of 320 x 240 pixels), since the time of a report hangs on
-the number of rows and the network alone. Seconds are those of the whole command, from the start of Python to its last line; the goal
-is 30 s for 2,000 rows and 1 s for 1,000 records, on two cores.
+The run is made up (a network at its start, drawn probabilities, random JPEGs of 320 x 240 pixels), since the time of a
+report hangs on the number of rows and the network alone. Seconds are those of the whole command, from the start of
+Python to its last line; the goal is 30 s for 2,000 rows and 1 s for 1,000 records, on two cores.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import cv2
 import numpy as np
 
 from benchmarks import table
-from recipe.atomic import write_json
-from recipe.checkpoint import save_checkpoint
 from recipe.config import Config
-from recipe.description import Description
-from recipe.models import build, preprocessing
-from recipe.record import FILE, row_of
+from recipe.models.classifier import build, preprocessing
+from recipe.runs.checkpoint import save_checkpoint
+from recipe.runs.description import Description
+from recipe.runs.record import FILE, row_of
+from recipe.system.atomic import write_json
 
 FOLDS = 3
 
@@ -61,12 +61,34 @@ def write_run(folder: Path, data: Path, names: list[str], classes: int, config: 
     with open(folder / "oof.csv", "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["image_path", "label", "fold", *(f"p_{value}" for value in values)])
-        writer.writerows([name, label, row % FOLDS, *row_probs] for row, (name, label, row_probs) in enumerate(zip(names, labels, probs, strict=True)))
+        writer.writerows(
+            [name, label, row % FOLDS, *row_probs]
+            for row, (name, label, row_probs) in enumerate(zip(names, labels, probs, strict=True))
+        )
     folds = {str(fold): {"score": 0.8, "probe": None, "epoch": 1, "seconds": 60.0} for fold in range(FOLDS)}
-    totals = {"metric": "accuracy", "views": "identity()", "oof": 0.8, "probe_oof": None, "mean": 0.8, "std": 0.01, "seconds": 180.0}
+    totals = {
+        "metric": "accuracy",
+        "views": "identity()",
+        "oof": 0.8,
+        "probe_oof": None,
+        "mean": 0.8,
+        "std": 0.01,
+        "seconds": 180.0,
+    }
     write_json(folder / "metrics.json", totals | {"oof_plain": 0.8, "oof_views": 0.8, "folds": folds})
-    write_json(folder / "run.json", {"config": config.model_dump(), "classes": values, "values": values, "fingerprint": "0" * 12,
-                                     "source": str(data), "versions": {}, "machine": "", "began": 0.0})  # fmt: skip
+    write_json(
+        folder / "run.json",
+        {
+            "config": config.model_dump(),
+            "classes": values,
+            "values": values,
+            "fingerprint": "0" * 12,
+            "source": str(data),
+            "versions": {},
+            "machine": "",
+            "began": 0.0,
+        },
+    )
 
 
 def seconds_of(*words: str) -> float:
@@ -79,7 +101,9 @@ def seconds_of(*words: str) -> float:
 def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     """A row for the report, one for the record."""
     rows, records, rounds = (60, 100, 1) if options.quick else (options.rows, options.records, options.rounds)
-    config = Config(backbone=options.backbone, pretrained=False, image_size=32 if options.quick else 128, views="identity()")
+    config = Config(
+        backbone=options.backbone, pretrained=False, image_size=32 if options.quick else 128, views="identity()"
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         names = write_pictures(folder / "data", rows)

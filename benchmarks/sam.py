@@ -3,8 +3,8 @@
     python -m benchmarks.sam
     python -m benchmarks.sam --backbone cifar_resnet18 --image-size 32 --batch-size 32
 
-Milliseconds per step, speed relative to plain SGD, and the speed that the number of passes alone would give. Only the ratios carry over
-to another machine, and on a busy one not even they.
+Milliseconds per step, speed relative to plain SGD, and the speed that the number of passes alone would give. Only the
+ratios carry over to another machine, and on a busy one not even they.
 """
 
 from __future__ import annotations
@@ -18,12 +18,21 @@ import torch
 from torch import nn
 
 from benchmarks import table
-from recipe.cifar import BACKBONES
-from recipe.cifar.backbone import from_timm
-from recipe.heads import HEADS
-from recipe.optim import OPTIMIZERS, param_groups, passes_per_step
+from recipe.components.cifar import BACKBONES
+from recipe.components.cifar.backbone import from_timm
+from recipe.components.heads import HEADS
+from recipe.components.optimizers import OPTIMIZERS, param_groups, passes_per_step
 
-SPECS = ["sgd()", "sam()", "asam()", "gsam()", "looksam(k=5)", "sam(only='norm')", "asam(only='norm')", "lookahead(sgd())"]
+SPECS = [
+    "sgd()",
+    "sam()",
+    "asam()",
+    "gsam()",
+    "looksam(k=5)",
+    "sam(only='norm')",
+    "asam(only='norm')",
+    "lookahead(sgd())",
+]
 
 
 class Trial:
@@ -55,7 +64,9 @@ class Trial:
 
 def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     """A row per optimizer."""
-    size, batch, steps, rounds = (32, 4, 1, 2) if options.quick else (options.image_size, options.batch_size, options.steps, options.rounds)
+    size, batch, steps, rounds = (
+        (32, 4, 1, 2) if options.quick else (options.image_size, options.batch_size, options.steps, options.rounds)
+    )
     trials = {spec: Trial(spec, options.backbone, size, batch, options.device) for spec in SPECS}
     seconds = table.in_turns({spec: partial(trial.run, steps) for spec, trial in trials.items()}, rounds)
     for spec, times in seconds.items():

@@ -1,13 +1,15 @@
-"""How cost grows: an epoch against pictures, picture size, folds and classes; tables of a million rows; 100,000 pictures to predict.
+"""How cost grows: an epoch against pictures, picture size, folds and classes; tables of a million rows; 100,000
+pictures to predict.
 
     python -m benchmarks.scale                 # under ten minutes on two cores
     python -m benchmarks.scale --only pictures rows
 
-`exponent` is that of the growth from the row above: 1 is linear, 2 quadratic. A small network (test_efficientnet) and small pictures, so
-that what is not the network shows; files are copies of 64 drawn ones. Expected: linear in pictures; in folds k - 1 times, since every fold
-trains on the rows of the others; quadratic in the side of the picture; flat in classes until the classifier's weights and the table of
-out-of-fold probabilities (pictures x classes) outweigh the network. A million rows of CSV are read in a process of their own, under 5 s and
-1 GB. Streamed predictions leave the memory where it was: what grows between the first and the last tenth is named.
+`exponent` is that of the growth from the row above: 1 is linear, 2 quadratic. A small network (test_efficientnet) and
+small pictures, so that what is not the network shows; files are copies of 64 drawn ones. Expected: linear in pictures;
+in folds k - 1 times, since every fold trains on the rows of the others; quadratic in the side of the picture; flat in
+classes until the classifier's weights and the table of out-of-fold probabilities (pictures x classes) outweigh the
+network. A million rows of CSV are read in a process of their own, under 5 s and 1 GB. Streamed predictions leave the
+memory where it was: what grows between the first and the last tenth is named.
 """
 
 from __future__ import annotations
@@ -36,19 +38,27 @@ def grown(values: list[int], cost: Callable[[int], table.Row]) -> Iterator[table
         row = cost(value)
         for column in [name for name in row if name.endswith("seconds")]:
             steps = math.log(value / before["value"]) if before else 0.0
-            row[f"{column.removesuffix('_seconds')}_exponent"] = math.log(row[column] / before[column]) / steps if before else None
+            row[f"{column.removesuffix('_seconds')}_exponent"] = (
+                math.log(row[column] / before[column]) / steps if before else None
+            )
         yield row
         before = {**row, "value": value}
 
 
 def pictures(options: argparse.Namespace) -> Iterator[table.Row]:
     """Reading, decoding and epochs against the number of pictures."""
-    yield from grown([100, 400] if options.quick else [500, 2000, 8000, 50000], lambda count: epoch_of("pictures", count, count=count))
+    yield from grown(
+        [100, 400] if options.quick else [500, 2000, 8000, 50000],
+        lambda count: epoch_of("pictures", count, count=count),
+    )
 
 
 def sizes(options: argparse.Namespace) -> Iterator[table.Row]:
     """The same against the side of the network's input."""
-    yield from grown([32, 64] if options.quick else [32, 64, 128, 256], lambda side: epoch_of("side", side, side=side, count=96 if options.quick else 512))
+    yield from grown(
+        [32, 64] if options.quick else [32, 64, 128, 256],
+        lambda side: epoch_of("side", side, side=side, count=96 if options.quick else 512),
+    )
 
 
 def classes(options: argparse.Namespace) -> Iterator[table.Row]:
@@ -68,16 +78,21 @@ def folds(options: argparse.Namespace) -> Iterator[table.Row]:
 def epoch_of(axis: str, value: int, count: int, side: int = SIDE, classes: int = 10, folds: int = 1) -> table.Row:
     """Seconds to read, check and decode; of a later epoch; of a validation."""
     from benchmarks.trial import Trial, contest_config
-    from recipe.data import read_folder
-    from recipe.pictures import Pictures
+    from recipe.data.table import read_folder
+    from recipe.pictures.cache import Pictures
 
     with tempfile.TemporaryDirectory() as name:
         synthetic.write(Path(name), count, classes, height=side, width=side * 4 // 3)
-        trial = Trial(contest_config(NETWORK, side, 64, folds=folds, memory_format="channels_last", threads=1), Path(name))
+        trial = Trial(
+            contest_config(NETWORK, side, 64, folds=folds, memory_format="channels_last", threads=1), Path(name)
+        )
         begin = time.perf_counter()
         Pictures(read_folder(name).paths, trial.fold.job.pictures.short_side).load_all()
         decoded = time.perf_counter() - begin
-        works = {"epoch_seconds": trial.later_epoch, "validation_seconds": lambda: trial.fold.validation.probs(trial.fold.model)}
+        works = {
+            "epoch_seconds": trial.later_epoch,
+            "validation_seconds": lambda: trial.fold.validation.probs(trial.fold.model),
+        }
         seconds = {name: taken[0] for name, taken in table.in_turns(works, 1).items()}
         return {axis: value, "read_and_decode_seconds": decoded, **seconds}
 
@@ -99,14 +114,23 @@ def csv_rows(count: int) -> table.Row:
 
 def read_rows(file: str) -> None:
     """Reads the table and makes five folds; prints seconds and the peak of this process as JSON."""
-    from recipe.data import read
-    from recipe.folds import make_folds
+    from recipe.data.folds import make_folds
+    from recipe.data.table import read
 
     before, begin = peak_gb(), time.perf_counter()
     found = read(file)
     taken, begin = time.perf_counter() - begin, time.perf_counter()
     make_folds(found, 5, 0)
-    print(json.dumps({"read_seconds": taken, "folds_seconds": time.perf_counter() - begin, "peak_gb": peak_gb(), "imports_gb": before}))
+    print(
+        json.dumps(
+            {
+                "read_seconds": taken,
+                "folds_seconds": time.perf_counter() - begin,
+                "peak_gb": peak_gb(),
+                "imports_gb": before,
+            }
+        )
+    )
 
 
 def stream(options: argparse.Namespace) -> Iterator[table.Row]:
@@ -118,18 +142,20 @@ def stream(options: argparse.Namespace) -> Iterator[table.Row]:
 def stream_paths(count: int) -> None:
     """Trains a fold of no epochs, answers `count` paths, and prints the memory on the way as JSON."""
     from benchmarks.trial import contest_config
-    from recipe.data import read_folder
-    from recipe.pictures import Pictures
-    from recipe.plan import plan
-    from recipe.predict import Ensemble
-    from recipe.preprocessing import short_side
+    from recipe.data.table import read_folder
+    from recipe.models.start import plan
+    from recipe.pictures.cache import Pictures
+    from recipe.pictures.preprocessing import short_side
+    from recipe.serving.predict import Ensemble
     from recipe.train import cross_validate
 
     with tempfile.TemporaryDirectory() as name:
         paths = synthetic.write(Path(name) / "pictures", 20, height=SIDE, width=SIDE)
         config = contest_config(NETWORK, SIDE, 8, epochs=0, views="identity()")
         labelled, planned = read_folder(Path(name) / "pictures"), plan(config, 2)
-        cross_validate(planned, labelled, Pictures(labelled.paths, short_side(planned.preprocessing)), Path(name) / "run")
+        cross_validate(
+            planned, labelled, Pictures(labelled.paths, short_side(planned.preprocessing)), Path(name) / "run"
+        )
         ensemble, resident = Ensemble(Path(name) / "run"), []
         begin = time.perf_counter()
         for number, _ in enumerate(ensemble.stream(paths[row % len(paths)] for row in range(count))):
@@ -137,7 +163,12 @@ def stream_paths(count: int) -> None:
                 resident.append(resident_gb())
         seconds = time.perf_counter() - begin
     first, last = resident[0], resident[-1]
-    found = {"images_per_second": count / seconds, "after_a_tenth_gb": first, "at_the_end_gb": last, "grown_mb": 1024 * (last - first)}
+    found = {
+        "images_per_second": count / seconds,
+        "after_a_tenth_gb": first,
+        "at_the_end_gb": last,
+        "grown_mb": 1024 * (last - first),
+    }
     print(json.dumps(found))
 
 

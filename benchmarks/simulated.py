@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 import recipe.train
-from recipe.engine import Update
-from recipe.fold import FoldTraining
-from recipe.runtime import Runtime
-from recipe.time_cost import FORWARD_SHARE, TRIED
-from recipe.validation import Validation
-from recipe.views import build_views
-from recipe.wrapper import passes_per_step
+from recipe.components.optimizer_wrappers import passes_per_step
+from recipe.components.views import build_views
+from recipe.system.runtime import Runtime
+from recipe.training.clock.cost import FORWARD_SHARE, TRIED
+from recipe.training.fold import FoldTraining
+from recipe.training.step.update import Update
+from recipe.training.validation import Validation
 
 
 @dataclass
@@ -56,7 +56,9 @@ class Machine:
         return self.step / self.batch * FORWARD_SHARE
 
     def step_seconds(self, micro_batch: int, first: bool = False) -> float:
-        """One pass over a batch at the speed of the beginning, in parts, which use the machine less well; in the first epoch with what is cold."""
+        """One pass over a batch at the speed of the beginning, in parts, which use the machine less well; in the first
+        epoch with what is cold.
+        """
         parts = -(-self.batch // min(self.batch, micro_batch))
         return self.step * (self.cold if first else 1.0) * (1 + 0.15 * (parts - 1))
 
@@ -78,11 +80,17 @@ class Machine:
     def running(self) -> Iterator[Machine]:
         """Within the block, training takes this machine's time."""
         self.spend(self.begin)
-        timed = Runtime(torch.device("cpu"), micro_batch=self.batch, pictures_per_second=self.batch / (self.step * self.expected))
+        timed = Runtime(
+            torch.device("cpu"), micro_batch=self.batch, pictures_per_second=self.batch / (self.step * self.expected)
+        )
         with contextlib.ExitStack() as patches:
             for target, name, new in (
                 (recipe.train, "choose_runtime", lambda *about: replace(timed)),
-                (recipe.train, "time_answers", lambda *about: self.tried(len(build_views(about[2].views, about[2].evaluation_size)))),
+                (
+                    recipe.train,
+                    "time_answers",
+                    lambda *about: self.tried(len(build_views(about[2].views, about[2].evaluation_size))),
+                ),
                 (FoldTraining, "_step", self._stepping(FoldTraining._step)),
                 (Validation, "probs", self._validating(Validation.probs)),
                 (Validation, "_pictures", self._forwarding(Validation._pictures)),

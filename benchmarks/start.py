@@ -2,9 +2,10 @@
 
     python -m benchmarks.start
 
-One fold of EfficientNet-Lite0 at 224 px and one view. `of import torch` is the time over that of `import torch` alone in the same round.
-"torch" builds the network from its checkpoint, which imports timm, and timm torchvision; "torchscript" needs torch alone. Expected on two
-quiet cores: OpenVINO and ONNX Runtime under 0.8 s, TorchScript and torch under 3 times `import torch`.
+One fold of EfficientNet-Lite0 at 224 px and one view. `of import torch` is the time over that of `import torch` alone
+in the same round. "torch" builds the network from its checkpoint, which imports timm, and timm torchvision;
+"torchscript" needs torch alone. Expected on two quiet cores: OpenVINO and ONNX Runtime under 0.8 s, TorchScript and
+torch under 3 times `import torch`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from pathlib import Path
 
 from benchmarks import synthetic, table
 from benchmarks.untrained import untrained_run
-from recipe.backends import EXPORTED, backend_of, run
-from recipe.exported import UnusableError
-from recipe.spread import Layout
+from recipe.serving.exported import UnusableError
+from recipe.serving.parallel import Layout
+from recipe.serving.runtimes import EXPORTED, backend_of, run
 
 ANSWER = (
-    "import sys; from prediction import Predictor; p = Predictor({folder!r}, 'cpu', {runtime!r}); p.predict({picture!r}); "
+    "import sys; from prediction import Predictor; p = Predictor({folder!r}, 'cpu', {runtime!r}); "
+    "p.predict({picture!r}); "
     "assert not {free} or 'torch' not in sys.modules; import os; os._exit(0)"
 )
 
@@ -39,9 +41,14 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
         commands = {"import torch": ["-c", "import torch, os; os._exit(0)"]}
         for runtime in (*installed(folder), "torch"):
             free = runtime in ("openvino", "onnxruntime")
-            commands[f"answer, {runtime}"] = ["-c", ANSWER.format(folder=str(folder), runtime=runtime, picture=str(picture), free=free)]
+            commands[f"answer, {runtime}"] = [
+                "-c",
+                ANSWER.format(folder=str(folder), runtime=runtime, picture=str(picture), free=free),
+            ]
         commands |= {"python -m recipe --help": ["-m", "recipe", "--help"], "main.py --help": ["main.py", "--help"]}
-        seconds = table.in_turns({name: partial(start, words) for name, words in commands.items()}, 2 if options.quick else options.rounds)
+        seconds = table.in_turns(
+            {name: partial(start, words) for name, words in commands.items()}, 2 if options.quick else options.rounds
+        )
     for name, taken in seconds.items():
         yield {
             "case": name,
@@ -56,7 +63,11 @@ def installed(folder: Path) -> Iterator[str]:
     for name in EXPORTED:
         backend = backend_of(name)
         try:
-            run(backend, [folder / "fold0" / ("model.pt" if "torchscript" in backend.FORMATS else "model.onnx")], Layout(1, 1))
+            run(
+                backend,
+                [folder / "fold0" / ("model.pt" if "torchscript" in backend.FORMATS else "model.onnx")],
+                Layout(1, 1),
+            )
         except UnusableError as reason:
             print(f"{name}: {reason}")
         else:

@@ -20,10 +20,16 @@ def picture(seed: int, height: int = 375, width: int = 500) -> np.ndarray:
     return image.clip(0, 255).astype(np.uint8)
 
 
-def write(folder: Path, number: int, classes: int = 2, height: int = 375, width: int = 500, drawn: int = 64) -> list[Path]:
-    """Files in a folder per class, JPEG of quality 90, PNG below 64 pixels; `drawn` of them differ, the others are their copies."""
+def write(
+    folder: Path, number: int, classes: int = 2, height: int = 375, width: int = 500, drawn: int = 64
+) -> list[Path]:
+    """Files in a folder per class, JPEG of quality 90, PNG below 64 pixels; `drawn` of them differ, the others are
+    their copies.
+    """
     kind, quality = (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90]) if height >= 64 else (".png", [])
-    contents = [cv2.imencode(kind, picture(seed, height, width), quality)[1].tobytes() for seed in range(min(drawn, number))]
+    contents = [
+        cv2.imencode(kind, picture(seed, height, width), quality)[1].tobytes() for seed in range(min(drawn, number))
+    ]
     for label in range(classes):
         (folder / f"{label:05d}").mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{row % classes:05d}" / f"{row:06d}{kind}" for row in range(number)]

@@ -1,11 +1,14 @@
-"""The frame of every benchmark: candidates in turn within one run, then a table in the terminal, in JSON and in docs/performance.md.
+"""The frame of every benchmark: candidates in turn within one run, then a table in the terminal, in JSON and in
+docs/performance.md.
 
-A benchmark is a module with a `measure(options)` that yields rows (dicts; rows with the same keys form one table) and ends with
+A benchmark is a module with a `measure(options)` that yields rows (dicts; rows with the same keys form one table) and
+ends with
 
     if __name__ == "__main__":
         table.main(measure, add_flags)
 
-Its docstring is its `--help`, and the paragraphs after the commands stand in docs/performance.md as the conditions of its figures.
+Its docstring is its `--help`, and the paragraphs after the commands stand in docs/performance.md as the conditions of
+its figures.
 """
 
 from __future__ import annotations
@@ -21,12 +24,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipe import markdown
-from recipe.atomic import write_json
-from recipe.commit import commit
 from recipe.console import duration
 from recipe.console import table as aligned
-from recipe.machine import machine
+from recipe.sweep import page as markdown
+from recipe.system.atomic import write_json
+from recipe.system.machine import commit, machine
 
 Row = dict[str, Any]
 Work = Callable[[], object]
@@ -35,11 +37,13 @@ ROOT = Path(__file__).resolve().parent.parent
 EXIT_CODES = "Exit codes: 0 measured; 1 stopped with a reason; 2 an option that does not exist; 130 interrupted."
 
 
-def in_turns(candidates: Mapping[str, Work], rounds: int, clock: Callable[[], float] = time.perf_counter) -> dict[str, list[float]]:
+def in_turns(
+    candidates: Mapping[str, Work], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of every candidate in every round, by name, so that a drift of the machine meets all alike.
 
-    Every second round goes through them backwards: a steady drift then favours none. One round before the first warms up and does not
-    count. Where a candidate returns a float, that is its time: only a part of what it does counts.
+    Every second round goes through them backwards: a steady drift then favours none. One round before the first warms
+    up and does not count. Where a candidate returns a float, that is its time: only a part of what it does counts.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(rounds + 1):
@@ -56,11 +60,18 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
-def main(measure: Measure, add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None, argv: Sequence[str] | None = None) -> None:
+def main(
+    measure: Measure,
+    add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+    argv: Sequence[str] | None = None,
+) -> None:
     """A benchmark as a program: prints rows as they come and the whole at the end; writes what was asked for."""
     name, text = identity(measure)
     parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks.{name}", description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m benchmarks.{name}",
+        description=text,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_frame_flags(parser)
     add_flags(parser)
@@ -91,9 +102,13 @@ def _given(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Iter
 
 def add_frame_flags(parser: argparse.ArgumentParser) -> None:
     """What every benchmark takes."""
-    parser.add_argument("--quick", action="store_true", help="a small case in under a minute: whether it runs, not how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="a small case in under a minute: whether it runs, not how fast"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows, a list of objects")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into this file, in place of the earlier ones")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="put the tables into this file, in place of the earlier ones"
+    )
 
 
 def identity(measure: Measure) -> tuple[str, str]:
@@ -114,7 +129,9 @@ def _shown(row: Row) -> Row:
 
 
 def cell(value: object) -> str:
-    """A value as it stands in a table: three significant digits for a float, thousands apart for an int, nothing for None."""
+    """A value as it stands in a table: three significant digits for a float, thousands apart for an int, nothing for
+    None.
+    """
     if value is None:
         return ""
     if isinstance(value, float):
@@ -131,7 +148,9 @@ def tables(rows: Iterable[Row]) -> Iterator[tuple[list[str], list[list[str]]]]:
         yield [key.replace("_", " ") for key in keys], [[cell(value) for value in row.values()] for row in members]
 
 
-def section(name: str, text: str, rows: Sequence[Row], command: str, circumstances: str, quick: bool = False) -> list[str]:
+def section(
+    name: str, text: str, rows: Sequence[Row], command: str, circumstances: str, quick: bool = False
+) -> list[str]:
     """The benchmark's part of docs/performance.md."""
     first, *paragraphs = inspect.cleandoc(text).split("\n\n")
     about = [line for paragraph in paragraphs if not paragraph.startswith("    ") for line in (paragraph, "")]
@@ -147,4 +166,6 @@ def section(name: str, text: str, rows: Sequence[Row], command: str, circumstanc
 def _words(body: Sequence[Sequence[str]]) -> list[int]:
     """Columns that hold words rather than figures."""
     figures = set("0123456789.,e+-% ")
-    return [number for number, column in enumerate(zip(*body, strict=True)) if any(set(value) - figures for value in column)]
+    return [
+        number for number, column in enumerate(zip(*body, strict=True)) if any(set(value) - figures for value in column)
+    ]

@@ -1,15 +1,18 @@
-"""How much of the machine the training loop uses: its pictures per second over those of the bare step, and beside its peers.
+"""How much of the machine the training loop uses: its pictures per second over those of the bare step, and beside its
+peers.
 
     python -m benchmarks.train                    half an hour on two quiet cores; expected: shares of 0.95 or more
     python -m benchmarks.train --case "ResNet-18 32" --rounds 9
-    PEERS/bin/python -m benchmarks.train          with fastai and Lightning beside it (benchmarks/peers.py says how to install them)
+    PEERS/bin/python -m benchmarks.train          with fastai and Lightning beside it (benchmarks/peers.py says how to
+    install them)
 
-The bare step is forward, backward and optimizer step on a batch that lies in memory, in the memory format, precision and threads that the
-run itself chose; with SAM it is the bare two-pass step. The loop adds loading, the contest's whole augmentation and mixup (`recipe` in
-app.yaml), normalisation and the checks. A later epoch finds its pictures decoded; the first counts from the start of reading the files.
+The bare step is forward, backward and optimizer step on a batch that lies in memory, in the memory format, precision
+and threads that the run itself chose; with SAM it is the bare two-pass step. The loop adds loading, the contest's whole
+augmentation and mixup (`recipe` in app.yaml), normalisation and the checks. A later epoch finds its pictures decoded;
+the first counts from the start of reading the files.
 
-Peers train the same network on the same pictures with AdamW and the lighter augmentation of their defaults, decoding anew every epoch as
-they do.
+Peers train the same network on the same pictures with AdamW and the lighter augmentation of their defaults, decoding
+anew every epoch as they do.
 """
 
 from __future__ import annotations
@@ -42,12 +45,16 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
         batch = 8 if options.quick else batch
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            synthetic.write(folder, round(batch * steps * 1.25) + 2, height=height, width=height * 4 // 3)  # a fifth is held out
+            synthetic.write(
+                folder, round(batch * steps * 1.25) + 2, height=height, width=height * 4 // 3
+            )  # a fifth is held out
             for optimizer, spec in OPTIMIZERS.items():
                 trial = Trial(contest_config(backbone, size, batch, spec), folder)
                 yield from shares(f"{case}, batch {batch}, {optimizer}", trial, rounds)
                 if optimizer == "AdamW" and not options.no_peers:
-                    yield from against_peers(f"{case}, batch {batch}", trial, importable(folder, backbone, size, batch), rounds)
+                    yield from against_peers(
+                        f"{case}, batch {batch}", trial, importable(folder, backbone, size, batch), rounds
+                    )
 
 
 def shares(case: str, trial: Trial, rounds: int) -> Iterator[table.Row]:
@@ -64,7 +71,9 @@ def shares(case: str, trial: Trial, rounds: int) -> Iterator[table.Row]:
 
 
 def against_peers(case: str, trial: Trial, peers: dict[str, table.Work], rounds: int) -> Iterator[table.Row]:
-    """Every peer against the first and later epochs; all of them seconds per step, since they hold out other pictures than the fold."""
+    """Every peer against the first and later epochs; all of them seconds per step, since they hold out other pictures
+    than the fold.
+    """
     steps, batch = len(trial.fold.loader), trial.fold.config.batch_size
     seconds = table.in_turns({"later": trial.later_epoch, "first": trial.first_epoch, **peers}, rounds)
     ours = {epoch: [taken / steps for taken in seconds[epoch]] for epoch in ("later", "first")}
@@ -81,7 +90,9 @@ def against_peers(case: str, trial: Trial, peers: dict[str, table.Work], rounds:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """What this benchmark takes."""
-    parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES), help="these alone (default: all)")
+    parser.add_argument(
+        "--case", nargs="+", choices=list(CASES), default=list(CASES), help="these alone (default: all)"
+    )
     parser.add_argument("--steps", type=int, default=16, help="of an epoch (default 16)")
     parser.add_argument("--rounds", type=int, default=5, help="per case (default 5)")
     parser.add_argument("--no-peers", action="store_true", help="the bare step alone")

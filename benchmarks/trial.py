@@ -9,23 +9,34 @@ import torch
 
 from benchmarks import table
 from recipe.config import Config, read_app
-from recipe.data import read_folder
-from recipe.fold import FoldTraining
-from recipe.fold_state import Position
-from recipe.folds import make_folds
-from recipe.job import Job
-from recipe.malloc import keep_freed_blocks
-from recipe.pictures import Pictures
-from recipe.plan import plan
-from recipe.preprocessing import short_side
-from recipe.timing import choose_runtime
+from recipe.data.folds import make_folds
+from recipe.data.table import read_folder
+from recipe.models.start import plan
+from recipe.pictures.cache import Pictures
+from recipe.pictures.preprocessing import short_side
+from recipe.system.memory import keep_freed_blocks
+from recipe.system.timing import choose_runtime
+from recipe.training.fold import FoldTraining
+from recipe.training.run import Job
+from recipe.training.state import Position
 
 
 def contest_config(backbone: str, size: int, batch: int, optimizer: str = "adamw()", **settings: object) -> Config:
-    """The contest's full augmentation and mixup, as app.yaml gives them, around a network without pretrained weights."""
+    """The contest's full augmentation and mixup, as app.yaml gives them, around a network without pretrained
+    weights.
+    """
     recipe = read_app(table.ROOT / "app.yaml").recipe
-    told = {"backbone": backbone, "image_size": size, "batch_size": batch, "optimizer": optimizer, "epochs": 99, "pretrained": False}
-    told |= {"save_seconds": 86400}  # nothing is saved among the pictures; a run spends at most a fiftieth of its time on that
+    told = {
+        "backbone": backbone,
+        "image_size": size,
+        "batch_size": batch,
+        "optimizer": optimizer,
+        "epochs": 99,
+        "pretrained": False,
+    }
+    told |= {
+        "save_seconds": 86400
+    }  # nothing is saved among the pictures; a run spends at most a fiftieth of its time on that
     return Config.model_validate({**recipe, "folds": 1, **told, **settings})
 
 
@@ -38,8 +49,19 @@ class Trial:
         planned = plan(config, len(found.classes))
         decoded = Pictures(found.paths, short_side(planned.preprocessing))
         decoded.load_all()
-        job = Job(config, found, decoded, planned.model, planned.preprocessing, choose_runtime(config, planned.model), None, folder / "run",
-                  "accuracy", lambda *a: None, lambda log: None)  # fmt: skip
+        job = Job(
+            config,
+            found,
+            decoded,
+            planned.model,
+            planned.preprocessing,
+            choose_runtime(config, planned.model),
+            None,
+            folder / "run",
+            "accuracy",
+            lambda *a: None,
+            lambda log: None,
+        )
         self.fold = FoldTraining(job, make_folds(found, config.folds, 0)[0])
         self.images = len(self.fold.loader) * config.batch_size  # of an epoch
         self.resident = self._resident()

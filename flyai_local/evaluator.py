@@ -1,8 +1,9 @@
-"""Evaluates a submission from inside its own process: `python evaluator.py ID`, as the platform's evaluate.py was started.
+"""Evaluates a submission from inside its own process: `python evaluator.py ID`, as the platform's evaluate.py was
+started.
 
-It finds the class, loads the model and calls `predict(**row)` for each row it is asked. Questions come in and answers go
-out as JSON lines over two private pipes; whatever the submission prints goes to the log and means nothing. No label is
-ever here. The file stands alone: inside the sandbox it is the only file of the platform beside the SDK.
+It finds the class, loads the model and calls `predict(**row)` for each row it is asked. Questions come in and answers
+go out as JSON lines over two private pipes; whatever the submission prints goes to the log and means nothing. No label
+is ever here. The file stands alone: inside the sandbox it is the only file of the platform beside the SDK.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class RefusalError(Exception):
 
 
 class Dialogue:
-    """The two private pipes to the platform. They came as stdin and stdout, which the submission then finds harmless."""
+    """The two private pipes to the platform. They came as stdin and stdout, which the submission then finds
+    harmless.
+    """
 
     def __init__(self) -> None:
         self._questions: BinaryIO = os.fdopen(os.dup(0), "rb")
@@ -154,7 +157,9 @@ def tagged(value: Any) -> Answer:
 
 
 def _content(value: Any) -> Answer | None:
-    """JSON content of a plain value; None for every other object. Numbers go as text: JSON has no nan and no big int."""
+    """JSON content of a plain value; None for every other object. Numbers go as text: JSON has no nan and no big
+    int.
+    """
     if value is None:
         return {"none": True}
     if isinstance(value, bool):
@@ -188,7 +193,9 @@ def _check_arguments(predict: Any, columns: list[str]) -> None:
     try:
         inspect.signature(predict).bind(**dict.fromkeys(columns))
     except TypeError as error:
-        raise RefusalError("signature", f"predict{inspect.signature(predict)} cannot be called with {columns}: {error}") from error
+        raise RefusalError(
+            "signature", f"predict{inspect.signature(predict)} cannot be called with {columns}: {error}"
+        ) from error
     except ValueError:  # a callable without a signature: calling it is the only test
         return
 

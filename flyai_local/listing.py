@@ -8,10 +8,14 @@ from collections.abc import Sequence
 
 
 def aligned(rows: Sequence[Sequence[object]]) -> str:
-    """The rows as lines of left-aligned columns two blanks apart; None becomes ``-`` and fractions keep two decimals."""
+    """The rows as lines of left-aligned columns two blanks apart; None becomes ``-`` and fractions keep two
+    decimals.
+    """
     texts = [[_text(cell) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*texts, strict=True)]
-    lines = ("  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)) for row in texts)
+    lines = (
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)) for row in texts
+    )
     return "\n".join(line.rstrip() for line in lines)
 
 

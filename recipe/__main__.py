@@ -1,4 +1,6 @@
-"""python -m recipe COMMAND: what surrounds training. A command's module is imported only when it is named, so --help answers at once."""
+"""python -m recipe COMMAND: what surrounds training. A command's module is imported only when it is named, so --help
+answers at once.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,18 @@ COMMANDS = {
     "lr-find": "learning-rate range test on the very update that training uses",
     "sweep": "try settings against each other: grid, random or TPE, with seeds, pruning and resume",
 }
-EXIT_CODES = "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 a command or option that does not exist; 130 interrupted."
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 a command or option that does not "
+    "exist; 130 interrupted."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="python -m recipe", epilog=EXIT_CODES, description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="python -m recipe", epilog=EXIT_CODES, description=__doc__, allow_abbrev=False
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES, allow_abbrev=False)

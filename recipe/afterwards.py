@@ -1,7 +1,7 @@
 """What follows a finished run: a row in the record, the export, the report and TensorBoard events.
 
-The run is complete before any of it begins, and stays so whatever happens here: what fails is said in a line. Under a time limit, what would
-not be ready in time is left out and can be made later.
+The run is complete before any of it begins, and stays so whatever happens here: what fails is said in a line. Under a
+time limit, what would not be ready in time is left out and can be made later.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ from pathlib import Path
 
 from recipe.config import Config
 from recipe.console import duration, say
-from recipe.data import Table
-from recipe.pictures import Pictures
-from recipe.time_limit import TimeLimit
+from recipe.data.table import Table
+from recipe.pictures.cache import Pictures
+from recipe.training.clock.limit import TimeLimit
 
 EXPORT_SECONDS = 60.0  # with less under a time limit, nothing is exported: the networks answer as they are
 LEAST_REPORT_SECONDS = 10.0  # with less it is not begun
 SLOWER = 2  # times as slow may the machine become, and the answers are in time in spite of what can be made later
 
 
-def after_training(folder: Path, config: Config, table: Table | None, pictures: Pictures | None = None, limit: TimeLimit | None = None) -> None:
-    """Of a finished run a row in the record, the export that the settings name and, with the table, the report and TensorBoard events."""
+def after_training(
+    folder: Path, config: Config, table: Table | None, pictures: Pictures | None = None, limit: TimeLimit | None = None
+) -> None:
+    """Of a finished run a row in the record, the export that the settings name and, with the table, the report and
+    TensorBoard events.
+    """
     limit = limit or TimeLimit()
     _afterwards("record", folder, lambda: _recorded(folder))
     if config.export != "none":
@@ -34,8 +38,10 @@ def after_training(folder: Path, config: Config, table: Table | None, pictures: 
 
 
 def export_again(folder: Path) -> None:
-    """After another way of answering was chosen: the export anew where it is stale, in the format that the settings name and in those that lie there."""
-    from recipe.export import export_run, formats_of
+    """After another way of answering was chosen: the export anew where it is stale, in the format that the settings
+    name and in those that lie there.
+    """
+    from recipe.serving.export import export_run, formats_of
 
     for fmt in formats_of(folder):
         _afterwards("export", folder, lambda fmt=fmt: export_run(folder, fmt))  # type: ignore[misc]
@@ -52,13 +58,13 @@ def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
 def _exported(folder: Path, fmt: str, limit: TimeLimit) -> str:
     if _spare(limit) < EXPORT_SECONDS:
         return f"left out: {duration(max(0.0, limit.left))} are left; python -m recipe export writes it later"
-    from recipe.export import export_run
+    from recipe.serving.export import export_run
 
     return export_run(folder, fmt)
 
 
 def _recorded(folder: Path) -> str:
-    from recipe.record import append
+    from recipe.runs.record import append
 
     append(folder)
     return "one row more in python -m recipe runs"
@@ -78,12 +84,19 @@ def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
     seconds = _spare(limit)
     if seconds < LEAST_REPORT_SECONDS:
         return f"left out: {duration(max(0.0, limit.left))} are left; {later}"
-    words, project = [sys.executable, "-m", "recipe", "report", str(folder.resolve())], Path(__file__).resolve().parent.parent
+    words, project = (
+        [sys.executable, "-m", "recipe", "report", str(folder.resolve())],
+        Path(__file__).resolve().parent.parent,
+    )
     try:
         done = subprocess.run(words, cwd=project, timeout=seconds, check=False, capture_output=True, text=True)
     except subprocess.TimeoutExpired:
         return f"left out: it was not ready in {duration(seconds)}; {later}"
-    return str(folder / "report.html") if done.returncode == 0 else f"not written ({done.stderr.strip().splitlines()[-1]}); {later}"
+    return (
+        str(folder / "report.html")
+        if done.returncode == 0
+        else f"not written ({done.stderr.strip().splitlines()[-1]}); {later}"
+    )
 
 
 def _spare(limit: TimeLimit) -> float:
@@ -92,6 +105,6 @@ def _spare(limit: TimeLimit) -> float:
 
 
 def _events(folder: Path) -> str:
-    from recipe.tensorboard_log import write_events
+    from recipe.runs.tensorboard import write_events
 
     return f"tensorboard --logdir {write_events(folder)}"

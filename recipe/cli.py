@@ -14,13 +14,14 @@ from typing import Any, Protocol
 from pydantic_core import PydanticUndefined
 
 from recipe.config import App, Config, ConfigError, read_app
-from recipe.determinism import before_cuda
 from recipe.errors import UserError
+from recipe.system.determinism import before_cuda
 
 MINUTES_VARIABLE = "FLYAI_MINUTES"  # how the platform's stand-in tells its limit
 SHORT = {"epochs": ("-e", "--EPOCHS"), "batch_size": ("-b", "--BATCH")}
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not exist; 130 stopped by Ctrl-C and 143 by SIGTERM, "
+    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not exist; 130 stopped by "
+    "Ctrl-C and 143 by SIGTERM, "
     "both with the state saved (go on with --resume)."
 )
 
@@ -58,22 +59,32 @@ def add_config_flags(parser: argparse.ArgumentParser, over: str = "app.yaml") ->
     for name, setting in Config.model_fields.items():
         default = "" if setting.default is PydanticUndefined else f" [{setting.default}]".replace("%", "%%")
         flags = [*SHORT.get(name, ()), f"--{name.replace('_', '-')}"]
-        bare: dict[str, Any] = {"nargs": "?", "const": "true"} if setting.annotation is bool else {}  # --deterministic is --deterministic true
-        group.add_argument(*flags, dest=name, metavar="VALUE", default=None, **bare, help=f"{setting.description}{default}")
+        bare: dict[str, Any] = (
+            {"nargs": "?", "const": "true"} if setting.annotation is bool else {}
+        )  # --deterministic is --deterministic true
+        group.add_argument(
+            *flags, dest=name, metavar="VALUE", default=None, **bare, help=f"{setting.description}{default}"
+        )
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of main.py."""
     made = argparse.ArgumentParser(
-        prog="main.py", epilog=EXIT_CODES, allow_abbrev=False, description="Trains the submission under k-fold cross-validation."
+        prog="main.py",
+        epilog=EXIT_CODES,
+        allow_abbrev=False,
+        description="Trains the submission under k-fold cross-validation.",
     )
     made.add_argument("--resume", action="store_true", help="go on with the run in MODEL_PATH")
     made.add_argument(
         "--resume-anyway", action="store_true",
-        help="as --resume, although the code, the versions, or settings such as lr, epochs and augment have changed; never other data or networks",
+        help="as --resume, although the code, the versions, or settings such as lr, epochs and augment have "
+             "changed; never other data or networks",
     )  # fmt: skip
     made.add_argument("--only-fold", type=int, metavar="N", help="train fold N alone")
-    made.add_argument("--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later")
+    made.add_argument(
+        "--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later"
+    )
     made.add_argument("--output", type=Path, metavar="DIR", help="run folder instead of MODEL_PATH")
     add_run_flags(made)
     return made
@@ -83,9 +94,13 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     """What chooses the data and the settings: shared by main.py and the commands that prepare a run."""
     parser.add_argument("--app", type=Path, metavar="FILE", help="another file than app.yaml, such as one of examples/")
     parser.add_argument("--competition", metavar="ID", help="another competition than the one app.yaml names")
-    parser.add_argument("--group-column", metavar="NAME", help="column of train.csv whose equal values stay in one fold")
+    parser.add_argument(
+        "--group-column", metavar="NAME", help="column of train.csv whose equal values stay in one fold"
+    )
     parser.add_argument("--profile", default="auto", help="profile of app.yaml; auto chooses by the hardware [auto]")
-    parser.add_argument("--strict", action="store_true", help="refuse a data set with unreadable pictures instead of leaving them out")
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse a data set with unreadable pictures instead of leaving them out"
+    )
     add_config_flags(parser)
 
 
@@ -100,9 +115,14 @@ def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
     asked = options_of(arguments, app_path)
     resume = arguments.resume or arguments.resume_anyway
     return replace(
-        asked, began=began, resume=resume, anyway=arguments.resume_anyway, only_fold=arguments.only_fold, output=arguments.output,
+        asked,
+        began=began,
+        resume=resume,
+        anyway=arguments.resume_anyway,
+        only_fold=arguments.only_fold,
+        output=arguments.output,
         report=not arguments.no_report,
-    )  # fmt: skip
+    )
 
 
 def overrides_of(arguments: argparse.Namespace) -> dict[str, str]:
@@ -140,7 +160,9 @@ def within_limits(config: Config, app: App) -> Config:
     try:
         platform = App.model_validate({"competition": {"id": "-", "minutes": named}}).competition.minutes
     except ValueError:
-        raise ConfigError(f"the environment variable {MINUTES_VARIABLE} is {named!r}; it takes minutes, such as 120.") from None
+        raise ConfigError(
+            f"the environment variable {MINUTES_VARIABLE} is {named!r}; it takes minutes, such as 120."
+        ) from None
     limits = [minutes for minutes in (config.minutes, app.competition.minutes, platform) if minutes]
     return config.model_copy(update={"minutes": min(limits, default=0.0)})
 
@@ -151,12 +173,14 @@ def _entered(app: App, arguments: argparse.Namespace) -> App:
     if arguments.competition:
         competition = competition.model_copy(update={"id": arguments.competition})
     if arguments.group_column:
-        competition = competition.model_copy(update={"columns": competition.columns.model_copy(update={"group": arguments.group_column})})
+        competition = competition.model_copy(
+            update={"columns": competition.columns.model_copy(update={"group": arguments.group_column})}
+        )
     return app.model_copy(update={"competition": competition})
 
 
 def _auto_profile(device: str) -> tuple[str, str]:
-    from recipe.runtime import choose_device, choose_profile
+    from recipe.system.runtime import choose_device, choose_profile
 
     return choose_profile(choose_device(device))
 
@@ -167,8 +191,8 @@ def run_main(job: Callable[[Options], Job], app_path: Path) -> None:
 
 
 def _three_steps(job: Callable[[Options], Job], asked: Options) -> int:
-    from recipe.malloc import keep_freed_blocks
-    from recipe.stopping import end_at_sigterm
+    from recipe.system.memory import keep_freed_blocks
+    from recipe.system.stopping import end_at_sigterm
 
     keep_freed_blocks()
     end_at_sigterm()
@@ -188,13 +212,14 @@ def guarded(work: Callable[[], int]) -> int:
         return work()
     except KeyboardInterrupt as interrupt:
         print("\nstopped; what was done is kept. Go on with the same command and --resume.", file=sys.stderr)
-        return getattr(interrupt, "code", 130)  # recipe.stopping.Stopped knows its signal
+        return getattr(interrupt, "code", 130)  # recipe.system.stopping.Stopped knows its signal
     except (UserError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # a full disk, a folder without permission
         print(
-            f"error: {error.strerror or error}: {error.filename or 'a file'}. What was finished is kept; mend it, then --resume.",
+            f"error: {error.strerror or error}: {error.filename or 'a file'}. What was finished is kept; mend it, "
+            "then --resume.",
             file=sys.stderr,
         )
         return 1

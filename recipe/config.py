@@ -1,4 +1,5 @@
-"""Every setting of a run, its default and its help line: command line, app.yaml, checkpoints and docs/settings.md derive from here.
+"""Every setting of a run, its default and its help line: command line, app.yaml, checkpoints and docs/settings.md
+derive from here.
 
 Precedence, weakest first: the defaults below, `recipe` in app.yaml, the chosen profile in app.yaml, the command line.
 """
@@ -37,21 +38,33 @@ class Config(Strict):
     batch_size: Annotated[int, Ge(1)] = Field(64, description="pictures per optimizer step")
     seed: Annotated[int, Ge(0)] = Field(0, description="seed of folds, order, augmentation, mixing and initialisation")
     folds: Annotated[int, Ge(1)] = Field(5, description="stratified folds; 1 trains once with a fifth held out")
-    group_duplicates: bool = Field(False, description="copies of a picture stay in one fold, so that no fold is scored on what it has seen")
+    group_duplicates: bool = Field(
+        False, description="copies of a picture stay in one fold, so that no fold is scored on what it has seen"
+    )
     image_size: Annotated[int, Ge(8)] = Field(528, description="side of the training crop in pixels")
-    test_size: Annotated[int, Ge(0)] = Field(0, description="side of the crop at validation and prediction in pixels; 0 means image_size")
-    crop_pct: Annotated[float, Ge(0), Le(1)] = Field(0.0, description="crop side over short side at prediction; 0 takes the backbone's own")
+    test_size: Annotated[int, Ge(0)] = Field(
+        0, description="side of the crop at validation and prediction in pixels; 0 means image_size"
+    )
+    crop_pct: Annotated[float, Ge(0), Le(1)] = Field(
+        0.0, description="crop side over short side at prediction; 0 takes the backbone's own"
+    )
     sampler: str = Field("uniform()", description="how often a row is drawn")
     minutes: Annotated[float, Ge(0)] = Field(
-        0.0, description="time limit of the run, prediction of the hidden pictures included: folds and epochs are planned to fit; 0 has none"
+        0.0,
+        description="time limit of the run, prediction of the hidden pictures included: folds and epochs are "
+        "planned to fit; 0 has none",
     )
     hidden_pictures: Annotated[int, Ge(0)] = Field(
         0, description="pictures whose prediction the time limit includes; 0 takes a quarter of train.csv"
     )
     # The network
-    backbone: str = Field("tf_efficientnet_b6.ns_jft_in1k", description="a timm model name or a backbone of this project")
+    backbone: str = Field(
+        "tf_efficientnet_b6.ns_jft_in1k", description="a timm model name or a backbone of this project"
+    )
     pretrained: bool = Field(True, description="start from pretrained weights; false starts from a random network")
-    weights: str = Field("", description="file or folder with the pretrained weights; empty searches as docs/weights.md says")
+    weights: str = Field(
+        "", description="file or folder with the pretrained weights; empty searches as docs/weights.md says"
+    )
     head: str = Field("linear()", description="what turns features into logits")
     head_init: Literal["auto", "probe", "random"] = Field(
         "auto",
@@ -62,10 +75,14 @@ class Config(Strict):
         "auto", description="BatchNorm statistics during training; auto: frozen when pretrained"
     )
     drop_path: Annotated[float, Ge(0), Lt(1)] = Field(0.0, description="stochastic depth rate of the backbone")
-    activation: str = Field("", description="activation in place of the backbone's own: relu, silu, gelu and so on; empty keeps it")
+    activation: str = Field(
+        "", description="activation in place of the backbone's own: relu, silu, gelu and so on; empty keeps it"
+    )
     init: Literal["default", "kaiming"] = Field("default", description="initialisation of a random start")
     zero_gamma: bool = Field(False, description="residual branches of a random start begin as the identity")
-    freeze_epochs: Annotated[int, Ge(0)] = Field(0, description="first epochs that train the head alone, backbone and BatchNorm frozen")
+    freeze_epochs: Annotated[int, Ge(0)] = Field(
+        0, description="first epochs that train the head alone, backbone and BatchNorm frozen"
+    )
     freeze_lr: Annotated[float, Gt(0)] = Field(1e-3, description="base learning rate of those epochs")
     # The pictures as the network sees them
     augment: str = Field("scale_crop(), hflip()", description="augmentations in order")
@@ -78,7 +95,9 @@ class Config(Strict):
     consistency: Annotated[float, Ge(0)] = Field(
         0.0, description="weight of AugMix's consistency term (12 in the paper); needs augmix() in augment"
     )
-    teacher: str = Field("", description="distil from: an oof.csv, a run folder, or a timm name with as many classes; empty for none")
+    teacher: str = Field(
+        "", description="distil from: an oof.csv, a run folder, or a timm name with as many classes; empty for none"
+    )
     teacher_weight: Annotated[float, Ge(0), Le(1)] = Field(0.5, description="share of the teacher in the loss")
     teacher_temperature: Annotated[float, Gt(0)] = Field(4.0, description="temperature of both in the distillation")
     optimizer: str = Field("sam(sgd(momentum=0.9), rho=0.05)", description="the optimizer, with what wraps it")
@@ -88,11 +107,17 @@ class Config(Strict):
     )
     weight_decay: Annotated[float, Ge(0)] = Field(1e-4, description="weight decay, not applied to biases and norms")
     decay_all: bool = Field(False, description="apply weight decay to biases and norms as well")
-    layer_decay: Annotated[float, Gt(0), Le(1)] = Field(1.0, description="learning rate factor from one stage to the one below it")
-    head_lr_scale: Annotated[float, Gt(0)] = Field(1.0, description="learning rate of the head over that of the backbone")
+    layer_decay: Annotated[float, Gt(0), Le(1)] = Field(
+        1.0, description="learning rate factor from one stage to the one below it"
+    )
+    head_lr_scale: Annotated[float, Gt(0)] = Field(
+        1.0, description="learning rate of the head over that of the backbone"
+    )
     clip_grad: Annotated[float, Ge(0)] = Field(0.0, description="largest gradient norm; 0 does not clip")
     schedule: str = Field("cosine()", description="learning rate over the run")
-    warmup_epochs: Annotated[float, Ge(0)] = Field(1.0, description="epochs of linear warm-up, at most a fifth of the run")
+    warmup_epochs: Annotated[float, Ge(0)] = Field(
+        1.0, description="epochs of linear warm-up, at most a fifth of the run"
+    )
     ema_decay: Annotated[float, Ge(0), Lt(1)] = Field(
         0.0, description="decay per step of an exponential moving average of the weights; 0 keeps none"
     )
@@ -104,34 +129,56 @@ class Config(Strict):
     )
     snapshot_keep: Annotated[int, Ge(0)] = Field(0, description="snapshots that stay, evenly thinned; 0 keeps all")
     # The machine
-    precision: Literal["auto", "float32", "bf16", "fp16"] = Field("auto", description="arithmetic of forward and backward")
-    threads: Annotated[int, Ge(0)] = Field(0, description="threads of torch on a CPU; 0 times all cores against half of them")
+    precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
+        "auto", description="arithmetic of forward and backward"
+    )
+    threads: Annotated[int, Ge(0)] = Field(
+        0, description="threads of torch on a CPU; 0 times all cores against half of them"
+    )
     retime: bool = Field(False, description="time the machine anew instead of taking what an earlier run found")
-    compile: bool = Field(False, description="torch.compile the network: a minute or more before the first step, faster steps on a GPU")
+    compile: bool = Field(
+        False, description="torch.compile the network: a minute or more before the first step, faster steps on a GPU"
+    )
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
         "auto", description="layout of the pictures in memory; auto times both"
     )
     micro_batch: Annotated[int, Ge(0)] = Field(
         0, description="pictures per forward pass; 0 takes as many as fit, halved when memory runs out"
     )
-    grad_checkpoint: bool = Field(False, description="recompute activations in the backward pass: less memory, a quarter slower")
+    grad_checkpoint: bool = Field(
+        False, description="recompute activations in the backward pass: less memory, a quarter slower"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
-    workers: Annotated[int, Ge(0)] = Field(0, description="background threads that prepare pictures; 0 chooses by the number of cores")
+    workers: Annotated[int, Ge(0)] = Field(
+        0, description="background threads that prepare pictures; 0 chooses by the number of cores"
+    )
     cache_mb: Annotated[int, Ge(-1)] = Field(
         -1, description="memory for decoded pictures in MB; -1 takes a quarter of what is free, 0 keeps none"
     )
     cache_disk_mb: Annotated[int, Ge(-1)] = Field(
-        -1, description="disk for decoded pictures that memory has no room for, in MB; -1 takes a quarter of what is free, 0 keeps none"
+        -1,
+        description="disk for decoded pictures that memory has no room for, in MB; -1 takes a quarter of what is "
+        "free, 0 keeps none",
     )
     save_seconds: Annotated[float, Ge(0)] = Field(
-        60.0, description="work in seconds that a killed run may lose at most, unless saving would take more than a fiftieth of the time; 0 saves every step"
+        60.0,
+        description="work in seconds that a killed run may lose at most, unless saving would take more than a "
+        "fiftieth of the time; 0 saves every step",
     )
-    save_steps: Annotated[int, Ge(0)] = Field(0, description="save the state every so many steps as well; 0 goes by save_seconds alone")
-    deterministic: bool = Field(False, description="the same bits from the same command on CUDA too, with slower kernels; a CPU does so anyway")
+    save_steps: Annotated[int, Ge(0)] = Field(
+        0, description="save the state every so many steps as well; 0 goes by save_seconds alone"
+    )
+    deterministic: bool = Field(
+        False, description="the same bits from the same command on CUDA too, with slower kernels; a CPU does so anyway"
+    )
     # Prediction
-    views: str = Field("identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged")
+    views: str = Field(
+        "identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged"
+    )
     export: Literal["auto", "onnx", "openvino", "torchscript", "none"] = Field(
-        "auto", description="what the finished folds are exported to; auto: onnx where it can be written and answered, else torchscript"
+        "auto",
+        description="what the finished folds are exported to; auto: onnx where it can be written and answered, "
+        "else torchscript",
     )
 
     @field_validator("augment", "views", mode="before")
@@ -152,8 +199,14 @@ class Config(Strict):
                 self.head_init == "probe" and not self.pretrained,
                 "head_init: probe needs pretrained features; set pretrained: true or head_init: random.",
             ),
-            (self.mix_off_epochs > self.epochs, f"mix_off_epochs: {self.mix_off_epochs} is more than epochs: {self.epochs}; lower it."),
-            (bool(self.weights) and not self.pretrained, "weights names a file but pretrained is false; drop one of the two."),
+            (
+                self.mix_off_epochs > self.epochs,
+                f"mix_off_epochs: {self.mix_off_epochs} is more than epochs: {self.epochs}; lower it.",
+            ),
+            (
+                bool(self.weights) and not self.pretrained,
+                "weights names a file but pretrained is false; drop one of the two.",
+            ),
             (
                 self.pretrained and self.init != "default",
                 "init: kaiming would overwrite the pretrained weights; set pretrained: false or init: default.",
@@ -162,7 +215,10 @@ class Config(Strict):
                 self.pretrained and self.zero_gamma,
                 "zero_gamma would cut the pretrained branches off; set pretrained: false or zero_gamma: false.",
             ),
-            (self.freeze_epochs > self.epochs, f"freeze_epochs: {self.freeze_epochs} is more than epochs: {self.epochs}; lower it."),
+            (
+                self.freeze_epochs > self.epochs,
+                f"freeze_epochs: {self.freeze_epochs} is more than epochs: {self.epochs}; lower it.",
+            ),
             (
                 bool(self.freeze_epochs) and not self.pretrained,
                 "freeze_epochs would freeze a random backbone; set pretrained: true or freeze_epochs: 0.",
@@ -184,7 +240,9 @@ class Config(Strict):
 
     @property
     def scaled_lr(self) -> float:
-        """The base learning rate for this batch size (Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.1)."""
+        """The base learning rate for this batch size (Goyal et al., "Accurate, Large Minibatch SGD", 2017, section
+        2.1).
+        """
         return self.lr * self.batch_size / self.lr_batch if self.lr_batch else self.lr
 
     @property
@@ -211,8 +269,12 @@ class Competition(Strict):
 
     id: str = Field(description="data id on the platform, or the name of a local competition")
     columns: Columns = Field(default=Columns(), description="columns of train.csv")
-    metric: str = Field("accuracy", description="score by which epochs are chosen, patience runs out, and runs are compared")
-    minutes: Annotated[float, Ge(0)] = Field(0.0, description="the platform's time limit: no run takes longer than that; 0 for none")
+    metric: str = Field(
+        "accuracy", description="score by which epochs are chosen, patience runs out, and runs are compared"
+    )
+    minutes: Annotated[float, Ge(0)] = Field(
+        0.0, description="the platform's time limit: no run takes longer than that; 0 for none"
+    )
 
     @field_validator("id", mode="before")
     @classmethod
@@ -237,7 +299,8 @@ class App(Strict):
         """
         if profile not in self.profiles:
             raise ConfigError(
-                f"unknown profile {profile!r}.{nearest(profile, self.profiles)} app.yaml has: {', '.join(self.profiles) or 'none'}."
+                f"unknown profile {profile!r}.{nearest(profile, self.profiles)} app.yaml has: "
+                f"{', '.join(self.profiles) or 'none'}."
             )
         for section, settings in (("recipe", self.recipe), (f"profiles.{profile}", self.profiles[profile])):
             checked(Config, settings, f"app.yaml, {section}")
@@ -287,7 +350,9 @@ def _sentence(model: type[BaseModel], issue: Any, where: str) -> str:
         return f"{where}: {key!r} is missing."
     message = issue["msg"].removeprefix("Value error, ").rstrip(".")
     given = reprlib.repr(issue["input"]) if isinstance(issue["input"], (dict, list)) else repr(issue["input"])
-    return f"{where}: {message}." if not key else f"{where}: {key}: {given} is refused: {message[0].lower()}{message[1:]}."
+    return (
+        f"{where}: {message}." if not key else f"{where}: {key}: {given} is refused: {message[0].lower()}{message[1:]}."
+    )
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
@@ -295,5 +360,7 @@ def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     for part in location:  # a number is a place in a tuple, any other word a key
         fields = getattr(inner, "model_fields", {})
         inner = fields[part].annotation if part in fields else next(iter(get_args(inner)), None)
-        inner = next((each for each in get_args(inner) if type(None) in get_args(inner) and each is not type(None)), inner)
+        inner = next(
+            (each for each in get_args(inner) if type(None) in get_args(inner) and each is not type(None)), inner
+        )
     return list(getattr(inner, "model_fields", ()))

@@ -17,12 +17,16 @@ class Bar:
     def __init__(self, total: int, unit: str, description: str = "", shown: bool = True) -> None:
         seconds = 0.2 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
         columns = None if sys.stderr.isatty() else 100
-        self._bar = tqdm(total=total, unit=unit, desc=description, mininterval=seconds, ncols=columns, leave=False, disable=not shown)
+        self._bar = tqdm(
+            total=total, unit=unit, desc=description, mininterval=seconds, ncols=columns, leave=False, disable=not shown
+        )
 
     def __enter__(self) -> Bar:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._bar.close()
 
     def describe(self, text: str) -> None:
@@ -51,7 +55,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     aligned: list[Callable[..., str]] = [str.ljust] + [str.rjust] * (len(header) - 1)
     return "\n".join(
-        "  ".join(align(cell, width) for align, cell, width in zip(aligned, line, widths, strict=True)).rstrip() for line in lines
+        "  ".join(align(cell, width) for align, cell, width in zip(aligned, line, widths, strict=True)).rstrip()
+        for line in lines
     )
 
 

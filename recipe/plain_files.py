@@ -1,7 +1,8 @@
 """JSON and YAML as plain values, from files that may have been written by anybody.
 
-The libraries raise whatever they meet: a nesting that is too deep, a date without a month, a number of 5,000 digits. Here all of it is one
-error with a clause. YAML's aliases are refused: nine lines of them stand for a billion values, and settings need none.
+The libraries raise whatever they meet: a nesting that is too deep, a date without a month, a number of 5,000 digits.
+Here all of it is one error with a clause. YAML's aliases are refused: nine lines of them stand for a billion values,
+and settings need none.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise Unreadable(f"line {self.peek_event().start_mark.line + 1} holds an alias (*name); write the value out")
+            raise Unreadable(
+                f"line {self.peek_event().start_mark.line + 1} holds an alias (*name); write the value out"
+            )
         if self.depth == MOST_LEVELS:
             raise Unreadable(f"it is nested more than {MOST_LEVELS} levels deep")
         self.depth += 1
@@ -58,7 +61,14 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(text, _Loader)  # a safe loader: plain values alone
     except Unreadable:
         raise
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # as PyYAML's constructors raise
+    except (
+        yaml.YAMLError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:  # as PyYAML's constructors raise
         raise Unreadable(f"it is not YAML in UTF-8: {' '.join(str(error).split())}") from None
 
 

@@ -1,4 +1,6 @@
-"""From a folder of pictures to everything a run needs: the checked table, the network at its start, the decoded pictures."""
+"""From a folder of pictures to everything a run needs: the checked table, the network at its start, the decoded
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from recipe.cli import Options
+from recipe.components.metrics import METRICS
 from recipe.config import Config
 from recipe.console import Bar, say
-from recipe.data import Table, read
-from recipe.data_check import check
-from recipe.findings import summary
-from recipe.metrics import METRICS
-from recipe.pictures import Pictures
-from recipe.plan import Plan, plan
-from recipe.preprocessing import short_side
-from recipe.time_limit import TimeLimit
-from recipe.weights import Fetch
+from recipe.data.check import check
+from recipe.data.findings import summary
+from recipe.data.table import Table, read
+from recipe.models.start import Plan, plan
+from recipe.models.weights import Fetch
+from recipe.pictures.cache import Pictures
+from recipe.pictures.preprocessing import short_side
+from recipe.training.clock.limit import TimeLimit
 
 UNLIMITED_MB = 2**30  # more than any disk
 
@@ -35,7 +37,8 @@ class Prepared:
 def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepared:
     """Reads and checks the competition in `folder`, builds the network and decodes every picture once.
 
-    The cheap checks come first: a wrong name is refused before weights are fetched, and weights before pictures are decoded.
+    The cheap checks come first: a wrong name is refused before weights are fetched, and weights before pictures are
+    decoded.
 
     Raises:
         UserError: a setting, the table, the weights or the pictures cannot be used.
@@ -68,7 +71,7 @@ def disk_mb(config: Config) -> int:
 
 def _grouped(table: Table, pictures: Pictures) -> Table:
     """The table with copies of a picture in one group, and its own groups kept whole."""
-    from recipe.duplicates import duplicate_groups
+    from recipe.data.duplicates import duplicate_groups
 
     copies = duplicate_groups(table, pictures)
     say(f"{len(table) - len(np.unique(copies))} pictures are copies of others and stay in one fold with them")

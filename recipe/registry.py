@@ -3,9 +3,9 @@
     LOSSES.build("focal(gamma=2)", counts)
     OPTIMIZERS.build("sam(sgd(momentum=0.9), rho=0.05)", groups, lr)
 
-A component is one function or class registered under the name the literature uses. Its positional-only parameters are the
-context that the program supplies; all others are settings that a user may write in the spec string. Strings are parsed with
-`ast` (names, calls and literals only) and never evaluated.
+A component is one function or class registered under the name the literature uses. Its positional-only parameters are
+the context that the program supplies; all others are settings that a user may write in the spec string. Strings are
+parsed with `ast` (names, calls and literals only) and never evaluated.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class Spec:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        settings = [_show(value) for value in self.args] + [f"{key}={_show(value)}" for key, value in self.kwargs.items()]
+        settings = [_show(value) for value in self.args] + [
+            f"{key}={_show(value)}" for key, value in self.kwargs.items()
+        ]
         return f"{self.name}({', '.join(settings)})"
 
 
@@ -60,7 +62,9 @@ def parse(text: str | Spec) -> Spec:
     """
     specs = parse_many(text)
     if len(specs) != 1:
-        raise SpecError(f"{str(text)!r} names {len(specs)} components where exactly one is expected, for example 'name(setting=1)'.")
+        raise SpecError(
+            f"{str(text)!r} names {len(specs)} components where exactly one is expected, for example 'name(setting=1)'."
+        )
     return specs[0]
 
 
@@ -90,7 +94,9 @@ def _spec(node: ast.AST, text: str) -> Spec:
             raise SpecError(f"{text!r} holds '**', which a component's settings cannot.")
         kwargs = {str(keyword.arg): _value(keyword.value, text) for keyword in node.keywords}
         return Spec(node.func.id, tuple(_value(arg, text) for arg in node.args), kwargs)
-    raise SpecError(f"{text!r} is not a component: write a name, or a name with settings in brackets, such as 'name(setting=1)'.")
+    raise SpecError(
+        f"{text!r} is not a component: write a name, or a name with settings in brackets, such as 'name(setting=1)'."
+    )
 
 
 def _value(node: ast.AST, text: str) -> Any:
@@ -99,7 +105,9 @@ def _value(node: ast.AST, text: str) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, SyntaxError, TypeError):
-        raise SpecError(f"{text!r} holds {ast.unparse(node)!r}; settings are numbers, strings, lists or components.") from None
+        raise SpecError(
+            f"{text!r} holds {ast.unparse(node)!r}; settings are numbers, strings, lists or components."
+        ) from None
 
 
 def nearest(name: str, names: typing.Iterable[str]) -> str:
@@ -159,11 +167,16 @@ class Registry:
         unknown = [key for key in spec.kwargs if key not in settings]
         if unknown and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in settings.values()):
             known = ", ".join(settings) or "none"
-            raise SpecError(f"{self.family} {spec.name!r} has no setting {unknown[0]!r}.{nearest(unknown[0], settings)} Settings: {known}.")
+            raise SpecError(
+                f"{self.family} {spec.name!r} has no setting {unknown[0]!r}.{nearest(unknown[0], settings)} "
+                f"Settings: {known}."
+            )
         try:
             bound = signature.bind(*spec.args, **spec.kwargs)
         except TypeError as error:
-            raise SpecError(f"{self.family} {str(spec)!r}: {error}. Settings: {', '.join(settings) or 'none'}.") from None
+            raise SpecError(
+                f"{self.family} {str(spec)!r}: {error}. Settings: {', '.join(settings) or 'none'}."
+            ) from None
         hints = _hints(component)
         for key, value in bound.arguments.items():
             bound.arguments[key] = _checked(f"{self.family} {spec.name!r}", key, value, hints.get(key), settings[key])

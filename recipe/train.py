@@ -21,38 +21,40 @@ import numpy as np
 from torch import nn
 
 from recipe.afterwards import after_training
-from recipe.atomic import write_json
 from recipe.cli import Options
-from recipe.commit import commit
 from recipe.config import Config, ConfigError
 from recipe.console import Bar, duration, say
-from recipe.data import Table
-from recipe.determinism import before_cuda, make_deterministic
-from recipe.disk import check_room, needed_bytes
+from recipe.data.folds import Fold, make_folds
+from recipe.data.table import Table
 from recipe.errors import CheckpointError
-from recipe.feed import feeding
-from recipe.finished import finished_folds
-from recipe.fold import train_fold
-from recipe.folds import Fold, make_folds
-from recipe.job import Job
-from recipe.journal import Journal
-from recipe.pacer import Pacer
-from recipe.pictures import Pictures
-from recipe.plan import Plan
+from recipe.models.start import Plan
+from recipe.pictures.cache import Pictures
 from recipe.prepare import Prepared
-from recipe.probe import probe_features
-from recipe.results import EpochLog, FoldResult
-from recipe.runtime import Runtime
-from recipe.same_run import check_same_run, code, versions
-from recipe.stopping import graceful_stop
-from recipe.summary import CrossValidation, closing_table, summarise, write_summary
-from recipe.time_cost import estimate, expected_costs, time_answers
-from recipe.time_limit import TimeIsUpError, TimeLimit
-from recipe.timing import choose_runtime
+from recipe.runs.epochs import Journal
+from recipe.runs.results import EpochLog, FoldResult, finished_folds
+from recipe.runs.same_run import check_same_run, code, versions
+from recipe.runs.summary import CrossValidation, closing_table, summarise, write_summary
+from recipe.system.atomic import write_json
+from recipe.system.determinism import before_cuda, make_deterministic
+from recipe.system.disk import check_room, needed_bytes
+from recipe.system.machine import commit
+from recipe.system.runtime import Runtime
+from recipe.system.stopping import graceful_stop
+from recipe.system.timing import choose_runtime
+from recipe.training.clock.cost import estimate, expected_costs, time_answers
+from recipe.training.clock.limit import TimeIsUpError, TimeLimit
+from recipe.training.clock.pacer import Pacer
+from recipe.training.fold import train_fold
+from recipe.training.prefetch import feeding
+from recipe.training.probe import probe_features
+from recipe.training.run import Job
 
 OnEpoch = Callable[[EpochLog], None]
 
-REPORT_SECONDS, REPORT_SHARE = 60.0, 0.03  # kept for the report under a time limit: no more than these seconds, nor this share of it
+REPORT_SECONDS, REPORT_SHARE = (
+    60.0,
+    0.03,
+)  # kept for the report under a time limit: no more than these seconds, nor this share of it
 
 
 def cross_validate(
@@ -107,7 +109,6 @@ def cross_validate(
     features = start_features(plan, pictures, runtime, limit)
     pacer = make_pacer(plan, table, chosen[0], runtime, limit, report_seconds)
     with Bar(0, "step") as bar, graceful_stop() as stop:
-
         journal = Journal(folder / "log.jsonl")
 
         def report(log: EpochLog) -> None:
@@ -121,8 +122,23 @@ def cross_validate(
             bar.expect(pacer.steps_left, pacer.seconds_left)
 
         say(EPOCH_HEADER.format(metric=metric[:12]))
-        job = Job(plan.config, table, pictures, plan.model, plan.preprocessing, runtime, features, folder, metric, advance, report,
-                  on_logs=journal.restart, check_stop=stop.check, run=number, pacer=pacer)  # fmt: skip
+        job = Job(
+            plan.config,
+            table,
+            pictures,
+            plan.model,
+            plan.preprocessing,
+            runtime,
+            features,
+            folder,
+            metric,
+            advance,
+            report,
+            on_logs=journal.restart,
+            check_stop=stop.check,
+            run=number,
+            pacer=pacer,
+        )
         results = train_folds(job, chosen, resume)
     trained = tuple(fold for fold in chosen if fold.index in {result.fold for result in results})
     summary = summarise(table, trained, results, plan.config.views, metric, time.perf_counter() - begin)
@@ -156,8 +172,12 @@ def _no_fold(folder: Path, limit: TimeLimit) -> str:
     return left + "Give more minutes, or lower --image-size or --hidden-pictures."
 
 
-def make_pacer(plan: Plan, table: Table, fold: Fold, runtime: Runtime, limit: TimeLimit, report_seconds: float = 0.0) -> Pacer:
-    """The clock of a run, with what a fold is expected to cost; pictures are only answered on trial where there is a limit."""
+def make_pacer(
+    plan: Plan, table: Table, fold: Fold, runtime: Runtime, limit: TimeLimit, report_seconds: float = 0.0
+) -> Pacer:
+    """The clock of a run, with what a fold is expected to cost; pictures are only answered on trial where there is a
+    limit.
+    """
     hidden = plan.config.hidden_pictures or max(1, len(table) // 4)
     expected = expected_costs(plan.config, fold, runtime, hidden)
     if not limit.limited:
@@ -168,21 +188,36 @@ def make_pacer(plan: Plan, table: Table, fold: Fold, runtime: Runtime, limit: Ti
 
     expected = dataclasses.replace(expected, predict=predict())
     ms = 1000 * expected.predict / hidden
-    say(f"limit    {limit.seconds / 60:g} minutes, {duration(limit.used)} are used; {hidden} hidden pictures at {ms:.1f} ms for one fold")
+    say(
+        f"limit    {limit.seconds / 60:g} minutes, {duration(limit.used)} are used; {hidden} hidden pictures at "
+        f"{ms:.1f} ms for one fold"
+    )
     return Pacer(limit, expected, predict=predict, report=report_seconds)
 
 
 def train(
-    prepared: Prepared, options: Options, folder: Path, on_epoch: OnEpoch = lambda log: None, limit: TimeLimit | None = None
+    prepared: Prepared,
+    options: Options,
+    folder: Path,
+    on_epoch: OnEpoch = lambda log: None,
+    limit: TimeLimit | None = None,
 ) -> CrossValidation:
     """Cross-validates what was prepared and says how it went and where everything lies."""
     metric, limit = options.app.competition.metric, limit or TimeLimit.of(options.config, options.began)
     known = options.resume and is_complete(folder, options.only_fold, prepared.plan.config.folds)
     summary = cross_validate(
-        prepared.plan, prepared.table, prepared.pictures, folder,
-        metric=metric, resume=options.resume, anyway=options.anyway, only_fold=options.only_fold, on_epoch=on_epoch,
-        limit=limit, report_seconds=min(REPORT_SECONDS, REPORT_SHARE * limit.seconds) if options.report and limit.limited else 0.0,
-    )  # fmt: skip
+        prepared.plan,
+        prepared.table,
+        prepared.pictures,
+        folder,
+        metric=metric,
+        resume=options.resume,
+        anyway=options.anyway,
+        only_fold=options.only_fold,
+        on_epoch=on_epoch,
+        limit=limit,
+        report_seconds=min(REPORT_SECONDS, REPORT_SHARE * limit.seconds) if options.report and limit.limited else 0.0,
+    )
     say("\n" + closing_table(summary, metric, folder))
     if not known:
         after_training(folder, options.config, prepared.table if options.report else None, prepared.pictures, limit)
@@ -190,16 +225,22 @@ def train(
 
 
 def is_complete(folder: Path, only_fold: int | None, folds: int) -> bool:
-    """Whether a run has its scores and every fold: then going on with it adds nothing, and no second row to the record."""
+    """Whether a run has its scores and every fold: then going on with it adds nothing, and no second row to the
+    record.
+    """
     wanted = range(folds) if only_fold is None else [only_fold]
-    return (folder / "metrics.json").exists() and all((folder / f"fold{number}" / "result.json").exists() for number in wanted)
+    return (folder / "metrics.json").exists() and all(
+        (folder / f"fold{number}" / "result.json").exists() for number in wanted
+    )
 
 
 def _chosen(folds: tuple[Fold, ...], only_fold: int | None) -> tuple[Fold, ...]:
     if only_fold is None:
         return folds
     if not 0 <= only_fold < len(folds):
-        raise ConfigError(f"--only-fold {only_fold} does not exist; with --folds {len(folds)} the folds are 0 to {len(folds) - 1}.")
+        raise ConfigError(
+            f"--only-fold {only_fold} does not exist; with --folds {len(folds)} the folds are 0 to {len(folds) - 1}."
+        )
     return (folds[only_fold],)
 
 
@@ -209,7 +250,9 @@ def _needed(plan: Plan, folds: tuple[Fold, ...]) -> int:
     return needed_bytes(weights, len(folds), 4 + bool(plan.config.ema_decay))
 
 
-def start_features(plan: Plan, pictures: Pictures, runtime: Runtime, limit: TimeLimit | None = None) -> np.ndarray | None:
+def start_features(
+    plan: Plan, pictures: Pictures, runtime: Runtime, limit: TimeLimit | None = None
+) -> np.ndarray | None:
     """Probe features of all rows, computed once for all folds: the frozen network is the same in each.
 
     Raises:
@@ -221,7 +264,8 @@ def start_features(plan: Plan, pictures: Pictures, runtime: Runtime, limit: Time
     if not isinstance(model.head.classifier, nn.Linear):
         if plan.config.head_init == "probe":
             raise ConfigError(
-                f"head_init: probe needs a head that ends in a linear layer, not {plan.config.head!r}; set head_init: random."
+                f"head_init: probe needs a head that ends in a linear layer, not {plan.config.head!r}; set "
+                "head_init: random."
             )
         return None
     with Bar(len(pictures), "picture", "features for the probe") as bar:
@@ -237,10 +281,16 @@ def start_features(plan: Plan, pictures: Pictures, runtime: Runtime, limit: Time
 
 
 def _announce(plan: Plan, table: Table, folds: tuple[Fold, ...], runtime: Runtime) -> None:
-    say(f"backbone {plan.config.backbone}, weights: {plan.origin}; {len(table.classes)} classes, {len(table.labels)} pictures")
+    say(
+        f"backbone {plan.config.backbone}, weights: {plan.origin}; {len(table.classes)} classes, "
+        f"{len(table.labels)} pictures"
+    )
     say(f"machine  {runtime}; {runtime.pictures_per_second:.1f} pictures/s forward and backward, {runtime.origin}")
     frozen = "frozen (batch_norm: train unfreezes them)" if plan.config.freezes_batch_norm else "those of the batch"
-    say(f"training {plan.config.epochs} epochs x {len(folds)} folds at {plan.config.image_size} px; BatchNorm statistics: {frozen}")
+    say(
+        f"training {plan.config.epochs} epochs x {len(folds)} folds at {plan.config.image_size} px; BatchNorm "
+        f"statistics: {frozen}"
+    )
     say(f"estimate {duration(estimate(plan.config, folds, runtime))} until the last fold is done")
 
 
@@ -257,23 +307,31 @@ def epoch_line(log: EpochLog, metric: str) -> str:
 
 
 def open_run(folder: Path, config: Config, table: Table, resume: bool, anyway: bool = False) -> str:
-    """Writes run.json; returns the run's number. An earlier run is moved aside, never overwritten; with `resume` it must have the same
-    settings and data.
+    """Writes run.json; returns the run's number. An earlier run is moved aside, never overwritten; with `resume` it
+    must have the same settings and data.
 
     Raises:
         ConfigError: nothing to go on with, or something else lies there.
     """
     path = folder / "run.json"
-    here: dict[str, Any] = {"config": config.model_dump(), "classes": list(table.classes), "fingerprint": table.fingerprint}
+    here: dict[str, Any] = {
+        "config": config.model_dump(),
+        "classes": list(table.classes),
+        "fingerprint": table.fingerprint,
+    }
     here |= {"code": code(), "versions": versions()}
     if resume:
         return _same_run(path, here, anyway)
     if path.exists():
-        aside = folder.with_name(f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(path.stat().st_mtime))}")
+        aside = folder.with_name(
+            f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(path.stat().st_mtime))}"
+        )
         try:
             folder.rename(aside)
         except OSError as error:
-            raise CheckpointError(f"cannot move the earlier run in {folder} aside: {error.strerror}. Choose another --output.") from error
+            raise CheckpointError(
+                f"cannot move the earlier run in {folder} aside: {error.strerror}. Choose another --output."
+            ) from error
         say(f"the earlier run was moved to {aside}")
     origin = {"source": str(table.source), "commit": commit(), "machine": platform.platform(), "began": time.time()}
     write_json(path, here | {"values": list(table.values), "run": (number := uuid.uuid4().hex)} | origin)
@@ -290,7 +348,9 @@ def _same_run(path: Path, here: dict[str, Any], anyway: bool) -> str:
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"--resume: {path} is damaged ({error}); leave --resume out to begin anew beside it.") from None
+        raise ConfigError(
+            f"--resume: {path} is damaged ({error}); leave --resume out to begin anew beside it."
+        ) from None
     if changed:
         say(f"--resume-anyway: goes on in spite of {', '.join(changed)}")
         write_json(path, there | here | {"changed": [*there.get("changed", []), *changed]})

@@ -18,9 +18,9 @@ import cv2
 import yaml
 from conftest import draw
 
-from flyai_local.check import Report, check
-from flyai_local.competitions import Competition
-from flyai_local.findings import Severity
+from flyai_local.checks.check import Report, check
+from flyai_local.checks.findings import Severity
+from flyai_local.contest.competitions import Competition
 
 FOLDER = Path(__file__).parent / "submissions"
 GOOD = sorted(path.name for path in (FOLDER / "good").iterdir() if path.is_dir())
@@ -67,7 +67,15 @@ def plain_colours(folder: Path, rows: int = 45, classes: int = 9) -> Competition
         lines.append(f"{row}.png,{row % classes}")
     (folder / "train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return Competition(
-        "Colours", "image_path", "label", "accuracy", folder / "train.csv", folder / "pictures", None, folder / "none", False
+        "Colours",
+        "image_path",
+        "label",
+        "accuracy",
+        folder / "train.csv",
+        folder / "pictures",
+        None,
+        folder / "none",
+        False,
     )
 
 
@@ -76,7 +84,9 @@ def verdict(name: str, code: str, report: Report, seconds: float) -> str:
     found = [finding.code.value for finding in report.findings]
     errors = [finding.code.value for finding in report.findings if finding.severity is Severity.ERROR]
     right = code in found if code else not errors
-    shown = ", ".join(f"**{each.code.value}**" if each.severity is Severity.ERROR else each.code.value for each in report.findings)
+    shown = ", ".join(
+        f"**{each.code.value}**" if each.severity is Severity.ERROR else each.code.value for each in report.findings
+    )
     return f"| {name} | {code or '(none)'} | {'yes' if right else 'NO'} | {shown} | {seconds:.1f} |"
 
 

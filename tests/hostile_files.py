@@ -1,4 +1,6 @@
-"""Pictures that mean harm, by name: the bytes, and what the refusal says (empty: it is decoded, for its pixels are whole)."""
+"""Pictures that mean harm, by name: the bytes, and what the refusal says (empty: it is decoded, for its pixels are
+whole).
+"""
 
 from __future__ import annotations
 
@@ -43,11 +45,23 @@ def tiff(entries: dict[int, int]) -> bytes:
 
 
 def bmp(width: int, height: int) -> bytes:
-    return b"BM" + struct.pack("<I", 100) + bytes(4) + struct.pack("<IIiiHHIIiiII", 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+    return (
+        b"BM"
+        + struct.pack("<I", 100)
+        + bytes(4)
+        + struct.pack("<IIiiHHIIiiII", 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+    )
 
 
 def gif(canvas: tuple[int, int], frame: tuple[int, int]) -> bytes:
-    return b"GIF89a" + struct.pack("<HHBBB", *canvas, 0x80, 0, 0) + bytes(6) + b"," + struct.pack("<HHHHB", 0, 0, *frame, 0) + b"\2\2L\1\0;"
+    return (
+        b"GIF89a"
+        + struct.pack("<HHBBB", *canvas, 0x80, 0, 0)
+        + bytes(6)
+        + b","
+        + struct.pack("<HHHHB", 0, 0, *frame, 0)
+        + b"\2\2L\1\0;"
+    )
 
 
 def scans(side: int, number: int) -> bytes:
@@ -83,7 +97,10 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "png-itxt": (png((8, 8), whole, chunk(b"iTXt", b"k\0\1\0\0\0" + text)), ""),
         "png-iccp": (png((8, 8), whole, chunk(b"iCCP", b"k\0\0" + text)), ""),
         "png-ztxt": (png((8, 8), whole, chunk(b"zTXt", b"k\0\0" + text) * 60), "far more data than its pixels need"),
-        "png-keyed": (png((8, 8), zlib.compress(bytes(72)), chunk(b"tRNS", b"\0\0") + chunk(b"zTXt", b"k\0\0" + text), 8, 0), "damaged"),
+        "png-keyed": (
+            png((8, 8), zlib.compress(bytes(72)), chunk(b"tRNS", b"\0\0") + chunk(b"zTXt", b"k\0\0" + text), 8, 0),
+            "damaged",
+        ),
         "png-chunks": (png((8, 8), whole, chunk(b"none", b"") * 140_000), "far more data than its pixels need"),
         "gif-canvas": (gif((65535, 65535), (4, 4)), MOST),
         "gif-frame": (gif((4, 4), (65535, 65535)), "damaged"),

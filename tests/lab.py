@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from flyai_local import bubblewrap
-from flyai_local.environment import MARK
-from flyai_local.examine import Examined, examine
-from flyai_local.isolate import Box, run
-from flyai_local.limits import Limits, Outcome
-from flyai_local.logs import Log
-from flyai_local.processes import LINUX, snapshot
+from flyai_local.box import bubblewrap
+from flyai_local.box.environment import MARK
+from flyai_local.box.isolate import Box, run
+from flyai_local.box.limits import Limits, Outcome
+from flyai_local.box.logs import Log
+from flyai_local.box.processes import LINUX, snapshot
+from flyai_local.run.examine import Examined, examine
 
 SMALL = Limits(seconds=30, memory_mb=2048, processes=40, file_mb=64, disk_mb=64, log_mb=1)
-NEEDS_BUBBLEWRAP = pytest.mark.skipif(bubblewrap.program() is None, reason="bubblewrap is absent or does not work on this machine")
+NEEDS_BUBBLEWRAP = pytest.mark.skipif(
+    bubblewrap.program() is None, reason="bubblewrap is absent or does not work on this machine"
+)
 BOTH = [pytest.param(True, id="bubblewrap", marks=NEEDS_BUBBLEWRAP), pytest.param(False, id="plain")]
 PREDICTION = """
 from flyai.framework import FlyAI

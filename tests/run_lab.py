@@ -4,27 +4,43 @@ from __future__ import annotations
 
 from benchmarks.killed import differing
 from recipe.config import Config
-from recipe.data import read
-from recipe.fold import FoldTraining
-from recipe.pictures import Pictures
-from recipe.plan import plan
-from recipe.preprocessing import short_side
+from recipe.data.table import read
+from recipe.models.start import plan
+from recipe.pictures.cache import Pictures
+from recipe.pictures.preprocessing import short_side
 from recipe.train import cross_validate
+from recipe.training.fold import FoldTraining
 
 FAST = Config(
-    backbone="test_efficientnet", pretrained=False, image_size=32, epochs=3, batch_size=8, folds=2, memory_format="contiguous",
-    optimizer="sam(adamw(), rho=0.05)", lr=0.01, mix="mixup(alpha=0.2)", augment="hflip()", ema_decay=0.9, views="identity()", workers=1,
-)  # fmt: skip
+    backbone="test_efficientnet",
+    pretrained=False,
+    image_size=32,
+    epochs=3,
+    batch_size=8,
+    folds=2,
+    memory_format="contiguous",
+    optimizer="sam(adamw(), rho=0.05)",
+    lr=0.01,
+    mix="mixup(alpha=0.2)",
+    augment="hflip()",
+    ema_decay=0.9,
+    views="identity()",
+    workers=1,
+)
 
 
 def run(competition, folder, config=FAST, **how):
     table = read(competition)
     planned = plan(config, len(table.classes))
-    return table, cross_validate(planned, table, Pictures(table.paths, short_side(planned.preprocessing)), folder, **how)
+    return table, cross_validate(
+        planned, table, Pictures(table.paths, short_side(planned.preprocessing)), folder, **how
+    )
 
 
 def killed_after(monkeypatch, steps):
-    """The run ends without a word after so many steps, counted over its folds; what was saved until then is all there is."""
+    """The run ends without a word after so many steps, counted over its folds; what was saved until then is all there
+    is.
+    """
     taken, after_step = [], FoldTraining._after_step
 
     def fatal(self, *words):

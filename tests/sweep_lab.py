@@ -1,6 +1,6 @@
 """A sweep whose objective is arithmetic: for tests that stop and resume processes.
 
-    python tests/sweep_lab.py FILE FOLDER WORKERS SECONDS_PER_EPOCH
+python tests/sweep_lab.py FILE FOLDER WORKERS SECONDS_PER_EPOCH
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from recipe.results import EpochLog
-from recipe.sweep import Sweep, run_sweep
-from recipe.sweep_file import read_sweep
-from recipe.sweep_objective import Outcome
+from recipe.runs.results import EpochLog
+from recipe.sweep.engine import Sweep, run_sweep
+from recipe.sweep.file import read_sweep
+from recipe.sweep.objective import Outcome
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """Score 1 - |log10(lr) + 2| / 4 + seed noise, reached over the epochs; notes every epoch and end in FOLDER/ran.log."""
+    """Score 1 - |log10(lr) + 2| / 4 + seed noise, reached over the epochs; notes every epoch and end in
+    FOLDER/ran.log.
+    """
 
     log: Path
     seconds: float = 0.0
@@ -31,7 +33,7 @@ class Arithmetic:
         return {"fingerprint": self.fingerprint}
 
     def check(self, config):
-        from recipe.components import check_components
+        from recipe.components.families import check_components
 
         check_components(config)
 
@@ -43,7 +45,9 @@ class Arithmetic:
         if config.lr > 5:
             raise RuntimeError("the loss is nan")
         best = score(config)
-        for epoch in range(int((folder / "epoch").read_text()) + 1 if (folder / "epoch").exists() else 1, config.epochs + 1):
+        for epoch in range(
+            int((folder / "epoch").read_text()) + 1 if (folder / "epoch").exists() else 1, config.epochs + 1
+        ):
             time.sleep(self.seconds)
             self._note(f"epoch {folder.name} {epoch}")
             (folder / "epoch").write_text(str(epoch))
@@ -66,7 +70,11 @@ def score(config):
 
 def main(file, folder, workers, seconds):
     """Runs or resumes a sweep."""
-    run_sweep(Sweep(read_sweep(Path(file)), Path(folder), Arithmetic(Path(folder) / "ran.log", float(seconds))), int(workers), threads=1)
+    run_sweep(
+        Sweep(read_sweep(Path(file)), Path(folder), Arithmetic(Path(folder) / "ran.log", float(seconds))),
+        int(workers),
+        threads=1,
+    )
 
 
 if __name__ == "__main__":

@@ -42,19 +42,34 @@ def reached(start: str) -> set[str]:
 
 @pytest.mark.parametrize("path", RECIPE, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_recipe_knows_no_platform(path):
-    assert not {name.split(".")[0] for name in imported(path)} & {"flyai", "flyai_local", "flyai_sdk", "path", "main", "prediction"}
+    assert not {name.split(".")[0] for name in imported(path)} & {
+        "flyai",
+        "flyai_local",
+        "flyai_sdk",
+        "path",
+        "main",
+        "prediction",
+    }
 
 
 @pytest.mark.parametrize("path", LOCAL, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_the_platform_knows_no_recipe(path):
-    assert not {name.split(".")[0] for name in imported(path)} & {"torch", "torchvision", "timm", "recipe", "main", "prediction"}
+    assert not {name.split(".")[0] for name in imported(path)} & {
+        "torch",
+        "torchvision",
+        "timm",
+        "recipe",
+        "main",
+        "prediction",
+    }
 
 
 def test_the_serving_path_reaches_nothing_of_training():
-    modules = reached("recipe.predict")
-    assert "recipe.checkpoint" in modules
+    modules = reached("recipe.serving.predict")
+    assert "recipe.runs.checkpoint" in modules
     assert not modules & {
-        f"recipe.{name}" for name in ("engine", "train", "fold", "report", "augment", "data", "folds", "probe", "summary", "loader")
+        f"recipe.{name}"
+        for name in ("engine", "train", "fold", "report", "augment", "data", "folds", "probe", "summary", "loader")
     }
     outside = {name.split(".")[0] for module in modules for name in imported(_file(module))}
     assert not outside & {"matplotlib", "sklearn", "pandas", "albumentations", "scipy"}
@@ -76,13 +91,30 @@ def test_importing_prediction_loads_nothing_of_training():
     assert not loaded("import prediction") & {"albumentations", "pandas", "sklearn", "matplotlib", "scipy"}
 
 
-@pytest.mark.parametrize("module", ["prediction", "recipe.predict", "recipe.backend_openvino", "recipe.backend_onnxruntime", "recipe.exported"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "prediction",
+        "recipe.serving.predict",
+        "recipe.serving.openvino",
+        "recipe.serving.onnxruntime",
+        "recipe.serving.exported",
+    ],
+)
 def test_answering_needs_no_torch_until_torch_answers(module):
-    assert not loaded(f"import {module}") & {"torch", "torchvision", "timm", "safetensors", "openvino", "onnxruntime", "tqdm"}
+    assert not loaded(f"import {module}") & {
+        "torch",
+        "torchvision",
+        "timm",
+        "safetensors",
+        "openvino",
+        "onnxruntime",
+        "tqdm",
+    }
 
 
 def test_torchscript_needs_nothing_that_builds_networks():
-    assert not loaded("import recipe.backend_torchscript, torch") & {"torchvision", "timm", "safetensors"}
+    assert not loaded("import recipe.serving.torchscript, torch") & {"torchvision", "timm", "safetensors"}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +139,8 @@ def test_importing_main_has_no_side_effect(tmp_path):
 def test_prediction_shows_one_flyai_class_only():
     code = (
         "import prediction, flyai.framework as f\n"
-        "found = [n for n in dir(prediction) if isinstance(getattr(prediction, n), type) and issubclass(getattr(prediction, n), f.FlyAI)]\n"
+        "found = [n for n in dir(prediction) if isinstance(getattr(prediction, n), type) and "
+        "issubclass(getattr(prediction, n), f.FlyAI)]\n"
         "print(*[n for n in found if n != 'FlyAI'])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

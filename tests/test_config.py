@@ -27,7 +27,10 @@ def write(tmp_path, text):
         ("competition: {id: A, columns: {lable: x}}", "Did you mean 'label'"),
         ("competition: {id: A}\nprofiles: {cpu: {lr: -1}}", "profiles.cpu: lr: -1 is refused"),
         ("competition: {id: A}\nprofiles: {cpu: {precision: fp8}}", "'fp8' is refused"),
-        ("competition: {id: A}\nprofiles: {cpu: {pretrained: false, head_init: probe}}", "probe needs pretrained features"),
+        (
+            "competition: {id: A}\nprofiles: {cpu: {pretrained: false, head_init: probe}}",
+            "probe needs pretrained features",
+        ),
         ("competition: [", "is not YAML"),
     ],
 )
@@ -42,7 +45,12 @@ def test_missing_app_yaml(tmp_path):
 
 
 def test_precedence(tmp_path):
-    app = read_app(write(tmp_path, "competition: {id: A}\nrecipe: {epochs: 2, lr: 0.5, seed: 7}\nprofiles: {cpu: {epochs: 3, lr: 0.25}}"))
+    app = read_app(
+        write(
+            tmp_path,
+            "competition: {id: A}\nrecipe: {epochs: 2, lr: 0.5, seed: 7}\nprofiles: {cpu: {epochs: 3, lr: 0.25}}",
+        )
+    )
     config = app.config("cpu", {"lr": 0.125})
     assert (config.seed, config.epochs, config.lr) == (7, 3, 0.125)
     assert config.batch_size == Config().batch_size
@@ -64,7 +72,8 @@ def test_settings_survive_json():
 
 
 @pytest.mark.parametrize(
-    "argv", [["-e", "3", "-b", "8"], ["-e=3", "-b=8"], ["--EPOCHS", "3", "--BATCH", "8"], ["--epochs=3", "--batch-size=8"]]
+    "argv",
+    [["-e", "3", "-b", "8"], ["-e=3", "-b=8"], ["--EPOCHS", "3", "--BATCH", "8"], ["--epochs=3", "--batch-size=8"]],
 )
 def test_the_platform_s_forms_of_epochs_and_batch(argv):
     asked = options(ROOT / "app.yaml", [*argv, "--profile", "cpu"])
@@ -79,7 +88,8 @@ def test_every_setting_is_a_flag_with_help():
 
 
 @pytest.mark.parametrize(
-    ("argv", "message"), [(["-b", "0"], "batch_size: '0' is refused"), (["--pretrained", "maybe"], "'maybe' is refused")]
+    ("argv", "message"),
+    [(["-b", "0"], "batch_size: '0' is refused"), (["--pretrained", "maybe"], "'maybe' is refused")],
 )
 def test_bad_flags(argv, message):
     with pytest.raises(ConfigError, match=message):

@@ -1,4 +1,6 @@
-"""The documents are true: generated ones are current, commands exist with their options, links lead somewhere, both READMEs agree."""
+"""The documents are true: generated ones are current, commands exist with their options, links lead somewhere, both
+READMEs agree.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recipe.commands import docs
-from recipe.components import FAMILIES, family
+from recipe.components.families import FAMILIES, family
 from recipe.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,14 +23,18 @@ DOCS = [ROOT / "README.md", ROOT / "README_zh.md", *sorted((ROOT / "docs").glob(
 def commands(path: Path) -> list[str]:
     """The command lines of a document, without their comments."""
     lines = re.findall(
-        r"^(?: {4}|\$ )((?:python3?|make|\.venv/bin/python) .+?)(?: {2,}#.*)?$", path.read_text(encoding="utf-8"), re.MULTILINE
+        r"^(?: {4}|\$ )((?:python3?|make|\.venv/bin/python) .+?)(?: {2,}#.*)?$",
+        path.read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     return [line.strip() for line in lines]
 
 
 def test_generated_documents_are_current():
     for name, text in docs.generated().items():
-        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, f"docs/{name} is stale: run `python -m recipe docs`"
+        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, (
+            f"docs/{name} is stale: run `python -m recipe docs`"
+        )
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -62,13 +68,21 @@ def test_every_command_exists_with_its_options(line):
         return
     program = words[1:3] if words[1] == "-m" else words[1:2]
     rest = words[len(program) + 1 :]
-    command = rest[:1] if program in (["-m", "recipe"], ["-m", "flyai_local"]) and rest and not rest[0].startswith("-") else []
-    shown = subprocess.run([sys.executable, *program, *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = (
+        rest[:1]
+        if program in (["-m", "recipe"], ["-m", "flyai_local"]) and rest and not rest[0].startswith("-")
+        else []
+    )
+    shown = subprocess.run(
+        [sys.executable, *program, *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert shown.returncode == 0, shown.stderr
     for word in rest:
         option = word.split("=")[0]
         if re.match(r"--?[a-zA-Z]", word):
-            assert re.search(rf"(^|[\s,\[]){re.escape(option)}\b", shown.stdout), f"{option} is not an option of {line!r}"
+            assert re.search(rf"(^|[\s,\[]){re.escape(option)}\b", shown.stdout), (
+                f"{option} is not an option of {line!r}"
+            )
     assert all((ROOT / word).exists() for word in rest if word.startswith("examples/"))
 
 
@@ -85,7 +99,10 @@ def test_every_module_says_what_it_is():
 
 
 def test_the_architecture_names_only_what_exists():
-    for name in re.findall(r"`((?:recipe|flyai_local|tests|docs|benchmarks|examples)/[^`* ]+)`", (ROOT / "docs" / "architecture.md").read_text("utf-8")):
+    for name in re.findall(
+        r"`((?:recipe|flyai_local|tests|docs|benchmarks|examples)/[^`* ]+)`",
+        (ROOT / "docs" / "architecture.md").read_text("utf-8"),
+    ):
         assert (ROOT / name).exists(), name
 
 

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks import ladder
-from recipe.components import check_components
+from recipe.components.families import check_components
 from recipe.config import read_app
-from recipe.lr_find import TrialSteps
-from recipe.plan import plan
-from recipe.sweep_file import read_sweep
-from recipe.sweep_rows import listed_rows, tasks_of
+from recipe.models.start import plan
+from recipe.sweep.file import listed_rows, read_sweep, tasks_of
+from recipe.sweep.lr_find import TrialSteps
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 APPS = sorted((EXAMPLES / "cifar100").glob("*.yaml"))
@@ -69,13 +68,30 @@ def test_the_bird_landscape_has_twelve_runs():
 
 
 def test_the_ablation_has_a_row_per_technique_and_both_files_share_them():
-    equal_epochs, equal_time = (read_sweep(EXAMPLES / "ablation" / name) for name in ("mushroom4.yaml", "mushroom4_equal_time.yaml"))
+    equal_epochs, equal_time = (
+        read_sweep(EXAMPLES / "ablation" / name) for name in ("mushroom4.yaml", "mushroom4_equal_time.yaml")
+    )
     assert equal_epochs.rows == equal_time.rows
     assert equal_epochs.seeds == equal_time.seeds == [0, 1, 2]
     assert equal_time.at_equal_time.row == "baseline"
     named = " ".join(equal_epochs.rows)
-    for technique in ("augmentation", "mixup", "CutMix", "smoothing", "focal", "SAM", "AdamW", "Ranger", "two stages", "EMA", "step",
-                      "bilinear", "ArcFace", "FixRes", "TTA"):  # fmt: skip
+    for technique in (
+        "augmentation",
+        "mixup",
+        "CutMix",
+        "smoothing",
+        "focal",
+        "SAM",
+        "AdamW",
+        "Ranger",
+        "two stages",
+        "EMA",
+        "step",
+        "bilinear",
+        "ArcFace",
+        "FixRes",
+        "TTA",
+    ):
         assert technique in named
     changed = [set(row) for row in equal_epochs.rows.values()]
     assert sum(not row for row in changed) == 1, "one baseline"

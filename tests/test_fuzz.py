@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def target(request, tmp_path, monkeypatch):
     """A target, with what it changes in this process undone afterwards."""
-    from recipe import checkpoint, decode
+    from recipe.pictures import decode
+    from recipe.runs import checkpoint
 
     for module, name in ((decode, "MAX_PIXELS"), (checkpoint, "build")):
         monkeypatch.setattr(module, name, getattr(module, name))
@@ -29,7 +30,9 @@ def target(request, tmp_path, monkeypatch):
     return TARGETS[request.param](tmp_path)
 
 
-@pytest.mark.parametrize(("target", "path"), FOUND, ids=[f"{name}-{path.name}" for name, path in FOUND], indirect=["target"])
+@pytest.mark.parametrize(
+    ("target", "path"), FOUND, ids=[f"{name}-{path.name}" for name, path in FOUND], indirect=["target"]
+)
 def test_what_was_found_is_refused_in_words(target, path):
     try:
         target.read(path.read_bytes())
@@ -57,7 +60,10 @@ def test_hangs_crashes_and_memory_are_seen_from_outside(tmp_path, monkeypatch, f
     monkeypatch.setattr(fuzz, "HANG_SECONDS", 30.0 if ended == "memory" else 1.0)
     monkeypatch.setattr(fuzz, "MEMORY_MB", 150)
     seat = fuzz.Seat(tmp_path / "seat")
-    program = f"import os, pathlib, sys, time; from benchmarks.fuzz import Seat; seat = Seat(pathlib.Path(sys.argv[1])); seat.begin(b'input'); {fault}"
+    program = (
+        "import os, pathlib, sys, time; from benchmarks.fuzz import Seat; seat = "
+        f"Seat(pathlib.Path(sys.argv[1])); seat.begin(b'input'); {fault}"
+    )
     with subprocess.Popen([sys.executable, "-c", program, tmp_path / "seat"], cwd=ROOT) as child:
         assert fuzz.watch(child, seat, time.monotonic() + 60) == ended
         assert seat.input == (b"" if ended == "" else b"input")
@@ -73,7 +79,9 @@ def test_an_exception_that_no_reader_names_is_a_finding(tmp_path, monkeypatch):
 
     monkeypatch.setitem(TARGETS, "csv", Faulty)
     monkeypatch.setitem(sys.modules, "atheris", None)  # random mutations end in this process
-    monkeypatch.setattr(sys, "argv", ["fuzz_child", "csv", str(tmp_path), str(tmp_path / "corpus"), str(tmp_path / "found"), "1", "1"])
+    monkeypatch.setattr(
+        sys, "argv", ["fuzz_child", "csv", str(tmp_path), str(tmp_path / "corpus"), str(tmp_path / "found"), "1", "1"]
+    )
     fuzz_child.main()
     (finding,) = (tmp_path / "found").iterdir()
     assert finding.name.startswith("csv-KeyError-test_fuzz-")

@@ -1,4 +1,6 @@
-"""The whole journey as a participant makes it, each step in a process of its own, and every bad start with its sentence."""
+"""The whole journey as a participant makes it, each step in a process of its own, and every bad start with its
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ("main.py", "prediction.py", "path.py", "app.yaml", "recipe", "flyai_local")
-FAST = ("-e", "1", "-b", "12", "--folds", "2", "--backbone", "test_efficientnet", "--pretrained", "false", "--image-size", "32",
-        "--profile", "cpu", "--memory-format", "contiguous")  # fmt: skip
+FAST = (
+    "-e",
+    "1",
+    "-b",
+    "12",
+    "--folds",
+    "2",
+    "--backbone",
+    "test_efficientnet",
+    "--pretrained",
+    "false",
+    "--image-size",
+    "32",
+    "--profile",
+    "cpu",
+    "--memory-format",
+    "contiguous",
+)
 
 
 @pytest.fixture
@@ -24,9 +42,9 @@ def project(tmp_path, competition):
     folder.mkdir()
     for name in PROJECT:
         source = ROOT / name
-        shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__")) if source.is_dir() else shutil.copy(
-            source, folder
-        )
+        shutil.copytree(
+            source, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        ) if source.is_dir() else shutil.copy(source, folder)
     shutil.copytree(competition, folder / "data" / "input" / "Tiny")
     return folder
 
@@ -35,7 +53,13 @@ def python(project: Path, *words: str, cwd: Path | None = None, **environment: s
     """Runs the interpreter of the tests in the project."""
     variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", **environment}
     return subprocess.run(
-        [sys.executable, *words], cwd=cwd or project, capture_output=True, text=True, env=variables, encoding="utf-8", check=False
+        [sys.executable, *words],
+        cwd=cwd or project,
+        capture_output=True,
+        text=True,
+        env=variables,
+        encoding="utf-8",
+        check=False,
     )
 
 
@@ -53,9 +77,11 @@ def test_train_then_predict_in_other_processes(project, tmp_path):
         "from prediction import Prediction, Predictor\n"
         "import json, os\n"
         f"p = Predictor(device='cpu'); path = {str(copy)!r}\n"
-        "labels = [p.predict(path), p.predict(os.path.relpath(path)), *(a.label for a in p.predict_many([path, path]))]\n"
+        "labels = [p.predict(path), p.predict(os.path.relpath(path)), *(a.label for a in p.predict_many([path, "
+        "path]))]\n"
         "q = Prediction(); q.load_model()\n"
-        f"answers = [q.predict(image_path=path), q.predict(image_path='nowhere.png'), q.predict(image_path={str(project / 'bad.jpg')!r})]\n"
+        "answers = [q.predict(image_path=path), q.predict(image_path='nowhere.png'), "
+        f"q.predict(image_path={str(project / 'bad.jpg')!r})]\n"
         "print(json.dumps([labels, answers, p.predict_proba([path]).tolist()]))"
     )
     asked = python(project, "-c", code, cwd=tmp_path)
@@ -73,7 +99,9 @@ def test_train_then_predict_in_other_processes(project, tmp_path):
 def test_training_pictures_that_vanished_are_named_and_not_blamed_on_the_labels(project, tmp_path):
     data = project / "data" / "input" / "Tiny"
     home = {"FLYAI_LOCAL_HOME": str(tmp_path / "home")}
-    added = python(project, "-m", "flyai_local", "add", "Mine", "--csv", str(data / "train.csv"), "--images", str(data), **home)
+    added = python(
+        project, "-m", "flyai_local", "add", "Mine", "--csv", str(data / "train.csv"), "--images", str(data), **home
+    )
     assert added.returncode == 0, added.stderr
     (data / "image" / "001.png").unlink()
     asked = python(project, "main.py", "--competition", "Mine", *FAST, **home)
@@ -101,7 +129,10 @@ def test_a_table_of_answers(project):
     ("words", "message"),
     [
         (("--competition", "Tiny", "-b", "0"), "batch_size: '0' is refused"),
-        (("--competition", "Tiny", "--backbone", "efficientnet_b66"), "unknown backbone 'efficientnet_b66'. Did you mean"),
+        (
+            ("--competition", "Tiny", "--backbone", "efficientnet_b66"),
+            "unknown backbone 'efficientnet_b66'. Did you mean",
+        ),
         (("--competition", "Tiny", "--loss", "focl()"), "Did you mean 'focal'"),
         (("--competition", "Nowhere"), "Nowhere"),
         (("--competition", "Tiny", "--profile", "gpu"), "unknown profile 'gpu'"),
@@ -135,7 +166,10 @@ def test_predictor_before_training(project):
     assert "train first: python main.py" in done.stderr
 
 
-@pytest.mark.skipif(os.name == "nt" or (hasattr(os, "geteuid") and os.geteuid() == 0), reason="root and Windows write to read-only folders")
+@pytest.mark.skipif(
+    os.name == "nt" or (hasattr(os, "geteuid") and os.geteuid() == 0),
+    reason="root and Windows write to read-only folders",
+)
 def test_a_read_only_model_path(project):
     target = project / "data" / "output"
     target.mkdir(parents=True)

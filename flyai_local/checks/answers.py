@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from flyai_local.checks.findings import Finding, Severity
 from flyai_local.checks.project import Project, Source, dotted
-from flyai_local.findings import Finding, Severity
 from flyai_local.states import Code
 
 __all__ = ["check_answers"]
@@ -59,7 +59,11 @@ def _followed(value: ast.expr | None, predict: ast.FunctionDef) -> ast.expr | No
         if not isinstance(value, ast.Name):
             return value
         named = value.id
-        found = [each for each in ast.walk(predict) if isinstance(each, ast.Assign) and any(dotted(t) == named for t in each.targets)]
+        found = [
+            each
+            for each in ast.walk(predict)
+            if isinstance(each, ast.Assign) and any(dotted(t) == named for t in each.targets)
+        ]
         if len(found) != 1 or found[0].value is value:
             return value
         value = found[0].value
@@ -71,8 +75,12 @@ def _bare(value: ast.expr, source: Source) -> bool:
     if isinstance(value, ast.Constant | ast.Tuple | ast.List | ast.Set | ast.JoinedStr | ast.ListComp | ast.Compare):
         return True
     if isinstance(value, ast.Call):
-        return source.full_name(value.func) in BARE_CALLS or _attribute(value) in NUMBER_METHODS | TEXT_METHODS | {"tolist"}
-    return isinstance(value, ast.Subscript) and isinstance(value.value, ast.Call) and _attribute(value.value) == "tolist"
+        return source.full_name(value.func) in BARE_CALLS or _attribute(value) in NUMBER_METHODS | TEXT_METHODS | {
+            "tolist"
+        }
+    return (
+        isinstance(value, ast.Subscript) and isinstance(value.value, ast.Call) and _attribute(value.value) == "tolist"
+    )
 
 
 def _label(value: ast.expr) -> tuple[set[str], ast.expr | None]:
@@ -80,9 +88,18 @@ def _label(value: ast.expr) -> tuple[set[str], ast.expr | None]:
     if isinstance(value, ast.Dict):
         if not all(isinstance(key, ast.Constant) for key in value.keys):
             return set(), None
-        pairs = {str(key.value): item for key, item in zip(value.keys, value.values, strict=True) if isinstance(key, ast.Constant)}
+        pairs = {
+            str(key.value): item
+            for key, item in zip(value.keys, value.values, strict=True)
+            if isinstance(key, ast.Constant)
+        }
         return set(pairs), pairs.get("label")
-    if isinstance(value, ast.Call) and dotted(value.func) == "dict" and not value.args and all(each.arg for each in value.keywords):
+    if (
+        isinstance(value, ast.Call)
+        and dotted(value.func) == "dict"
+        and not value.args
+        and all(each.arg for each in value.keywords)
+    ):
         named = {str(each.arg): each.value for each in value.keywords}
         return set(named), named.get("label")
     return set(), None

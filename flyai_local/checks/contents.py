@@ -9,12 +9,12 @@ from pathlib import Path
 
 import yaml
 
+from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source, Target, parsed
-from flyai_local.findings import Finding, Hint, Severity
-from flyai_local.pack import Selection, select
 from flyai_local.states import Code
-from flyai_local.submission import read
-from flyai_local.unpack import ArchiveError
+from flyai_local.submission.pack import Selection, select
+from flyai_local.submission.submission import read
+from flyai_local.submission.unpack import ArchiveError
 
 __all__ = ["open_project"]
 
@@ -45,7 +45,11 @@ def _parse(project: Project) -> Iterator[Finding]:
                 project.sources[name] = Source(name, parsed(file.read_bytes()))
             except (SyntaxError, ValueError, RecursionError) as error:
                 broken[name] = Finding(
-                    Code.SYNTAX_ERROR, Severity.ERROR, name, getattr(error, "lineno", 0) or 0, f"{type(error).__name__}: {error}"
+                    Code.SYNTAX_ERROR,
+                    Severity.ERROR,
+                    name,
+                    getattr(error, "lineno", 0) or 0,
+                    f"{type(error).__name__}: {error}",
                 )
     reached = {name for source in project.reached for each in source.imports for name in each.names}
     project.unread += broken
@@ -80,6 +84,14 @@ def _shadows(selection: Selection) -> Iterator[Finding]:
         top = name.split("/")[0].removesuffix(".py")
         if name in (f"{top}.py", f"{top}/__init__.py"):
             if top in SDK_NAMES:
-                yield Finding(Hint.SHADOWED_MODULE, Severity.ERROR, name, 0, f"`import {top}` finds this file instead of the SDK")
+                yield Finding(
+                    Hint.SHADOWED_MODULE, Severity.ERROR, name, 0, f"`import {top}` finds this file instead of the SDK"
+                )
             elif top in sys.stdlib_module_names:
-                yield Finding(Hint.SHADOWED_MODULE, Severity.WARNING, name, 0, f"`import {top}` finds this file instead of Python's module")
+                yield Finding(
+                    Hint.SHADOWED_MODULE,
+                    Severity.WARNING,
+                    name,
+                    0,
+                    f"`import {top}` finds this file instead of Python's module",
+                )

@@ -1,12 +1,14 @@
-"""Code that needs the GPU it was written on. The platform evaluates with one; other machines, and this one perhaps, do not."""
+"""Code that needs the GPU it was written on. The platform evaluates with one; other machines, and this one perhaps, do
+not.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 
+from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source
-from flyai_local.findings import Finding, Hint, Severity
 from flyai_local.states import Code
 
 __all__ = ["check"]
@@ -19,7 +21,9 @@ def check(project: Project) -> Iterator[Finding]:
     for source in project.serving:
         for call in source.calls:
             if source.full_name(call.func) == "torch.load" and not _mapped(call) and not source.as_program(call):
-                yield _needs_gpu(source, call, "torch.load without map_location: a model saved on a GPU loads on no other machine")
+                yield _needs_gpu(
+                    source, call, "torch.load without map_location: a model saved on a GPU loads on no other machine"
+                )
     for source in project.reached:
         for call in source.calls:
             text = _cuda(source, call)
@@ -41,7 +45,9 @@ def _cuda(source: Source, call: ast.Call) -> str:
     attribute = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if attribute == "cuda" and source.full_name(call.func) != "torch.cuda":
         return ".cuda()"
-    constants = [value.value for value in [*call.args, *(k.value for k in call.keywords)] if isinstance(value, ast.Constant)]
+    constants = [
+        value.value for value in [*call.args, *(k.value for k in call.keywords)] if isinstance(value, ast.Constant)
+    ]
     named = [value for value in constants if isinstance(value, str) and value.split(":")[0] == "cuda"]
     if named and (attribute == "to" or source.full_name(call.func) in ("torch.device", "torch.load")):
         return f"{ast.unparse(call)[:60]}"
@@ -67,4 +73,6 @@ def _training_mode(project: Project) -> Iterator[Finding]:
     switched = any(isinstance(call.func, ast.Attribute) and call.func.attr in ("eval", "train") for _, call in calls)
     if loaded and not switched:
         source, call = loaded[0]
-        yield Finding(Hint.NO_EVAL, Severity.WARNING, source.name, call.lineno, "no .eval() in what the evaluation imports")
+        yield Finding(
+            Hint.NO_EVAL, Severity.WARNING, source.name, call.lineno, "no .eval() in what the evaluation imports"
+        )

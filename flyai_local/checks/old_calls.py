@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from flyai_local.checks.findings import Finding, Severity
 from flyai_local.checks.project import Project, Source
-from flyai_local.findings import Finding, Severity
 from flyai_local.states import Code
 
 __all__ = ["check"]

@@ -6,10 +6,10 @@ import ast
 import sys
 from collections.abc import Iterator
 
+from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.package_names import OTHER_NAMES, brought, normal, packages_of
 from flyai_local.checks.project import Imported, Project, Source, dotted
-from flyai_local.findings import Finding, Hint, Severity
-from flyai_local.requirements import Line, lines
+from flyai_local.run.requirements import Line, lines
 from flyai_local.states import Code
 
 __all__ = ["check"]
@@ -30,9 +30,19 @@ def check(project: Project) -> Iterator[Finding]:
         for each in source.imports:
             top = each.names[0].split(".")[0]
             known = missing.get(top)
-            if (known and known.severity is Severity.ERROR) or _excused(source, each) or _there(project, each, top, available):
+            if (
+                (known and known.severity is Severity.ERROR)
+                or _excused(source, each)
+                or _there(project, each, top, available)
+            ):
                 continue
-            found = Finding(Code.MISSING_PACKAGE, _severity(source, each), source.name, each.node.lineno, _missing(project, each, top))
+            found = Finding(
+                Code.MISSING_PACKAGE,
+                _severity(source, each),
+                source.name,
+                each.node.lineno,
+                _missing(project, each, top),
+            )
             missing[top] = found if known is None or found.severity is Severity.ERROR else known
     yield from missing.values()
 
@@ -52,24 +62,39 @@ def _there(project: Project, each: Imported, top: str, available: set[str]) -> b
 
 def _own_but_gone(project: Project, each: Imported, top: str) -> bool:
     """True for `import utils.pictures` where the folder utils is there and the module is not."""
-    if each.local or project.searches_folders or project.module(top) or not any(name.startswith(f"{top}/") for name in project.sources):
+    if (
+        each.local
+        or project.searches_folders
+        or project.module(top)
+        or not any(name.startswith(f"{top}/") for name in project.sources)
+    ):
         return False
     folder = each.names[0].replace(".", "/") + "/"
-    return project.module(each.names[0]) is None and not any(name.startswith(folder) for name in project.selection.files)
+    return project.module(each.names[0]) is None and not any(
+        name.startswith(folder) for name in project.selection.files
+    )
 
 
 def _missing(project: Project, each: Imported, top: str) -> str:
     if project.own(top):
         return f"the submission holds no module {each.names[0]}"
     package = packages_of(top)[0]
-    where = "no line of requirements.txt brings it" if (project.folder / "requirements.txt").is_file() else "there is no requirements.txt"
+    where = (
+        "no line of requirements.txt brings it"
+        if (project.folder / "requirements.txt").is_file()
+        else "there is no requirements.txt"
+    )
     return f"import of {top}: {where} and no file of the submission is called {top}.py; its package is {package}"
 
 
 def _excused(source: Source, each: Imported) -> bool:
     """True when the code goes on without the module, or never runs the import."""
     for node in source.above(each.node):
-        if isinstance(node, ast.Try) and any(_forgives(handler) for handler in node.handlers) and _inside(source, each.node, node.body):
+        if (
+            isinstance(node, ast.Try)
+            and any(_forgives(handler) for handler in node.handlers)
+            and _inside(source, each.node, node.body)
+        ):
             return True
         if isinstance(node, ast.If) and dotted(node.test).endswith("TYPE_CHECKING"):
             return True
@@ -88,17 +113,25 @@ def _inside(source: Source, node: ast.AST, body: list[ast.stmt]) -> bool:
 def _bogus(listed: list[Line]) -> Iterator[Finding]:
     for line in listed:
         if line.skip and line.skip != OWN_LINE:
-            yield Finding(Hint.REQUIREMENT_LINE, Severity.WARNING, "requirements.txt", line.number, f"{line.text!r}: {line.skip}")
+            yield Finding(
+                Hint.REQUIREMENT_LINE, Severity.WARNING, "requirements.txt", line.number, f"{line.text!r}: {line.skip}"
+            )
         elif not line.skip and (module := _module_name(line)):
             package = OTHER_NAMES[module][0]
             yield Finding(
-                Hint.REQUIREMENT_LINE, Severity.WARNING, "requirements.txt", line.number, f"{line.text!r}: the package is {package}"
+                Hint.REQUIREMENT_LINE,
+                Severity.WARNING,
+                "requirements.txt",
+                line.number,
+                f"{line.text!r}: the package is {package}",
             )
 
 
 def _module_name(line: Line) -> str:
     """The module whose import name stands where its package's name should; empty when there is none."""
-    return next((module for module, names in OTHER_NAMES.items() if normal(module) not in names and _named(line, module)), "")
+    return next(
+        (module for module, names in OTHER_NAMES.items() if normal(module) not in names and _named(line, module)), ""
+    )
 
 
 def _named(line: Line, module: str) -> bool:

@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source, dotted
-from flyai_local.findings import Finding, Hint, Severity
 from flyai_local.states import Code
 
 __all__ = ["check"]
@@ -17,7 +17,9 @@ RANDOM = re.compile(
     r"Random\w+|ColorJitter|TrivialAugmentWide|AutoAugment|AugMix|HorizontalFlip|VerticalFlip|ShiftScaleRotate|Rotate|Cutout|CoarseDropout|"
     r"GaussNoise|GaussianBlur|HueSaturationValue|RGBShift|CLAHE|ElasticTransform|GridDistortion|OneOf|SomeOf|ImageCompression|MotionBlur"
 )
-DRAWING = re.compile(r"(numpy\.)?random\.(uniform|randint|random|rand|randn|choice|normal|permutation|random_integers|gauss)")
+DRAWING = re.compile(
+    r"(numpy\.)?random\.(uniform|randint|random|rand|randn|choice|normal|permutation|random_integers|gauss)"
+)
 NOT_RANDOM = {"RandomState", "Random", "RandomSampler", "RandomForestClassifier", "RandomGenerator"}
 TRAINING_NAME = re.compile(r"(?i)\w*(train\w*_?(transform|aug)|(transform|aug)\w*_?train)\w*")
 LIBRARIES = ("torchvision", "albumentations", "imgaug", "transforms", "paddle")
@@ -33,7 +35,9 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def _transforms(project: Project) -> Iterator[Finding]:
-    """What draws at random, or is called after training, in prediction.py and in the functions that it takes from other files."""
+    """What draws at random, or is called after training, in prediction.py and in the functions that it takes from other
+    files.
+    """
     source = project.sources.get("prediction.py")
     if source is None or source not in project.serving:
         return
@@ -41,7 +45,9 @@ def _transforms(project: Project) -> Iterator[Finding]:
     for module, name in source.bound.values():
         other = project.module(module)
         if other is not None and name:
-            places += [(other, call) for call in other.calls if (function := other.function(call)) and function.name == name]
+            places += [
+                (other, call) for call in other.calls if (function := other.function(call)) and function.name == name
+            ]
     for where, call in places:
         if _draws(where, call):
             yield Finding(Hint.TRAIN_TRANSFORM, Severity.WARNING, where.name, call.lineno, ast.unparse(call)[:120])
@@ -51,13 +57,18 @@ def _draws(source: Source, call: ast.Call) -> bool:
     name, last = source.full_name(call.func), dotted(call.func).rpartition(".")[2]
     if RANDOM.fullmatch(last) and last not in NOT_RANDOM and name.startswith(LIBRARIES):
         return not _certain(call)
-    asked = last.startswith("get_transform") and any(isinstance(each, ast.Constant) and each.value == "train" for each in call.args)
+    asked = last.startswith("get_transform") and any(
+        isinstance(each, ast.Constant) and each.value == "train" for each in call.args
+    )
     return asked or bool(TRAINING_NAME.fullmatch(last)) or bool(DRAWING.fullmatch(name) and source.function(call))
 
 
 def _certain(call: ast.Call) -> bool:
     """True with p=1 or p=0: a flip that is always made is no chance (test-time augmentation)."""
-    return any(k.arg in ("p", "always_apply") and isinstance(k.value, ast.Constant) and k.value.value in (0, 1) for k in call.keywords)
+    return any(
+        k.arg in ("p", "always_apply") and isinstance(k.value, ast.Constant) and k.value.value in (0, 1)
+        for k in call.keywords
+    )
 
 
 def _retries(source: Source) -> Iterator[Finding]:
@@ -72,7 +83,11 @@ def _retries(source: Source) -> Iterator[Finding]:
 
 def _asks_again(loop: ast.While) -> bool:
     """`while (image := read(path)) is None: pass`: the condition reads a file that the loop never changes."""
-    asked = [each for each in ast.walk(loop.test) if isinstance(each, ast.Call) and OPENS.search(dotted(each.func)) and each.args]
+    asked = [
+        each
+        for each in ast.walk(loop.test)
+        if isinstance(each, ast.Call) and OPENS.search(dotted(each.func)) and each.args
+    ]
     return bool(asked) and _unchanged(loop.body, {name for each in asked for name in _names(each)})
 
 
@@ -103,7 +118,9 @@ OPENS = re.compile(r"(?i)(^|\.|_)(open|imread|read\w*|load\w*|decode\w*)$")
 
 
 def _same_again(source: Source, node: ast.Call | ast.Subscript) -> bool:
-    """True when a function calls itself with its own arguments, none of which it ever changes, nor anything of its object."""
+    """True when a function calls itself with its own arguments, none of which it ever changes, nor anything of its
+    object.
+    """
     function = source.function(node)
     if function is None or _target(node) != function.name or isinstance(getattr(node, "ctx", None), ast.Store):
         return False
@@ -133,7 +150,9 @@ def _truncated(project: Project) -> Iterator[Finding]:
             return
     for source in project.training:
         for call in source.calls:
-            if source.full_name(call.func) in OPENING and not any(isinstance(each, ast.Try) for each in source.above(call)):
+            if source.full_name(call.func) in OPENING and not any(
+                isinstance(each, ast.Try) for each in source.above(call)
+            ):
                 said = "a truncated picture raises here; set ImageFile.LOAD_TRUNCATED_IMAGES or catch OSError"
                 yield Finding(Code.BROKEN_IMAGE, Severity.WARNING, source.name, call.lineno, said)
                 return

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project
 from flyai_local.checks.streams import loads, saves
 from flyai_local.checks.values import UNKNOWN, anchored, plain
-from flyai_local.findings import Finding, Hint, Severity
 
 __all__ = ["check"]
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """A finding for each file that leaves the project, and one for each source file with paths from the working directory."""
+    """A finding for each file that leaves the project, and one for each source file with paths from the working
+    directory.
+    """
     seen: set[str] = set()
     for access in [*loads(project.serving, project), *saves(project.training, project)]:
         path = access.path

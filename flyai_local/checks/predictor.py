@@ -8,8 +8,8 @@ import inspect
 from collections.abc import Iterator
 
 from flyai_local.checks.answers import check_answers
+from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source, dotted
-from flyai_local.findings import Finding, Hint, Severity
 from flyai_local.states import Code
 
 __all__ = ["check"]
@@ -58,12 +58,18 @@ def _candidates(source: Source, project: Project) -> dict[str, Found]:
             found |= {each: _class(each, other, project) for each in _defined(other)}
         elif original:
             found[name] = _class(original, other, project)
-    usable = {name: each for name, each in found.items() if each is not None and not name.startswith("__") and name != "FlyAI"}
+    usable = {
+        name: each for name, each in found.items() if each is not None and not name.startswith("__") and name != "FlyAI"
+    }
     return {name: each for name, each in usable.items() if _inherits(*each, project)}
 
 
 def _defined(source: Source) -> list[str]:
-    return [node.name for node in source.nodes if isinstance(node, ast.ClassDef) and source.at_import(node) and source.owner(node) is None]
+    return [
+        node.name
+        for node in source.nodes
+        if isinstance(node, ast.ClassDef) and source.at_import(node) and source.owner(node) is None
+    ]
 
 
 def _class(name: str, source: Source, project: Project, depth: int = 0) -> Found | None:
@@ -104,7 +110,11 @@ def _unclear(source: Source, project: Project) -> bool:
     for node in source.nodes:
         for base in node.bases if isinstance(node, ast.ClassDef) else ():
             name = dotted(base)
-            known = name.split(".")[0] in source.bound or hasattr(builtins, name) or _base(base, source, project) is not None
+            known = (
+                name.split(".")[0] in source.bound
+                or hasattr(builtins, name)
+                or _base(base, source, project) is not None
+            )
             if not name or not known:
                 return True
     return any("*" in each.bound and project.module(each.names[0]) is None for each in source.imports)
@@ -122,9 +132,17 @@ def _base(base: ast.expr, source: Source, project: Project) -> Found | None:
 def _methods(source: Source, node: ast.ClassDef, project: Project) -> Iterator[Finding]:
     methods = _all_methods(source, node, project)
     if "predict" not in methods:
-        yield Finding(Hint.MISSING_METHOD, Severity.ERROR, source.name, node.lineno, f"class {node.name} has no method predict")
+        yield Finding(
+            Hint.MISSING_METHOD, Severity.ERROR, source.name, node.lineno, f"class {node.name} has no method predict"
+        )
     if not {"load_model", "__init__"} & methods.keys():
-        yield Finding(Hint.MISSING_METHOD, Severity.WARNING, source.name, node.lineno, f"class {node.name} has no method load_model")
+        yield Finding(
+            Hint.MISSING_METHOD,
+            Severity.WARNING,
+            source.name,
+            node.lineno,
+            f"class {node.name} has no method load_model",
+        )
     if "predict" not in methods:
         return
     where, predict = methods["predict"]
@@ -134,7 +152,9 @@ def _methods(source: Source, node: ast.ClassDef, project: Project) -> Iterator[F
     yield from check_answers(where, predict, project)
 
 
-def _all_methods(source: Source, node: ast.ClassDef, project: Project, depth: int = 0) -> dict[str, tuple[Source, ast.FunctionDef]]:
+def _all_methods(
+    source: Source, node: ast.ClassDef, project: Project, depth: int = 0
+) -> dict[str, tuple[Source, ast.FunctionDef]]:
     """Methods of a class and of its bases in the project, its own first."""
     found: dict[str, tuple[Source, ast.FunctionDef]] = {}
     for base in reversed(node.bases):
@@ -161,7 +181,11 @@ def _signature(predict: ast.FunctionDef, bound: bool) -> inspect.Signature:
     before, named = predict.args.posonlyargs, predict.args.args
     free = len(before) + len(named) - len(predict.args.defaults)
     found = [
-        kinds(each.arg, kinds.POSITIONAL_ONLY if each in before else kinds.POSITIONAL_OR_KEYWORD, default=kinds.empty if at < free else ...)
+        kinds(
+            each.arg,
+            kinds.POSITIONAL_ONLY if each in before else kinds.POSITIONAL_OR_KEYWORD,
+            default=kinds.empty if at < free else ...,
+        )
         for at, each in enumerate([*before, *named])
     ][1 if bound else 0 :]
     if predict.args.vararg:

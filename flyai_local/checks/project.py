@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from flyai_local.pack import Selection
-from flyai_local.tables import Label
+from flyai_local.contest.tables import Label
+from flyai_local.submission.pack import Selection
 
 __all__ = ["Imported", "Project", "Source", "Target", "dotted", "parsed"]
 
@@ -57,7 +57,9 @@ class Source:
     @cached_property
     def calls(self) -> list[ast.Call]:
         """Every call, by line."""
-        return sorted((node for node in self.nodes if isinstance(node, ast.Call)), key=lambda call: (call.lineno, call.col_offset))
+        return sorted(
+            (node for node in self.nodes if isinstance(node, ast.Call)), key=lambda call: (call.lineno, call.col_offset)
+        )
 
     @cached_property
     def imports(self) -> list[Imported]:
@@ -85,14 +87,18 @@ class Source:
 
     def function(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         """The innermost function around a node."""
-        return next((each for each in self.above(node) if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
+        return next(
+            (each for each in self.above(node) if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))), None
+        )
 
     def owner(self, node: ast.AST) -> ast.ClassDef | None:
         """The innermost class around a node."""
         return next((each for each in self.above(node) if isinstance(each, ast.ClassDef)), None)
 
     def full_name(self, node: ast.AST) -> str:
-        """Dotted name of an expression with the imports of this file put in: `np.load` is `numpy.load`; empty for others."""
+        """Dotted name of an expression with the imports of this file put in: `np.load` is `numpy.load`; empty for
+        others.
+        """
         first, _, rest = dotted(node).partition(".")
         module, name = self.bound.get(first, (first, ""))
         return ".".join(part for part in (module, name, rest) if part)
@@ -135,7 +141,9 @@ class Project:
     @cached_property
     def serving(self) -> list[Source]:
         """What the evaluation can reach."""
-        return self._reached(["model.py", "processor.py"] if self.generation == "1.x" else ["prediction.py"], program=False)
+        return self._reached(
+            ["model.py", "processor.py"] if self.generation == "1.x" else ["prediction.py"], program=False
+        )
 
     @cached_property
     def reached(self) -> list[Source]:
@@ -145,7 +153,11 @@ class Project:
     @cached_property
     def searches_folders(self) -> bool:
         """True when the code changes sys.path: then modules in any folder count as the project's own."""
-        return any(dotted(call.func) in ("sys.path.append", "sys.path.insert") for each in self.sources.values() for call in each.calls)
+        return any(
+            dotted(call.func) in ("sys.path.append", "sys.path.insert")
+            for each in self.sources.values()
+            for call in each.calls
+        )
 
     def module(self, name: str) -> Source | None:
         """The source of a module by its full name."""
@@ -157,10 +169,14 @@ class Project:
         tops = (PurePosixPath(each) for each in self.selection.files)
         if any(path.parts[0] == name or str(path) == f"{name}.py" for path in tops):
             return True
-        return self.searches_folders and any(name in (path.stem, *path.parts) for path in map(PurePosixPath, self.sources))
+        return self.searches_folders and any(
+            name in (path.stem, *path.parts) for path in map(PurePosixPath, self.sources)
+        )
 
     def _reached(self, roots: list[str], program: bool) -> list[Source]:
-        """Sources reached by imports from `roots`, these first. What stands behind the main guard runs only in a program."""
+        """Sources reached by imports from `roots`, these first. What stands behind the main guard runs only in a
+        program.
+        """
         found: dict[str, Source] = {name: self.sources[name] for name in roots if name in self.sources}
         waiting = list(found.values())
         while waiting:
@@ -174,7 +190,12 @@ class Project:
 
     def _brought(self, each: Imported) -> list[Source]:
         """Own sources that an import runs: the module, what is imported from it, and the packages above."""
-        names = {".".join(parts[:end]) for name in each.names for parts in [name.split(".")] for end in range(1, len(parts) + 1)}
+        names = {
+            ".".join(parts[:end])
+            for name in each.names
+            for parts in [name.split(".")]
+            for end in range(1, len(parts) + 1)
+        }
         return [source for name in sorted(names) if (source := self.module(name)) is not None]
 
 

@@ -7,10 +7,10 @@ import difflib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from flyai_local.checks.findings import Finding, Severity
 from flyai_local.checks.project import Project, Source, dotted
 from flyai_local.checks.streams import Access, loads, saves
 from flyai_local.checks.values import UNKNOWN, known_name, plain
-from flyai_local.findings import Finding, Severity
 from flyai_local.states import Code
 
 __all__ = ["check"]
@@ -42,9 +42,16 @@ def _names(project: Project) -> Iterator[Finding]:
 
 
 def _written(access: Access, project: Project) -> bool:
-    """True when the training source holds the file's name anywhere: something that is not known here may save under it."""
+    """True when the training source holds the file's name anywhere: something that is not known here may save under
+    it.
+    """
     inside, name = set(ast.walk(access.call)), known_name(access.path)
-    texts = (node for source in project.training for node in source.nodes if isinstance(node, ast.Constant) and node not in inside)
+    texts = (
+        node
+        for source in project.training
+        for node in source.nodes
+        if isinstance(node, ast.Constant) and node not in inside
+    )
     return any(isinstance(node.value, str) and name in node.value for node in texts)
 
 
@@ -59,18 +66,24 @@ def _not_saved(access: Access, written: list[Access]) -> Finding:
 
 
 def _expected_of_training(access: Access, project: Project) -> bool:
-    """True for a file that neither the archive holds nor the platform brings, and that is read whether it is there or not."""
+    """True for a file that neither the archive holds nor the platform brings, and that is read whether it is there or
+    not.
+    """
     path = plain(access.path)
     if any(isinstance(node, ast.Try) or _asks_for_file(node) for node in access.source.above(access.call)):
         return False
     if not known_name(access.path) or path.startswith(PLATFORM_DATA) or not PurePosixPath(path).suffix:
         return False
     name = known_name(access.path)
-    return not any(held == path or (UNKNOWN in path and PurePosixPath(held).name == name) for held in project.selection.files)
+    return not any(
+        held == path or (UNKNOWN in path and PurePosixPath(held).name == name) for held in project.selection.files
+    )
 
 
 def _asks_for_file(node: ast.AST) -> bool:
-    return isinstance(node, (ast.If, ast.IfExp)) and any(word in ast.unparse(node.test) for word in ("exists", "is_file", "isfile"))
+    return isinstance(node, (ast.If, ast.IfExp)) and any(
+        word in ast.unparse(node.test) for word in ("exists", "is_file", "isfile")
+    )
 
 
 def _same(saved: str, loaded: str) -> bool:
@@ -100,7 +113,11 @@ def _class_of(value: ast.expr, main: Source, classes: set[str], depth: int = 0) 
     if isinstance(value, ast.Call) or depth > DEEPEST:
         return _made_by(value, classes)
     wanted = dotted(value)
-    assigned = [node.value for node in main.nodes if isinstance(node, ast.Assign) and any(dotted(t) == wanted for t in node.targets)]
+    assigned = [
+        node.value
+        for node in main.nodes
+        if isinstance(node, ast.Assign) and any(dotted(t) == wanted for t in node.targets)
+    ]
     return next((found for each in assigned if wanted and (found := _class_of(each, main, classes, depth + 1))), "")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source, dotted
-from flyai_local.findings import Finding, Hint, Severity
 from flyai_local.states import Code
 
 __all__ = ["check"]
@@ -14,7 +14,17 @@ __all__ = ["check"]
 SHORT = {"-e": "EPOCHS", "-b": "BATCH"}
 OTHER_PARSERS = ("click", "fire", "absl", "docopt", "typer", "optparse", "getopt", "tap", "simple_parsing", "hydra")
 EXITS = {"sys.exit", "exit", "quit", "os._exit"}
-TRAINING_NAMES = {"train", "fit", "main", "run", "train_model", "train_and_eval", "start_train", "start_training", "training"}
+TRAINING_NAMES = {
+    "train",
+    "fit",
+    "main",
+    "run",
+    "train_model",
+    "train_and_eval",
+    "start_train",
+    "start_training",
+    "training",
+}
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -30,19 +40,35 @@ def _at_import(source: Source, call: ast.Call) -> Iterator[Finding]:
     name = source.full_name(call.func)
     attribute = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if attribute == "parse_args" and not call.args and not call.keywords:
-        yield Finding(Code.ARGPARSE_AT_IMPORT, Severity.ERROR, source.name, call.lineno, "parse_args() runs when this file is imported")
+        yield Finding(
+            Code.ARGPARSE_AT_IMPORT,
+            Severity.ERROR,
+            source.name,
+            call.lineno,
+            "parse_args() runs when this file is imported",
+        )
     elif name in EXITS and not any(isinstance(node, (ast.If, ast.Try)) for node in source.above(call)):
-        yield Finding(Code.EVALUATION_EXIT, Severity.ERROR, source.name, call.lineno, f"{name}() runs when this file is imported")
+        yield Finding(
+            Code.EVALUATION_EXIT, Severity.ERROR, source.name, call.lineno, f"{name}() runs when this file is imported"
+        )
     elif isinstance(source.parents.get(call), ast.Expr) and _trains(source, call, attribute):
         shown = dotted(call.func) or attribute
-        yield Finding(Hint.TRAINING_AT_IMPORT, Severity.ERROR, source.name, call.lineno, f"{shown}() runs when this file is imported")
+        yield Finding(
+            Hint.TRAINING_AT_IMPORT,
+            Severity.ERROR,
+            source.name,
+            call.lineno,
+            f"{shown}() runs when this file is imported",
+        )
 
 
 def _trains(source: Source, call: ast.Call, attribute: str) -> bool:
     """True for `train()` and `main.train()` as statements of a file that is no network's `model.train()` switch."""
     if isinstance(call.func, ast.Name):
         return call.func.id in TRAINING_NAMES and call.func.id not in source.bound
-    return attribute in {"train", "fit"} and any(isinstance(node, ast.ClassDef) and _has(node, attribute) for node in source.nodes)
+    return attribute in {"train", "fit"} and any(
+        isinstance(node, ast.ClassDef) and _has(node, attribute) for node in source.nodes
+    )
 
 
 def _has(node: ast.ClassDef, method: str) -> bool:
@@ -53,14 +79,20 @@ def _arguments(project: Project) -> Iterator[Finding]:
     main = project.sources.get("main.py")
     if main is None or _other_way(project):
         return
-    calls = [(source, call) for source in project.training for call in source.calls if isinstance(call.func, ast.Attribute)]
+    calls = [
+        (source, call) for source in project.training for call in source.calls if isinstance(call.func, ast.Attribute)
+    ]
     parsing = [(source, call) for source, call in calls if _attribute(call) in ("parse_args", "parse_known_args")]
     if not parsing:
-        yield Finding(Hint.ARGUMENTS_IGNORED, Severity.WARNING, "main.py", 0, "nothing that main.py runs reads the command line")
+        yield Finding(
+            Hint.ARGUMENTS_IGNORED, Severity.WARNING, "main.py", 0, "nothing that main.py runs reads the command line"
+        )
         return
     strict = any(_attribute(call) == "parse_args" for _, call in parsing)
     for flag in SHORT:
-        declared = [(source, call) for source, call in calls if _attribute(call) == "add_argument" and _mentions(call, flag)]
+        declared = [
+            (source, call) for source, call in calls if _attribute(call) == "add_argument" and _mentions(call, flag)
+        ]
         if declared:
             yield from _unused(project, *declared[0], flag)
         elif not _written(project, flag):
@@ -92,9 +124,21 @@ def _unused(project: Project, source: Source, call: ast.Call, flag: str) -> Iter
     overwritten = _overwritten(project, name)
     if overwritten:
         where, line = overwritten
-        yield Finding(Hint.ARGUMENTS_IGNORED, Severity.WARNING, where.name, line, f"the value of {flag} is overwritten with a constant")
+        yield Finding(
+            Hint.ARGUMENTS_IGNORED,
+            Severity.WARNING,
+            where.name,
+            line,
+            f"the value of {flag} is overwritten with a constant",
+        )
     elif not _read(project, name):
-        yield Finding(Hint.ARGUMENTS_IGNORED, Severity.WARNING, source.name, call.lineno, f"nothing reads {name}, the value of {flag}")
+        yield Finding(
+            Hint.ARGUMENTS_IGNORED,
+            Severity.WARNING,
+            source.name,
+            call.lineno,
+            f"nothing reads {name}, the value of {flag}",
+        )
 
 
 def _overwritten(project: Project, name: str) -> tuple[Source, int] | None:
@@ -102,7 +146,10 @@ def _overwritten(project: Project, name: str) -> tuple[Source, int] | None:
         for node in source.nodes:
             if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Constant):
                 continue
-            if any(isinstance(target, ast.Attribute) and target.attr == name and "arg" in dotted(target) for target in node.targets):
+            if any(
+                isinstance(target, ast.Attribute) and target.attr == name and "arg" in dotted(target)
+                for target in node.targets
+            ):
                 return source, node.lineno
     return None
 
@@ -124,7 +171,11 @@ def _destination(call: ast.Call) -> str:
     for keyword in call.keywords:
         if keyword.arg == "dest":
             return str(keyword.value.value) if isinstance(keyword.value, ast.Constant) else ""
-    texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant) and isinstance(argument.value, str)]
+    texts = [
+        argument.value
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    ]
     if len(texts) != len(call.args):
         return ""
     longer = [text for text in texts if text.startswith("--")]
@@ -137,7 +188,9 @@ def _mentions(call: ast.Call, flag: str) -> bool:
 
 def _written(project: Project, flag: str) -> bool:
     """True when the flag stands anywhere in the source: options made in a loop."""
-    return any(isinstance(node, ast.Constant) and node.value == flag for source in project.training for node in source.nodes)
+    return any(
+        isinstance(node, ast.Constant) and node.value == flag for source in project.training for node in source.nodes
+    )
 
 
 def _attribute(call: ast.Call) -> str:

@@ -1,4 +1,6 @@
-"""Which calls write a file and which read one, and where: torch.save, np.load, open, Path.write_bytes and their like."""
+"""Which calls write a file and which read one, and where: torch.save, np.load, open, Path.write_bytes and their
+like.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,15 @@ WRITERS = {
     "os.rename": 1,
     "cv2.imwrite": 0,
 }
-WRITING_METHODS = {"save": 0, "save_weights": 0, "save_model": 0, "save_params": 0, "save_pretrained": 0, "export_model": 0, "to_csv": 0}
+WRITING_METHODS = {
+    "save": 0,
+    "save_weights": 0,
+    "save_model": 0,
+    "save_params": 0,
+    "save_pretrained": 0,
+    "export_model": 0,
+    "to_csv": 0,
+}
 WRITING_METHODS |= {"dump": 1, "tofile": 0, "write_image": 0, "save_checkpoint": 0}
 READERS = {
     "torch.load": 0,
@@ -84,7 +94,9 @@ def loads(sources: list[Source], project: Project) -> Iterator[Access]:
             elif method in ("read_text", "read_bytes") and isinstance(call.func, ast.Attribute):
                 yield Access(source, call, path_of(call.func.value, source, project))
             elif name in READERS or method in READING_METHODS:
-                yield Access(source, call, _argument(call, READERS.get(name, READING_METHODS.get(method, 0)), source, project))
+                yield Access(
+                    source, call, _argument(call, READERS.get(name, READING_METHODS.get(method, 0)), source, project)
+                )
 
 
 def _argument(call: ast.Call, position: int, source: Source, project: Project) -> str:
@@ -103,7 +115,10 @@ def _opened(call: ast.Call, name: str) -> ast.expr:
 
 def _mode(call: ast.Call, name: str) -> set[str]:
     position = 1 if name == "open" else 0
-    named = [*call.args[position : position + 1], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
+    named = [
+        *call.args[position : position + 1],
+        *(keyword.value for keyword in call.keywords if keyword.arg == "mode"),
+    ]
     mode = named[0] if named else None
     return set(mode.value) if isinstance(mode, ast.Constant) and isinstance(mode.value, str) else set()
 

@@ -36,7 +36,9 @@ def path_of(node: ast.AST, source: Source, project: Project, depth: int = 0) -> 
         return "".join(path_of(part, source, project, depth + 1) for part in node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Div)):
         between = "/" if isinstance(node.op, ast.Div) else ""
-        return path_of(node.left, source, project, depth + 1) + between + path_of(node.right, source, project, depth + 1)
+        return (
+            path_of(node.left, source, project, depth + 1) + between + path_of(node.right, source, project, depth + 1)
+        )
     if isinstance(node, ast.Call):
         return _called(node, source, project, depth)
     if isinstance(node, (ast.Name, ast.Attribute)):

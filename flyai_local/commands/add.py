@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flyai_local.competitions import hidden_rows
+from flyai_local.contest.competitions import hidden_rows
+from flyai_local.contest.metrics import METRICS
+from flyai_local.contest.register import add
+from flyai_local.contest.tables import read_table
 from flyai_local.flags import time_in
-from flyai_local.metrics import METRICS
-from flyai_local.register import add
-from flyai_local.tables import read_table
 
 EXIT_CODES = {0: "registered", 1: "refused: a sentence on stderr names the file and line", 2: "wrong usage"}
 
@@ -25,11 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder that the paths begin from")
     hidden = parser.add_mutually_exclusive_group()
     hidden.add_argument("--hidden-csv", type=Path, metavar="CSV", help="table of the hidden pictures, for the score")
-    hidden.add_argument("--hidden", type=float, metavar="FRACTION", help="hide this fraction of every class instead, for instance 0.25")
+    hidden.add_argument(
+        "--hidden", type=float, metavar="FRACTION", help="hide this fraction of every class instead, for instance 0.25"
+    )
     parser.add_argument("--image-column", default="image_path", help="column of the picture paths (%(default)s)")
     parser.add_argument("--label-column", default="label", help="column of the labels (%(default)s)")
     parser.add_argument("--metric", default="accuracy", help=f"score of the board: {', '.join(METRICS)} (%(default)s)")
-    parser.add_argument("--minutes", type=time_in("minutes"), metavar="M", help="time that a submission has for training and its answers together")
+    parser.add_argument(
+        "--minutes",
+        type=time_in("minutes"),
+        metavar="M",
+        help="time that a submission has for training and its answers together",
+    )
     parser.add_argument("--replace", action="store_true", help="take the place of an earlier competition of that name")
 
 
@@ -42,5 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if card.hidden is None:
         print("No hidden part: submissions will train but get no score. Add --hidden 0.25 or --hidden-csv for one.")
     if card.minutes:
-        print(f"A submission has {card.minutes:g} minutes, training and answers together; it is told so by FLYAI_MINUTES.")
+        print(
+            f"A submission has {card.minutes:g} minutes, training and answers together; it is told so by FLYAI_MINUTES."
+        )
     return 0

@@ -10,13 +10,13 @@ import argparse
 import json
 from dataclasses import asdict
 
-from flyai_local import records
-from flyai_local.board import RANKED_BY, Entry, ranked_runs, ranking
-from flyai_local.causes import explain
-from flyai_local.competitions import known_ids
+from flyai_local.board import records
+from flyai_local.board.board import RANKED_BY, Entry, ranked_runs, ranking
+from flyai_local.board.records import Run
+from flyai_local.contest.competitions import known_ids
 from flyai_local.errors import UserError
 from flyai_local.listing import aligned, duration, megabytes, moment
-from flyai_local.records import Run
+from flyai_local.run.causes import explain
 
 EXIT_CODES = {
     0: "the board was printed",
@@ -81,7 +81,15 @@ def _others(runs: list[Run]) -> list[Run]:
 def _other(run: Run) -> tuple[object, ...]:
     counted = "a try" if run.counts and run.command != "test" else "no try"
     state = run.state.value + (f" by {run.metric}" if run.metric else "")
-    return (f"run {run.id}", run.name, run.command, state, run.code.value if run.code else None, counted, moment(run.queued))
+    return (
+        f"run {run.id}",
+        run.name,
+        run.command,
+        state,
+        run.code.value if run.code else None,
+        counted,
+        moment(run.queued),
+    )
 
 
 def _empty(name: str | None) -> str:

@@ -13,13 +13,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flyai_local.check import SECONDS, Report, Silent, check
-from flyai_local.competitions import EMBEDDED, competition, known_ids
+from flyai_local.checks.check import SECONDS, Report, Silent, check
+from flyai_local.checks.findings import Severity
+from flyai_local.contest.competitions import EMBEDDED, competition, known_ids
 from flyai_local.errors import UserError
-from flyai_local.findings import Severity
-from flyai_local.progress import Progress
+from flyai_local.run.progress import Progress
 from flyai_local.states import State
-from flyai_local.submission import ids
+from flyai_local.submission.submission import ids
 
 EXIT_CODES = {
     0: "nothing would fail: no error was found (there may be warnings)",
@@ -31,16 +31,28 @@ EXIT_CODES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `check`."""
-    parser.add_argument("--submission", type=Path, default=Path(), metavar="DIR_OR_ZIP", help="what to check (this folder)")
     parser.add_argument(
-        "--competition", metavar="ID", help="competition to check against (the one that the submission names, if known here)"
+        "--submission", type=Path, default=Path(), metavar="DIR_OR_ZIP", help="what to check (this folder)"
+    )
+    parser.add_argument(
+        "--competition",
+        metavar="ID",
+        help="competition to check against (the one that the submission names, if known here)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object with both languages instead of text")
-    parser.add_argument("--lang", choices=("en", "zh"), default="en", help="language of causes and remedies (%(default)s)")
+    parser.add_argument(
+        "--lang", choices=("en", "zh"), default="en", help="language of causes and remedies (%(default)s)"
+    )
     parser.add_argument("--static", action="store_true", help="read the source only; run nothing")
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="folder of pretrained files, for get_remote_data and torch hub")
-    parser.add_argument("--no-isolation", action="store_true", help="run the chain as a plain process even where bubblewrap works")
-    parser.add_argument("--time-limit", type=float, default=SECONDS, metavar="SECONDS", help="wall clock of each phase (%(default)g)")
+    parser.add_argument(
+        "--weights", type=Path, metavar="DIR", help="folder of pretrained files, for get_remote_data and torch hub"
+    )
+    parser.add_argument(
+        "--no-isolation", action="store_true", help="run the chain as a plain process even where bubblewrap works"
+    )
+    parser.add_argument(
+        "--time-limit", type=float, default=SECONDS, metavar="SECONDS", help="wall clock of each phase (%(default)g)"
+    )
     parser.add_argument("--verbose", action="store_true", help="show what the chain and the submission print")
 
 
@@ -48,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     """Check the submission and print what was found."""
     _refuse(args)
     named = ids(args.submission) if args.submission.is_dir() else ()
-    chosen = competition(args.competition or next((name for name in named if name in known_ids()), next(iter(EMBEDDED))))
+    chosen = competition(
+        args.competition or next((name for name in named if name in known_ids()), next(iter(EMBEDDED)))
+    )
     report = check(
         args.submission,
         chosen,
@@ -58,7 +72,11 @@ def run(args: argparse.Namespace) -> int:
         seconds=args.time_limit,
         progress=Progress() if args.verbose and not args.json else Silent(),
     )
-    print(json.dumps(_as_json(report, chosen.id), indent=2, ensure_ascii=False) if args.json else _text(report, chosen.id, args.lang))
+    print(
+        json.dumps(_as_json(report, chosen.id), indent=2, ensure_ascii=False)
+        if args.json
+        else _text(report, chosen.id, args.lang)
+    )
     if report.chain is not None and report.chain.state is State.CRASHED:
         return 3
     return 0 if report.ok else 1
@@ -84,14 +102,20 @@ def _chain(report: Report, competition_id: str) -> str:
         return "chain: not run"
     ran = report.chain
     ended = f"score {ran.score.total} on a few training pictures" if ran.score else f"ended in {ran.state.value}"
-    return f"chain: {ended}, {ran.seconds:.1f} s, {ran.peak_mb:.0f} MB, on {competition_id} (python -m flyai_local log {ran.run_id})"
+    return (
+        f"chain: {ended}, {ran.seconds:.1f} s, {ran.peak_mb:.0f} MB, on {competition_id} (python -m flyai_local "
+        f"log {ran.run_id})"
+    )
 
 
 def _counts(report: Report, language: str) -> str:
     errors, warnings = (sum(f.severity is kind for f in report.findings) for kind in Severity)
     if language == "zh":
         return f"{'通过' if report.ok else '未通过'}：{errors} 个错误，{warnings} 个警告"
-    return f"{'passed' if report.ok else 'failed'}: {errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+    return (
+        f"{'passed' if report.ok else 'failed'}: {errors} error{'s' * (errors != 1)}, {warnings} "
+        f"warning{'s' * (warnings != 1)}"
+    )
 
 
 def _as_json(report: Report, competition_id: str) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from flyai_local.competitions import Competition, competitions
+from flyai_local.contest.competitions import Competition, competitions
+from flyai_local.contest.tables import read_table
 from flyai_local.errors import UserError
 from flyai_local.listing import aligned
-from flyai_local.tables import read_table
 
 EXIT_CODES = {0: "the list was printed", 2: "wrong usage"}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flyai_local.competitions import competition, place
+from flyai_local.contest.competitions import competition, place
 from flyai_local.errors import UserError
 
 EXIT_CODES = {

@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flyai_local import launch, limits
+from flyai_local.box import limits
+from flyai_local.run import launch
 
 EXIT_CODES = launch.EXIT_CODES
 

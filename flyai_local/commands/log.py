@@ -10,10 +10,10 @@ import json
 from collections import deque
 from pathlib import Path
 
-from flyai_local import records
+from flyai_local.board import records
+from flyai_local.board.records import Run
 from flyai_local.errors import UserError
-from flyai_local.progress import failure
-from flyai_local.records import Run
+from flyai_local.run.progress import failure
 
 EXIT_CODES = {
     0: "the log was printed",

@@ -1,4 +1,5 @@
-"""Write the zip that would be uploaded: an allow-list of files, no top-level folder, the same bytes for the same content.
+"""Write the zip that would be uploaded: an allow-list of files, no top-level folder, the same bytes for the same
+content.
 
 app.json is made from app.yaml where it is missing. Data, caches, environments and the state for resuming stay here.
 """
@@ -8,22 +9,30 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flyai_local import appcard
-from flyai_local.causes import explain
 from flyai_local.errors import UserError
-from flyai_local.pack import pack, select
-from flyai_local.refusals import MAX_FILE_MB
+from flyai_local.run.causes import explain
 from flyai_local.states import Code
+from flyai_local.submission import appcard
+from flyai_local.submission.pack import pack, select
+from flyai_local.submission.refusals import MAX_FILE_MB
 
 EXIT_CODES = {0: "the archive is written", 1: "refused: every reason is printed with file and line", 2: "wrong usage"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `pack`."""
-    parser.add_argument("submission", type=Path, nargs="?", default=Path(), metavar="DIR", help="project to pack (this folder)")
-    parser.add_argument("--to", type=Path, default=Path("submission.zip"), metavar="ZIP", help="where to write it (%(default)s)")
-    parser.add_argument("--with-model", action="store_true", help="take trained models along, without the state for resuming")
-    parser.add_argument("--max-file-mb", type=float, default=MAX_FILE_MB, metavar="MB", help="largest single file (%(default)s)")
+    parser.add_argument(
+        "submission", type=Path, nargs="?", default=Path(), metavar="DIR", help="project to pack (this folder)"
+    )
+    parser.add_argument(
+        "--to", type=Path, default=Path("submission.zip"), metavar="ZIP", help="where to write it (%(default)s)"
+    )
+    parser.add_argument(
+        "--with-model", action="store_true", help="take trained models along, without the state for resuming"
+    )
+    parser.add_argument(
+        "--max-file-mb", type=float, default=MAX_FILE_MB, metavar="MB", help="largest single file (%(default)s)"
+    )
     parser.add_argument("--list", action="store_true", help="name every file that goes in and every one that stays")
 
 
@@ -46,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     packed = pack(folder, args.to, selection)
     for name in packed.names if args.list else ():
         print(f"packed: {name}")
-    print(f"{packed.archive}: {len(packed.names)} files, {packed.size_bytes:,} bytes ({packed.size_bytes / 2**20:.2f} MB)")
+    print(
+        f"{packed.archive}: {len(packed.names)} files, {packed.size_bytes:,} bytes ({packed.size_bytes / 2**20:.2f} MB)"
+    )
     print(f"{len(packed.left_out)} entries stay here (--list names them); sha256 {packed.sha256}")
     return 0

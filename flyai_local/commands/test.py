@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from flyai_local import launch, limits
+from flyai_local.box import limits
+from flyai_local.run import launch
 
 EXIT_CODES = launch.EXIT_CODES
 SAMPLE = 100  # as many as the platform's own test worked on

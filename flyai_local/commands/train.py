@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from flyai_local import launch, limits
+from flyai_local.box import limits
+from flyai_local.run import launch
 
 EXIT_CODES = launch.EXIT_CODES
 

@@ -11,31 +11,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recipe.console import Bar, say
-from recipe.csv_file import read_rows
-from recipe.data import Table, read
+from recipe.data.csv_file import read_rows
+from recipe.data.image_paths import find_images
+from recipe.data.table import Table, read
 from recipe.errors import UserError
-from recipe.image_paths import find_images
 
 if TYPE_CHECKING:
-    from recipe.audit import Audit
+    from recipe.data.audit.audit import Audit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which data, compared with what, and where the page goes."""
     parser.epilog = (
-        "Exit codes: 0 done; 1 stopped with a reason in a sentence, or with --strict: something to mend was found; 2 an unknown option."
+        "Exit codes: 0 done; 1 stopped with a reason in a sentence, or with --strict: something to "
+        "mend was found; 2 an unknown option."
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--csv", type=Path, metavar="FILE", help="table of pictures and labels")
     source.add_argument(
-        "--competition-folder", type=Path, metavar="DIR", help="folder with a train.csv, with CIFAR files or with a folder per class"
+        "--competition-folder",
+        type=Path,
+        metavar="DIR",
+        help="folder with a train.csv, with CIFAR files or with a folder per class",
     )
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder that the CSV's paths are relative to; the CSV's own by default")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="folder that the CSV's paths are relative to; the CSV's own by default",
+    )
     parser.add_argument("--image-column", default="image_path", metavar="NAME", help="column of the paths [image_path]")
     parser.add_argument("--label-column", default="label", metavar="NAME", help="column of the labels [label]")
     parser.add_argument("--group-column", metavar="NAME", help="column whose equal values belong together")
     parser.add_argument(
-        "--against", type=Path, metavar="CSV", help="a second set to compare with, such as the hidden one where you may look at it"
+        "--against",
+        type=Path,
+        metavar="CSV",
+        help="a second set to compare with, such as the hidden one where you may look at it",
     )
     parser.add_argument(
         "--run",
@@ -44,35 +56,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="finished run whose out-of-fold probabilities are used instead of a probe",
     )
-    parser.add_argument("--backbone", default="tf_efficientnet_lite0", metavar="NAME", help="network of the probe [tf_efficientnet_lite0]")
+    parser.add_argument(
+        "--backbone",
+        default="tf_efficientnet_lite0",
+        metavar="NAME",
+        help="network of the probe [tf_efficientnet_lite0]",
+    )
     parser.add_argument("--image-size", type=int, default=128, metavar="PIXELS", help="of the probe [128]")
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="of the probe [5]")
     parser.add_argument("--no-labels", action="store_true", help="do not look for wrong labels: no network is needed")
     parser.add_argument(
-        "--strict", action="store_true", help="exit code 1 if a picture is unreadable, or a duplicate has two labels or lies in both sets"
+        "--strict",
+        action="store_true",
+        help="exit code 1 if a picture is unreadable, or a duplicate has two labels or lies in both sets",
     )
-    parser.add_argument("--out", type=Path, default=Path("data/output/audit"), metavar="DIR", help="folder of the page [data/output/audit]")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("data/output/audit"),
+        metavar="DIR",
+        help="folder of the page [data/output/audit]",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the audit and prints its figures."""
-    from recipe.audit import audit, findings_of
-    from recipe.audit_files import write_audit
-    from recipe.audit_probe import FrozenNetwork
-    from recipe.findings import summary
+    from recipe.data.audit.audit import audit, findings_of
+    from recipe.data.audit.page import write_audit
+    from recipe.data.audit.probe import FrozenNetwork
+    from recipe.data.findings import summary
 
     source = arguments.csv or arguments.competition_folder
     table = read(source, arguments.image_column, arguments.label_column, arguments.images, arguments.group_column)
     hidden = _second_set(arguments.against, arguments.image_column) if arguments.against else []
     probs = _run_probs(arguments.run_folder, table) if arguments.run_folder else None
-    network, note = None, "not asked for" if arguments.no_labels else f"out-of-fold probabilities of {arguments.run_folder}"
+    network, note = (
+        None,
+        "not asked for" if arguments.no_labels else f"out-of-fold probabilities of {arguments.run_folder}",
+    )
     if not arguments.no_labels and probs is None:
         try:
             network = FrozenNetwork(arguments.backbone, arguments.image_size)
         except UserError as error:
             note = f"no search for wrong labels: {error}"
     with Bar((2 if network else 1) * len(table) + len(hidden), "picture", "looking") as bar:
-        found = audit(table, hidden, network, probs, arguments.folds, note=note, progress=lambda ready, total: bar.advance())
+        found = audit(
+            table, hidden, network, probs, arguments.folds, note=note, progress=lambda ready, total: bar.advance()
+        )
     page = write_audit(found, arguments.out)
     mend = findings_of(found)
     say(figures(found))
@@ -88,12 +118,16 @@ def figures(found: Audit) -> str:
     lines = [
         f"pictures {len(found.table)} in {len(found.table.classes)} classes ({counts.min()} to {counts.max()} each), "
         f"{len(found.unreadable)} unreadable",
-        f"pairs    {kinds.count('exact')} exact, {kinds.count('near')} resized or saved anew, {kinds.count('mirrored')} mirrored; "
+        f"pairs    {kinds.count('exact')} exact, {kinds.count('near')} resized or saved anew, "
+        f"{kinds.count('mirrored')} mirrored; "
         f"{len(found.across_labels)} under two labels, {len(found.across_sets)} in both sets",
         f"labels   {len(found.suspects)} probably wrong ({found.note})",
     ]
     if np.isfinite(found.plain_accuracy):
-        lines.append(f"folds    probe {found.plain_accuracy:.4f} with plain folds, {found.aware_accuracy:.4f} with duplicates together")
+        lines.append(
+            f"folds    probe {found.plain_accuracy:.4f} with plain folds, {found.aware_accuracy:.4f} with "
+            "duplicates together"
+        )
     return "\n".join(lines)
 
 

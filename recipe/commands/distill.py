@@ -1,8 +1,8 @@
 """python -m recipe distill RUN: one network in place of the run's folds, with accuracy, size and time before and after.
 
-A student learns from what the run said out of fold, and is judged on the rows of the fold it was not trained on; --test adds labelled
-pictures that neither has seen. With --average nothing is trained: the mean of the folds' weights is judged on --test and kept if it is not
-worse beyond chance.
+A student learns from what the run said out of fold, and is judged on the rows of the fold it was not trained on; --test
+adds labelled pictures that neither has seen. With --average nothing is trained: the mean of the folds' weights is
+judged on --test and kept if it is not worse beyond chance.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from recipe.console import say
 from recipe.console import table as aligned
 
 if TYPE_CHECKING:
-    from recipe.before_after import Row
-    from recipe.significance import Comparison
+    from recipe.tune.before_after import Row
+    from recipe.tune.significance import Comparison
 
 LEVEL = 0.05  # of the p value below which the mean of the folds is worse beyond chance
 
@@ -26,26 +26,47 @@ LEVEL = 0.05  # of the p value below which the mean of the folds is worse beyond
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, where the student goes, what judges it, and its settings."""
     parser.add_argument("folder", type=Path, metavar="RUN", help="finished run with two folds or more")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder of the one network [RUN-student, or RUN-average]")
-    parser.add_argument("--fold", type=int, default=0, metavar="N", help="the fold whose rows judge the student; it trains on the others [0]")
-    parser.add_argument("--test", type=Path, metavar="CSV", help="labelled pictures that neither has seen: a CSV, or a folder per class")
-    parser.add_argument("--average", action="store_true", help="average the folds' weights instead of training; needs --test")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the pictures of the run, where they are no longer where it found them")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="run folder of the one network [RUN-student, or RUN-average]"
+    )
+    parser.add_argument(
+        "--fold",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the fold whose rows judge the student; it trains on the others [0]",
+    )
+    parser.add_argument(
+        "--test", type=Path, metavar="CSV", help="labelled pictures that neither has seen: a CSV, or a folder per class"
+    )
+    parser.add_argument(
+        "--average", action="store_true", help="average the folds' weights instead of training; needs --test"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="the pictures of the run, where they are no longer where it found them",
+    )
     parser.add_argument("--image-column", default="image_path", metavar="NAME", help="column of the paths [image_path]")
     parser.add_argument("--label-column", default="label", metavar="NAME", help="column of the labels [label]")
     parser.add_argument("--resume", action="store_true", help="go on with the student in --out")
-    parser.add_argument("--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later")
+    parser.add_argument(
+        "--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later"
+    )
     add_config_flags(parser, "those of the run")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Makes the one network, prints the table and writes distill.json beside it."""
-    from recipe.atomic import write_json
-    from recipe.before_after import as_json, costs
-    from recipe.malloc import keep_freed_blocks
+    from recipe.system.atomic import write_json
+    from recipe.system.memory import keep_freed_blocks
+    from recipe.tune.before_after import as_json, costs
 
     keep_freed_blocks()
-    out = arguments.out or arguments.folder.with_name(f"{arguments.folder.name}-{'average' if arguments.average else 'student'}")
+    out = arguments.out or arguments.folder.with_name(
+        f"{arguments.folder.name}-{'average' if arguments.average else 'student'}"
+    )
     rows = _averaged(arguments, out) if arguments.average else _taught(arguments, out)
     say("measuring size and time of both ...")
     rows += costs(arguments.folder, out)
@@ -58,19 +79,25 @@ def run(arguments: argparse.Namespace) -> int:
 def _taught(arguments: argparse.Namespace, out: Path) -> list[Row]:
     """Trains the student; its scores against the run's."""
     from recipe.afterwards import after_training
-    from recipe.before_after import judged
     from recipe.report.evidence import read_oof
-    from recipe.run_folder import open_run_folder
-    from recipe.student import task_of, train_student
+    from recipe.runs.folder import open_run_folder
+    from recipe.tune.before_after import judged
+    from recipe.tune.student import task_of, train_student
 
     teacher = open_run_folder(arguments.folder)
     table = teacher.table(arguments.data, arguments.image_column, arguments.label_column)
     task = task_of(teacher, table, arguments.fold, overrides_of(arguments))
-    say(f"teacher  {arguments.folder}: {len(teacher.folds)} networks, out-of-fold probabilities of {len(table)} pictures")
+    say(
+        f"teacher  {arguments.folder}: {len(teacher.folds)} networks, out-of-fold probabilities of {len(table)} "
+        "pictures"
+    )
     student = train_student(task, out, teacher.metric, arguments.resume)
     after_training(out, task.config, None if arguments.no_report else table)
     if arguments.test is None:
-        say("the rows of the fold may flatter the student, since its teachers have seen them (docs/distill.md); --test CSV is free of that")
+        say(
+            "the rows of the fold may flatter the student, since its teachers have seen them (docs/distill.md); "
+            "--test CSV is free of that"
+        )
     held = task.fold.valid_rows
     probs = read_oof(arguments.folder / "oof.csv", teacher.classes)[3]
     what = f"{teacher.metric}, {len(held)} rows of fold {arguments.fold}: its own network | student"
@@ -84,13 +111,13 @@ def _averaged(arguments: argparse.Namespace, out: Path) -> list[Row]:
     Raises:
         DistillError: nothing judges the mean, it is not sound, or it is worse than the folds together.
     """
-    from recipe.fold_average import write_average
-    from recipe.run_folder import open_run_folder
-    from recipe.student import DistillError
+    from recipe.runs.folder import open_run_folder
+    from recipe.tune.student import DistillError, write_average
 
     if arguments.test is None:
         raise DistillError(
-            "the mean of the folds has seen every row of the run through one of them, so no out-of-fold row can judge it: name labelled pictures "
+            "the mean of the folds has seen every row of the run through one of them, so no out-of-fold row can "
+            "judge it: name labelled pictures "
             "of their own with --test CSV, or leave --average out and train a student."
         )
     teacher = open_run_folder(arguments.folder)
@@ -99,7 +126,8 @@ def _averaged(arguments: argparse.Namespace, out: Path) -> list[Row]:
     if found.difference < 0 and found.p < LEVEL:
         shutil.rmtree(out)
         raise DistillError(
-            f"the mean of the folds is refused: {row[0]} falls from {row[1]} to {row[2]} (p {found.p:.3f}); train a student instead (leave "
+            f"the mean of the folds is refused: {row[0]} falls from {row[1]} to {row[2]} (p {found.p:.3f}); train "
+            "a student instead (leave "
             "--average out)."
         )
     return [row]
@@ -107,14 +135,20 @@ def _averaged(arguments: argparse.Namespace, out: Path) -> list[Row]:
 
 def _tested(arguments: argparse.Namespace, out: Path, metric: str, seen: set[str]) -> tuple[Row, Comparison]:
     """The whole run against the one network on the pictures of --test."""
-    from recipe.before_after import judged
-    from recipe.labelled import read_labelled
-    from recipe.predict import Ensemble
+    from recipe.data.table import read_labelled
+    from recipe.serving.predict import Ensemble
+    from recipe.tune.before_after import judged
 
     before, after = (Ensemble(folder, arguments.device or "auto") for folder in (arguments.folder, out))
     table, labels = read_labelled(arguments.test, before.values, arguments.image_column, arguments.label_column)
     if known := len(seen & set(table.names)):
-        say(f"{known} of the {len(table)} pictures of {arguments.test} bear the name of one the run was trained on: the scores flatter")
+        say(
+            f"{known} of the {len(table)} pictures of {arguments.test} bear the name of one the run was trained "
+            "on: the scores flatter"
+        )
     answers: list[Any] = [ensemble.probs_of_files(table.paths, progress=True) for ensemble in (before, after)]
-    what = f"{metric}, {len(table)} pictures of {arguments.test.name}: {sum(len(member.folders) for member in before.members)} networks | one"
+    what = (
+        f"{metric}, {len(table)} pictures of {arguments.test.name}: "
+        f"{sum(len(member.folders) for member in before.members)} networks | one"
+    )
     return judged(what, metric, labels, *answers)

@@ -1,15 +1,16 @@
-"""python -m recipe docs: writes docs/components.md, settings.md, modules.md and limit_cases.md from the code; a test fails where they are stale."""
+"""python -m recipe docs: writes docs/components.md, settings.md and limit_cases.md from the code; a test
+fails where they are stale.
+"""
 
 from __future__ import annotations
 
 import argparse
-import ast
 import inspect
 from pathlib import Path
 
-from recipe.components import FAMILIES, family
+from recipe.commands.limit_cases import page, paragraph
+from recipe.components.families import FAMILIES, family
 from recipe.config import Config
-from recipe.limit_cases import page, paragraph
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GENERATED = "Written by `python -m recipe docs`; edit the docstrings instead."
@@ -30,12 +31,18 @@ def run(arguments: argparse.Namespace) -> int:
 def generated() -> dict[str, str]:
     """The text of every generated document, by file name."""
     tests = DOCS.parent / "tests"
-    return {"components.md": components(), "settings.md": settings(), "modules.md": modules(), "limit_cases.md": page(tests)}
+    return {"components.md": components(), "settings.md": settings(), "limit_cases.md": page(tests)}
 
 
 def components() -> str:
     """A table per family: the component with its settings, what it does, its limit case and its source."""
-    parts = ["# Components", "", GENERATED, "", "A setting names one as `name` or `name(setting=value)`, nested where it wraps another."]
+    parts = [
+        "# Components",
+        "",
+        GENERATED,
+        "",
+        "A setting names one as `name` or `name(setting=value)`, nested where it wraps another.",
+    ]
     for name, (_, setting) in FAMILIES.items():
         parts += ["", f"## {name}" + (f" (`--{setting.replace('_', '-')}`)" if setting else ""), ""]
         parts += ["| component | what it does | limit case | source |", "|---|---|---|---|"]
@@ -47,7 +54,10 @@ def _row(name: str, component: str) -> str:
     registry = family(name)
     text = inspect.getdoc(registry[component]) or ""
     call = f"{component}({', '.join(_setting(p) for p in registry.settings(component).values())})"
-    return f"| `{call}` | {_cell(text.split(chr(10) * 2)[0])} | {_cell(paragraph(text, 'Limit'))} | {_cell(paragraph(text, 'Source'))} |"
+    return (
+        f"| `{call}` | {_cell(text.split(chr(10) * 2)[0])} | {_cell(paragraph(text, 'Limit'))} | "
+        f"{_cell(paragraph(text, 'Source'))} |"
+    )
 
 
 def _setting(parameter: inspect.Parameter) -> str:
@@ -66,25 +76,17 @@ def _cell(text: str) -> str:
 
 def settings() -> str:
     """A table of all settings with default and meaning."""
-    parts = ["# Settings", "", GENERATED, "", "In app.yaml under `recipe` or a profile; on the command line as `--name value`.", ""]
+    parts = [
+        "# Settings",
+        "",
+        GENERATED,
+        "",
+        "In app.yaml under `recipe` or a profile; on the command line as `--name value`.",
+        "",
+    ]
     parts += ["| setting | default | what it is |", "|---|---|---|"]
     parts += [
         f"| `{name}` | `{field.default if field.default != '' else ' '}` | {_cell(field.description or '')} |"
         for name, field in Config.model_fields.items()
     ]
     return "\n".join(parts) + "\n"
-
-
-def modules() -> str:
-    """A line per module: its path and the first paragraph of its docstring."""
-    parts = ["# Modules", "", GENERATED, "", "How they fit together is in [architecture.md](architecture.md)."]
-    for package in ("recipe", "flyai_local"):
-        files = sorted(path for path in (DOCS.parent / package).rglob("*.py") if path.name != "__init__.py" or path.parent.name != package)
-        parts += ["", f"## {package}", "", "| module | what it is |", "|---|---|"]
-        parts += [f"| `{path.relative_to(DOCS.parent).as_posix()}` | {_cell(_first_paragraph(path))} |" for path in files]
-    return "\n".join(parts) + "\n"
-
-
-def _first_paragraph(path: Path) -> str:
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return text.split("\n\n")[0]

@@ -1,4 +1,6 @@
-"""python -m recipe evaluate CSV: scores a labelled table with a trained run, with the pictures and tables of the report."""
+"""python -m recipe evaluate CSV: scores a labelled table with a trained run, with the pictures and tables of the
+report.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,30 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The table, the run and where the page goes."""
-    parser.add_argument("csv", type=Path, metavar="CSV", help="labelled pictures: a CSV, or a folder with one folder per class")
     parser.add_argument(
-        "--run", type=Path, default=Path("data/output/model"), metavar="DIR", dest="folder", help="run folder [data/output/model]"
+        "csv", type=Path, metavar="CSV", help="labelled pictures: a CSV, or a folder with one folder per class"
     )
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder that the CSV's paths are relative to; the CSV's own by default")
-    parser.add_argument("--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        default=Path("data/output/model"),
+        metavar="DIR",
+        dest="folder",
+        help="run folder [data/output/model]",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="folder that the CSV's paths are relative to; the CSV's own by default",
+    )
+    parser.add_argument(
+        "--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]"
+    )
     parser.add_argument("--label-column", default="label", help="column of the CSV that holds the labels [label]")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the page and its files [RUN/evaluation-NAME]")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the page and its files [RUN/evaluation-NAME]"
+    )
     parser.add_argument("--no-page", action="store_true", help="the scores alone, without the page")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
 
@@ -25,9 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints every metric with its interval and writes the page."""
     from recipe.console import say
     from recipe.console import table as aligned
-    from recipe.malloc import keep_freed_blocks
     from recipe.report.page import write_page
     from recipe.report.scores import metric_grid
+    from recipe.system.memory import keep_freed_blocks
 
     keep_freed_blocks()
     evidence = answered(arguments)
@@ -50,24 +68,41 @@ def answered(arguments: argparse.Namespace) -> Any:
     """
     import numpy as np
 
-    from recipe.findings import summary
-    from recipe.labelled import read_labelled
-    from recipe.pictures import Pictures
-    from recipe.predict import Ensemble
-    from recipe.preprocessing import short_side
+    from recipe.data.findings import summary
+    from recipe.data.table import read_labelled
+    from recipe.pictures.cache import Pictures
+    from recipe.pictures.preprocessing import short_side
     from recipe.report.evidence import Evidence, read_oof, read_run
+    from recipe.serving.predict import Ensemble
 
     info, totals, logs = read_run(arguments.folder)
     ensemble = Ensemble(arguments.folder, arguments.device)
-    table, labels = read_labelled(arguments.csv, ensemble.values, arguments.image_column, arguments.label_column, arguments.images)
+    table, labels = read_labelled(
+        arguments.csv, ensemble.values, arguments.image_column, arguments.label_column, arguments.images
+    )
     probs = ensemble.probs_of_files(table.paths, progress=True)
     notes = [summary(list(table.findings))] if table.findings else []
     if ensemble.unreadable:
-        notes.append(f"{len(ensemble.unreadable)} pictures could not be read and count with the class prior: {', '.join(ensemble.unreadable[:3])}")
+        notes.append(
+            f"{len(ensemble.unreadable)} pictures could not be read and count with the class prior: "
+            f"{', '.join(ensemble.unreadable[:3])}"
+        )
     if known := len(set(table.names) & set(read_oof(arguments.folder / "oof.csv", tuple(info["classes"]))[0])):
-        notes.append(f"{known} of the {len(table)} pictures bear the name of one the run was trained on: the scores flatter.")
+        notes.append(
+            f"{known} of the {len(table)} pictures bear the name of one the run was trained on: the scores flatter."
+        )
     pictures = Pictures(table.paths, short_side(ensemble.members[0].preprocessing), cache_mb=256)
     return Evidence(
-        arguments.folder, f"{arguments.csv.name}, answered by {arguments.folder.name}", info, totals, logs, table.names, labels, probs,
-        np.full(len(labels), -1), pictures, out_of_fold=False, notes=notes,
-    )  # fmt: skip
+        arguments.folder,
+        f"{arguments.csv.name}, answered by {arguments.folder.name}",
+        info,
+        totals,
+        logs,
+        table.names,
+        labels,
+        probs,
+        np.full(len(labels), -1),
+        pictures,
+        out_of_fold=False,
+        notes=notes,
+    )

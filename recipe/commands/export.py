@@ -1,20 +1,28 @@
-"""python -m recipe export RUN --format onnx: the folds of a run in a form that answers faster and starts without torch."""
+"""python -m recipe export RUN --format onnx: the folds of a run in a form that answers faster and starts without
+torch.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from recipe.exported import FILES
+from recipe.serving.exported import FILES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run and the format."""
     parser.add_argument(
-        "folder", type=Path, nargs="?", default=Path("data/output/model"), metavar="RUN", help="run folder [data/output/model]"
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path("data/output/model"),
+        metavar="RUN",
+        help="run folder [data/output/model]",
     )
     parser.add_argument(
-        "--format", choices=list(FILES), dest="fmt", help="onnx for OpenVINO and ONNX Runtime, openvino for OpenVINO alone, torchscript for torch "
+        "--format", choices=list(FILES), dest="fmt", help="onnx for OpenVINO and ONNX Runtime, openvino for "
+                                                          "OpenVINO alone, torchscript for torch "
         "without timm [onnx where a runtime is installed, else torchscript]",
     )  # fmt: skip
     parser.add_argument("--again", action="store_true", help="write anew what is there and still valid")
@@ -23,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exports every fold that answers, members included, and prints how far each runtime is from the network."""
     from recipe.console import Bar, say
-    from recipe.export import export_fold, folds_of, format_for_here
+    from recipe.serving.export import export_fold, folds_of, format_for_here
 
     folds = folds_of(arguments.folder)
     fmt = arguments.fmt or format_for_here()
@@ -36,7 +44,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def line(outcome, fmt: str, run_folder: Path) -> str:  # type: ignore[no-untyped-def]
     """What became of a fold, in a line."""
-    proofs = [f"{how.removesuffix(', ' + fmt)} {difference:.1e}" for how, difference in outcome.proven.items() if how.endswith(fmt)]
-    shown = f"largest difference of a probability: {', '.join(proofs)}" if proofs else "no runtime is installed to prove it; it is proven when it is loaded"
+    proofs = [
+        f"{how.removesuffix(', ' + fmt)} {difference:.1e}"
+        for how, difference in outcome.proven.items()
+        if how.endswith(fmt)
+    ]
+    shown = (
+        f"largest difference of a probability: {', '.join(proofs)}"
+        if proofs
+        else "no runtime is installed to prove it; it is proven when it is loaded"
+    )
     name = outcome.fold.folder.relative_to(run_folder).as_posix()
     return f"{name}  {', '.join(FILES[fmt])}  {'was there and stands; ' if outcome.already else ''}{shown}"

@@ -14,28 +14,41 @@ MACHINE = {"workers", "cache_mb"}  # flags that do not belong in the command to 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of main.py, where the data lies, and the range."""
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the pictures; by default data/input/ID, where main.py puts them")
-    parser.add_argument("--steps", type=int, default=100, metavar="N", help="steps from the lowest to the highest rate [100]")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="the pictures; by default data/input/ID, where main.py puts them"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=100, metavar="N", help="steps from the lowest to the highest rate [100]"
+    )
     parser.add_argument("--lowest", type=float, default=1e-6, metavar="LR", help="first rate [1e-6]")
-    parser.add_argument("--highest", type=float, default=10.0, metavar="LR", help="last rate, unless the loss diverges before it [10]")
+    parser.add_argument(
+        "--highest", type=float, default=10.0, metavar="LR", help="last rate, unless the loss diverges before it [10]"
+    )
     parser.add_argument("--fold", type=int, default=0, metavar="N", help="whose training rows are used [0]")
-    parser.add_argument("--out", type=Path, default=Path("data/output/lr_find"), metavar="DIR", help="folder of the results")
+    parser.add_argument(
+        "--out", type=Path, default=Path("data/output/lr_find"), metavar="DIR", help="folder of the results"
+    )
     add_run_flags(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the curve and what it suggests; writes lr_find.png, lr_find.csv and lr_find.txt."""
-    from recipe.atomic import write_bytes
     from recipe.console import Bar, say
-    from recipe.lr_curve import exponential_rates, suggest
-    from recipe.lr_find import find, write_curve
     from recipe.prepare import prepare
+    from recipe.sweep.lr_curve import exponential_rates, suggest
+    from recipe.sweep.lr_find import find, write_curve
+    from recipe.system.atomic import write_bytes
 
     asked = options_of(arguments, Path("app.yaml"))
     _check(arguments, asked)
     prepared = prepare(asked, data_folder(arguments.data, asked))
     with Bar(arguments.steps, "step", "range test") as bar:
-        found = find(prepared, exponential_rates(arguments.lowest, arguments.highest, arguments.steps), arguments.fold, bar.advance)
+        found = find(
+            prepared,
+            exponential_rates(arguments.lowest, arguments.highest, arguments.steps),
+            arguments.fold,
+            bar.advance,
+        )
     suggestion = suggest(found)
     text = _report(found, suggestion, arguments, asked)
     say(text)
@@ -65,25 +78,38 @@ def _check(arguments: argparse.Namespace, asked: Options) -> None:
     if arguments.steps < 8:
         raise UserError(f"--steps {arguments.steps} is too few to see a curve; take 8 or more (100 is usual).")
     if not 0 < arguments.lowest < arguments.highest:
-        raise UserError(f"--lowest {arguments.lowest} and --highest {arguments.highest} are refused: 0 < lowest < highest is needed.")
+        raise UserError(
+            f"--lowest {arguments.lowest} and --highest {arguments.highest} are refused: 0 < lowest < highest is "
+            "needed."
+        )
     if not 0 <= arguments.fold < asked.config.folds:
-        raise UserError(f"--fold {arguments.fold} does not exist; with --folds {asked.config.folds} the folds are 0 to {asked.config.folds - 1}.")
+        raise UserError(
+            f"--fold {arguments.fold} does not exist; with --folds {asked.config.folds} the folds are 0 to "
+            f"{asked.config.folds - 1}."
+        )
 
 
 def _report(found, suggestion, arguments: argparse.Namespace, asked: Options) -> str:  # type: ignore[no-untyped-def]
-    from recipe.lr_curve import text_plot
-    from recipe.lr_find import setting_for
+    from recipe.sweep.lr_curve import text_plot
+    from recipe.sweep.lr_find import setting_for
 
     last = f"{len(found.rates)} steps"
-    lines = [text_plot(found, suggestion), "", f"{last}; the loss diverged there" if found.diverged else f"{last}; no divergence"]
+    lines = [
+        text_plot(found, suggestion),
+        "",
+        f"{last}; the loss diverged there" if found.diverged else f"{last}; no divergence",
+    ]
     if suggestion is None:
-        return "\n".join([*lines, "too few steps before the loss diverged: take a smaller --lowest or --highest, or more --steps"])
+        return "\n".join(
+            [*lines, "too few steps before the loss diverged: take a smaller --lowest or --highest, or more --steps"]
+        )
     for name, rate in (("steepest descent", suggestion.steepest), ("minimum / 10", suggestion.tenth)):
         lines.append(f"{name:<17} {rate:.1e}   {command(arguments, setting_for(rate, asked.config))}")
     lines.append(f"suggestion        {suggestion.lr:.1e}   the more careful of the two")
     if not suggestion.clear:
         lines.append(
-            "but the loss falls by less than its noise from step to step, so these rates say little: a probe's start is already low. "
+            "but the loss falls by less than its noise from step to step, so these rates say little: a probe's "
+            "start is already low. "
             "Run it again with --head-init random, or with --steps 300"
         )
     return "\n".join(lines)

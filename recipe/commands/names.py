@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 
-from recipe.components import FAMILIES, family
+from recipe.components.families import FAMILIES, family
 from recipe.errors import UserError
 from recipe.registry import nearest
 
@@ -12,19 +13,23 @@ from recipe.registry import nearest
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The family, and whether timm's backbones are listed too."""
     parser.add_argument("family", nargs="?", help=f"one of {', '.join(FAMILIES)}; all without it")
-    parser.add_argument("--timm", action="store_true", help="after the project's own backbones, those of timm that have weights")
+    parser.add_argument(
+        "--timm", action="store_true", help="after the project's own backbones, those of timm that have weights"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a line per component."""
     if arguments.family and arguments.family not in FAMILIES:
-        raise UserError(f"unknown family {arguments.family!r}.{nearest(arguments.family, FAMILIES)} Known: {', '.join(FAMILIES)}.")
+        raise UserError(
+            f"unknown family {arguments.family!r}.{nearest(arguments.family, FAMILIES)} Known: {', '.join(FAMILIES)}."
+        )
     for name in [arguments.family] if arguments.family else FAMILIES:
         print(f"\n{name}")
         for line in lines(name):
             print(f"  {line}")
     if arguments.timm:
-        from recipe.models import timm_names
+        from recipe.models.classifier import timm_names
 
         print("\nbackbone (timm)", *timm_names(), sep="\n  ")
     return 0
@@ -34,12 +39,17 @@ def lines(name: str) -> list[str]:
     """`focal(gamma=2.0)  what it does`, one per component, aligned."""
     registry = family(name)
     calls = {
-        component: f"{component}({', '.join(str(p).split(':')[0] + _default(p) for p in registry.settings(component).values())})"
+        component: f"{component}({', '.join(map(_setting, registry.settings(component).values()))})"
         for component in registry
     }
     width = min(48, max(map(len, calls.values()), default=0))
-    return [f"{call:<{width}}  {(registry[component].__doc__ or '').strip().splitlines()[0]}" for component, call in calls.items()]
+    return [f"{call:<{width}}  {_sentence(registry[component])}" for component, call in calls.items()]
 
 
-def _default(parameter) -> str:
-    return "" if parameter.default is parameter.empty else f"={parameter.default}" if ":" in str(parameter) else ""
+def _setting(parameter: inspect.Parameter) -> str:
+    default = "" if parameter.default is parameter.empty else f"={parameter.default}"
+    return str(parameter).split(":")[0] + (default if ":" in str(parameter) else "")
+
+
+def _sentence(component: object) -> str:
+    return " ".join((inspect.getdoc(component) or "").split("\n\n")[0].split())

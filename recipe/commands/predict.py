@@ -1,4 +1,6 @@
-"""python -m recipe predict DIR_OR_CSV --out submission.csv: answers for a folder of pictures, or for the rows of a CSV."""
+"""python -m recipe predict DIR_OR_CSV --out submission.csv: answers for a folder of pictures, or for the rows of a
+CSV.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +9,59 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipe.atomic import atomic
-from recipe.csv_file import read_rows
+from recipe.data.csv_file import read_rows
+from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
 from recipe.errors import UserError
-from recipe.image_paths import PICTURE_SUFFIXES, find_images
+from recipe.system.atomic import atomic
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the pictures are and where the table goes."""
     parser.add_argument(
-        "pictures", type=Path, metavar="DIR_OR_CSV", help="a folder (searched with its sub-folders) or a CSV with a column of paths"
+        "pictures",
+        type=Path,
+        metavar="DIR_OR_CSV",
+        help="a folder (searched with its sub-folders) or a CSV with a column of paths",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="the table to write: the pictures as they were named, and the label"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the table to write: the pictures as they were named, and the label",
     )
     parser.add_argument(
-        "--run", type=Path, default=Path("data/output/model"), metavar="DIR", dest="folder", help="run folder [data/output/model]"
+        "--run",
+        type=Path,
+        default=Path("data/output/model"),
+        metavar="DIR",
+        dest="folder",
+        help="run folder [data/output/model]",
     )
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder that the CSV's paths are relative to; the CSV's own by default")
-    parser.add_argument("--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="folder that the CSV's paths are relative to; the CSV's own by default",
+    )
+    parser.add_argument(
+        "--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]"
+    )
     parser.add_argument("--label-column", default="label", help="name of the column of answers [label]")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N pictures alone")
     parser.add_argument("--probs", action="store_true", help="add a column of probability per class")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
-    parser.add_argument("--runtime", default="", help="auto, openvino, onnxruntime, torchscript or torch, and no other [as ensemble.json says]")
+    parser.add_argument(
+        "--runtime",
+        default="",
+        help="auto, openvino, onnxruntime, torchscript or torch, and no other [as ensemble.json says]",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the table, and says who answered and how many pictures could not be read."""
     from recipe.console import Bar
-    from recipe.predict import Ensemble, must_exist
+    from recipe.serving.predict import Ensemble, must_exist
 
     names, paths = (column[: arguments.limit] for column in listed(arguments))
     for path in paths:
@@ -45,13 +70,22 @@ def run(arguments: argparse.Namespace) -> int:
     unreadable = 0
     with atomic(arguments.out) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([arguments.image_column, arguments.label_column, *(f"p_{value}" for value in ensemble.values if arguments.probs)])
+        writer.writerow(
+            [
+                arguments.image_column,
+                arguments.label_column,
+                *(f"p_{value}" for value in ensemble.values if arguments.probs),
+            ]
+        )
         with Bar(len(paths), "picture", "predicting") as bar:
             for name, answer in zip(names, ensemble.stream(paths), strict=True):
                 writer.writerow([name, answer.label, *(f"{p:.6f}" for p in answer.probs if arguments.probs)])
                 unreadable += answer.status == "unreadable"
                 bar.advance()
-    print(f"{len(names)} answers in {arguments.out}, by {ensemble.how}; {unreadable} pictures could not be read and got the class prior")
+    print(
+        f"{len(names)} answers in {arguments.out}, by {ensemble.how}; {unreadable} pictures could not be read and "
+        "got the class prior"
+    )
     return 0
 
 

@@ -1,4 +1,6 @@
-"""python -m recipe report [RUN]: the page of a finished run, with a PNG or CSV of everything on it and the model card."""
+"""python -m recipe report [RUN]: the page of a finished run, with a PNG or CSV of everything on it and the model
+card.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,18 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, and where its pictures are if they have moved."""
     parser.add_argument(
-        "folder", nargs="?", type=Path, default=Path("data/output/model"), metavar="RUN", help="run folder [data/output/model]"
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path("data/output/model"),
+        metavar="RUN",
+        help="run folder [data/output/model]",
     )
     parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="the competition's folder or CSV, where it is no longer where the run found it"
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="the competition's folder or CSV, where it is no longer where the run found it",
     )
 
 
@@ -23,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     from recipe.report.evidence import read_run
 
     read_run(arguments.folder)  # refuses before the drawing libraries are imported
-    from recipe.malloc import keep_freed_blocks
     from recipe.report.page import write_report
+    from recipe.system.memory import keep_freed_blocks
 
     keep_freed_blocks()
     begin = time.perf_counter()

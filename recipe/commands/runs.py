@@ -9,23 +9,54 @@ from pathlib import Path
 from typing import Any
 
 from recipe.console import duration, table
-from recipe.record import FILE, Row, as_csv, differing, read, value
-from recipe.record_query import check_name, chosen, difference, filtered, ordered
+from recipe.runs import record
+from recipe.runs.record import (
+    FILE,
+    Row,
+    as_csv,
+    check_name,
+    chosen,
+    difference,
+    differing,
+    filtered,
+    ordered,
+    read,
+    value,
+)
+from recipe.system.template import fill
 
 SHOWN = ("run", "score", "mean", "std", "seconds", "commit")
-TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+PAGE = Path(record.__file__).with_name("runs.html")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to show of which runs, and how."""
-    parser.add_argument("--records", type=Path, default=Path("data/output") / FILE, metavar="FILE", help=f"the record [data/output/{FILE}]")
-    parser.add_argument("--sort", default="", metavar="NAME", help="by a column, largest or best first; as they were run without it")
+    parser.add_argument(
+        "--records",
+        type=Path,
+        default=Path("data/output") / FILE,
+        metavar="FILE",
+        help=f"the record [data/output/{FILE}]",
+    )
+    parser.add_argument(
+        "--sort", default="", metavar="NAME", help="by a column, largest or best first; as they were run without it"
+    )
     parser.add_argument("--reverse", action="store_true", help="the other way round")
-    parser.add_argument("--filter", action="append", default=[], metavar="CONDITION", help="such as score>=0.9 or backbone=tf_*; repeatable")
-    parser.add_argument("--columns", nargs="+", metavar="NAME", help="these settings; by default those that differ among the runs shown")
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="such as score>=0.9 or backbone=tf_*; repeatable",
+    )
+    parser.add_argument(
+        "--columns", nargs="+", metavar="NAME", help="these settings; by default those that differ among the runs shown"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="the first N alone")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what differs between two runs: names, or numbers such as -1")
+    how.add_argument(
+        "--diff", nargs=2, metavar=("A", "B"), help="what differs between two runs: names, or numbers such as -1"
+    )
     how.add_argument("--csv", action="store_true", help="the table as CSV")
     how.add_argument("--html", type=Path, metavar="FILE", help="the table as a coloured page")
 
@@ -80,21 +111,23 @@ def diff_table(first: Row, second: Row) -> str:
 
 def write_page(file: Path, rows: Sequence[Row], settings: Sequence[str]) -> None:
     """The coloured table: green is good, a colour per value of a setting that differs."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     columns = ["run", "finished", *SHOWN[1:], "folds", "metric", *settings]
-    cells = [[{"text": shown(name, value(row, name)), "tint": tint} for row, tint in zip(rows, tints(rows, name, settings), strict=True)] for name in columns]
+    cells = [
+        [
+            {"text": shown(name, value(row, name)), "tint": tint}
+            for row, tint in zip(rows, tints(rows, name, settings), strict=True)
+        ]
+        for name in columns
+    ]
     lines = list(zip(*cells, strict=True))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(environment.get_template("runs.html").render(columns=columns, lines=lines), encoding="utf-8")
+    file.write_text(fill(PAGE, columns=columns, lines=lines), encoding="utf-8")
 
 
 def tints(rows: Sequence[Row], name: str, settings: Sequence[str]) -> list[str]:
-    """CSS colours of a column; empty for none. Scores go from red (worst) to green (best), settings have a hue per value."""
+    """CSS colours of a column; empty for none. Scores go from red (worst) to green (best), settings have a hue per
+    value.
+    """
     if name in ("score", "mean"):
         places = {id(row): place for place, row in enumerate(ordered(rows, name))}
         shares = [1 - places[id(row)] / max(1, len(rows) - 1) for row in rows]

@@ -1,4 +1,6 @@
-"""python -m recipe sweep FILE.yaml: tries settings against each other; stopped at any time, the same command goes on."""
+"""python -m recipe sweep FILE.yaml: tries settings against each other; stopped at any time, the same command goes
+on.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +14,40 @@ from recipe.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The file, and what this start changes of it."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the sweep; docs/sweeps.md describes it, examples/sweeps/ holds some")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="the sweep; docs/sweeps.md describes it, examples/sweeps/ holds some"
+    )
     parser.add_argument("--data", metavar="FOLDER", help="the pictures, instead of those that the file names")
-    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", dest="changes", help="settings for all rows")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", dest="changes", help="settings for all rows"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="seeds instead of those in the file")
     parser.add_argument("--workers", type=int, metavar="N", help="rows at the same time, each in its own process")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads of each worker; 0 shares the cores [0]")
+    parser.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="threads of each worker; 0 shares the cores [0]"
+    )
     parser.add_argument("--retry", action="store_true", help="run failed rows again")
     parser.add_argument("--list", action="store_true", help="list the rows and end")
-    parser.add_argument("--report-only", action="store_true", help="write tables and pictures of what is finished; run nothing")
+    parser.add_argument(
+        "--report-only", action="store_true", help="write tables and pictures of what is finished; run nothing"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results [data/output/sweeps/NAME]")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table as a section of this file")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs what is not finished yet, then writes the tables and pictures. Exit code 1 if a row failed."""
-    from recipe.sweep import Sweep, run_sweep
-    from recipe.sweep_file import read_sweep
-    from recipe.sweep_objective import objective_of
-    from recipe.sweep_rows import listed_rows
+    from recipe.sweep.engine import Sweep, run_sweep
+    from recipe.sweep.file import listed_rows, read_sweep
+    from recipe.sweep.objective import objective_of
 
     changed = {"data": arguments.data, "seeds": arguments.seeds, "workers": arguments.workers}
     file = read_sweep(arguments.file, changed, _settings(arguments.changes))
     if arguments.list:
-        print("\n".join(row.name for row in listed_rows(file)) or f"{file.trials} rows, chosen by {file.search} as the sweep goes on")
+        print(
+            "\n".join(row.name for row in listed_rows(file))
+            or f"{file.trials} rows, chosen by {file.search} as the sweep goes on"
+        )
         return 0
     sweep = Sweep(file, arguments.out or Path("data/output/sweeps") / file.name, objective_of(file))
     interrupted = False
@@ -55,9 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _report(sweep, arguments: argparse.Namespace) -> int:  # type: ignore[no-untyped-def]
     """Writes and prints what is finished; the number of failed tasks."""
     from recipe.console import say
-    from recipe.sweep_plots import write_pictures
-    from recipe.sweep_summary import summarise
-    from recipe.sweep_tables import terminal, write_markdown, write_tables
+    from recipe.sweep.page import terminal, write_markdown, write_pictures, write_tables
+    from recipe.sweep.summary import summarise
 
     summary = summarise(sweep)
     if not summary.began:

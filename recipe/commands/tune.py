@@ -1,7 +1,7 @@
 """python -m recipe tune RUN [RUN ...]: choose views, test size, soup, weights and temperature on out-of-fold rows.
 
-Without options everything is tried. What is better beyond chance is written to ensemble.json, the table to tune.json. What answers is then
-exported again as the run's setting `export` says, and in the formats that lie there.
+Without options everything is tried. What is better beyond chance is written to ensemble.json, the table to tune.json.
+What answers is then exported again as the run's setting `export` says, and in the formats that lie there.
 """
 
 from __future__ import annotations
@@ -17,22 +17,30 @@ from recipe.console import table as aligned
 from recipe.errors import UserError
 
 if TYPE_CHECKING:
-    from recipe.choose import Trial
-    from recipe.tuning import Wishes
+    from recipe.tune.choice import Trial
+    from recipe.tune.tuning import Wishes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which runs, and what is tried."""
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders; the first is the one that is written to")
-    parser.add_argument("--data", type=Path, metavar="DIR_OR_CSV", help="the training pictures; by default where the run found them")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="run folders; the first is the one that is written to"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR_OR_CSV", help="the training pictures; by default where the run found them"
+    )
     parser.add_argument("--image-column", default="image_path", metavar="NAME", help="column of the paths [image_path]")
     parser.add_argument("--label-column", default="label", metavar="NAME", help="column of the labels [label]")
-    parser.add_argument("--views", action="append", metavar="VIEWS", help='views to try, such as "identity(), hflip()"; may be repeated')
+    parser.add_argument(
+        "--views", action="append", metavar="VIEWS", help='views to try, such as "identity(), hflip()"; may be repeated'
+    )
     parser.add_argument("--test-sizes", metavar="PIXELS,...", help="input sizes to try, such as 128,160,192")
     parser.add_argument("--soup", action="store_true", help="try averaging each fold's weights with its snapshots")
     parser.add_argument("--temperature", action="store_true", help="try a temperature for calibrated probabilities")
     parser.add_argument("--weights", action="store_true", help="try weights for several runs, besides equal ones")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write a lean copy of the run there instead of changing the first RUN")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write a lean copy of the run there instead of changing the first RUN"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
 
 
@@ -40,11 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Tries the candidates, prints the table and writes the choice."""
     from recipe.afterwards import export_again
     from recipe.console import Bar
-    from recipe.join import write_outcome
-    from recipe.out_of_fold import OutOfFold
-    from recipe.run_folder import open_run_folders
-    from recipe.runtime import choose_device
-    from recipe.tuning import pictures_to_answer, tune
+    from recipe.runs.folder import open_run_folders
+    from recipe.system.runtime import choose_device
+    from recipe.tune.out_of_fold import OutOfFold
+    from recipe.tune.outcome import write_outcome
+    from recipe.tune.tuning import pictures_to_answer, tune
 
     wishes, device = wished(arguments), choose_device(arguments.device)
     if arguments.out is not None and arguments.out.exists() and any(arguments.out.iterdir()):
@@ -68,19 +76,28 @@ def wished(arguments: argparse.Namespace) -> Wishes | None:
         UserError: a size that is no number of pixels.
         SpecError: views that do not exist.
     """
-    from recipe.tuning import Wishes
-    from recipe.views import build_views
+    from recipe.components.views import build_views
+    from recipe.tune.tuning import Wishes
 
     for views in arguments.views or []:
         build_views(views, 8)
-    wishes = Wishes(tuple(arguments.views or ()), _sizes(arguments.test_sizes), arguments.soup, arguments.temperature, arguments.weights)
+    wishes = Wishes(
+        tuple(arguments.views or ()),
+        _sizes(arguments.test_sizes),
+        arguments.soup,
+        arguments.temperature,
+        arguments.weights,
+    )
     return None if wishes == Wishes() else wishes
 
 
 def _sizes(text: str | None) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",")] if text else []
     if wrong := [word for word in words if not word.isdecimal() or int(word) < 8]:
-        raise UserError(f"--test-sizes {text!r}: {wrong[0]!r} is no size; give pixels, at least 8, with commas, such as 128,160,192.")
+        raise UserError(
+            f"--test-sizes {text!r}: {wrong[0]!r} is no size; give pixels, at least 8, with commas, such as "
+            "128,160,192."
+        )
     return tuple(dict.fromkeys(int(word) for word in words))
 
 

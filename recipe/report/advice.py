@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from recipe.calibrate import fit_temperature
-from recipe.label_noise import likely_wrong
-from recipe.metrics import METRICS
+from recipe.components.metrics import METRICS
+from recipe.data.audit.label_noise import likely_wrong
 from recipe.report import copies
-from recipe.report.confusion import counts, pairs
 from recipe.report.evidence import Evidence
-from recipe.report.intervals import wilson
+from recipe.report.numbers import counts, pairs, wilson
 from recipe.report.scores import score
+from recipe.serving.calibrate import fit_temperature
 
 
 def next_steps(evidence: Evidence) -> list[str]:
@@ -30,7 +29,10 @@ def _start(evidence: Evidence) -> str:
     better = gain if METRICS[evidence.metric].higher_is_better else -gain
     if better > 0:
         return ""
-    return "Fine-tuning has not beaten the probe on the start's features: lower --lr, keep BatchNorm frozen, or train longer."
+    return (
+        "Fine-tuning has not beaten the probe on the start's features: lower --lr, keep BatchNorm frozen, or "
+        "train longer."
+    )
 
 
 def _length(evidence: Evidence) -> str:
@@ -39,15 +41,23 @@ def _length(evidence: Evidence) -> str:
     last = sum(epoch == evidence.config.epochs > 0 for epoch in kept.values())
     if not evidence.out_of_fold or 2 * last <= len(kept):
         return ""
-    return f"The last epoch was the best in {last} of {len(kept)} folds: a longer run may score higher (-e {2 * evidence.config.epochs})."
+    return (
+        f"The last epoch was the best in {last} of {len(kept)} folds: a longer run may score higher (-e "
+        f"{2 * evidence.config.epochs})."
+    )
 
 
 def _overfitting(evidence: Evidence) -> str:
     ends = [[log for log in evidence.logs if log.fold == fold] for fold in evidence.folds]
-    turned = [logs for logs in ends if len(logs) > 2 and logs[-1].valid_loss > 1.1 * min(log.valid_loss for log in logs)]
+    turned = [
+        logs for logs in ends if len(logs) > 2 and logs[-1].valid_loss > 1.1 * min(log.valid_loss for log in logs)
+    ]
     if not turned or 2 * len(turned) < len(ends):
         return ""
-    return "The validation loss rises towards the end while training goes on: more augmentation, mixing or weight decay, or fewer epochs."
+    return (
+        "The validation loss rises towards the end while training goes on: more augmentation, mixing or weight "
+        "decay, or fewer epochs."
+    )
 
 
 def _pair(evidence: Evidence) -> str:
@@ -57,7 +67,8 @@ def _pair(evidence: Evidence) -> str:
         return ""
     top = found[0]
     return (
-        f"{evidence.classes[top.label]} is answered as {evidence.classes[top.answer]} {top.rows} times ({top.share:.0%} of its pictures): look at "
+        f"{evidence.classes[top.label]} is answered as {evidence.classes[top.answer]} {top.rows} times "
+        f"({top.share:.0%} of its pictures): look at "
         "these mistakes below; larger pictures (--image-size) help where details decide."
     )
 
@@ -67,7 +78,10 @@ def _labels(evidence: Evidence) -> str:
     suspects = likely_wrong(evidence.labels[rows], evidence.probs[rows])
     if len(suspects) < max(3, 0.01 * len(rows)):
         return ""
-    return f"{len(suspects)} labels are doubtful by confident learning: `python -m recipe audit DATA --run RUN` shows them."
+    return (
+        f"{len(suspects)} labels are doubtful by confident learning: `python -m recipe audit DATA --run RUN` "
+        "shows them."
+    )
 
 
 def _copies(evidence: Evidence) -> str:
@@ -78,7 +92,8 @@ def _copies(evidence: Evidence) -> str:
     if len(seen) < max(3, 0.01 * len(evidence.scored)):
         return ""
     return (
-        f"{len(seen)} pictures have a copy in another fold, which moves the score by {copies.optimism(evidence, seen):+.4f}: set "
+        f"{len(seen)} pictures have a copy in another fold, which moves the score by "
+        f"{copies.optimism(evidence, seen):+.4f}: set "
         "group_duplicates: true to be judged on new pictures only."
     )
 
@@ -94,7 +109,10 @@ def _weak(evidence: Evidence) -> str:
     ]
     if not weak:
         return ""
-    return f"Worse than the rest beyond chance: {', '.join(weak[:6])}{' and others' if len(weak) > 6 else ''}. More pictures of these pay most."
+    return (
+        f"Worse than the rest beyond chance: {', '.join(weak[:6])}{' and others' if len(weak) > 6 else ''}. "
+        "More pictures of these pay most."
+    )
 
 
 def _sure(evidence: Evidence) -> str:
@@ -102,4 +120,7 @@ def _sure(evidence: Evidence) -> str:
     if (error := METRICS["calibration_error"](labels, probs)) < 0.03:
         return ""
     warmth = fit_temperature(labels, probs)
-    return f"Probabilities are off by {error:.1%} on average; a temperature of {warmth:.2f} mends it (`python -m recipe tune`)."
+    return (
+        f"Probabilities are off by {error:.1%} on average; a temperature of {warmth:.2f} mends it (`python -m "
+        "recipe tune`)."
+    )

@@ -1,12 +1,14 @@
-"""What plain folds flatter: the score on pictures whose copy the network was trained on, against the score on all others."""
+"""What plain folds flatter: the score on pictures whose copy the network was trained on, against the score on all
+others.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from recipe.report.evidence import Evidence
-from recipe.report.intervals import wilson
 from recipe.report.mistakes import caption
+from recipe.report.numbers import wilson
 from recipe.report.scores import number, score
 from recipe.report.section import Grid, Section, Tile, Tiles
 from recipe.report.tiles import square
@@ -18,14 +20,23 @@ def section(evidence: Evidence) -> Section:
     """A table of both parts, the flattery in words, and some pairs."""
     if not evidence.out_of_fold or evidence.pictures is None:
         why = f"The pictures cannot be compared: {evidence.no_pictures}." if evidence.out_of_fold else (
-            "Whether these pictures are copies of training ones is said by `python -m recipe audit --csv train.csv --against TABLE`.")  # fmt: skip
+            "Whether these pictures are copies of training ones is said by `python -m recipe audit --csv train.csv "
+            "--against TABLE`.")  # fmt: skip
         return Section("copies", "Copies across folds", [why])
     seen = with_a_copy(evidence)
-    return Section("copies", "Copies across folds", [sentence(evidence, seen)], tiles=_pairs(evidence, seen), grids=[_grid(evidence, seen)])
+    return Section(
+        "copies",
+        "Copies across folds",
+        [sentence(evidence, seen)],
+        tiles=_pairs(evidence, seen),
+        grids=[_grid(evidence, seen)],
+    )
 
 
 def with_a_copy(evidence: Evidence) -> np.ndarray:
-    """Scored rows of which a copy lies outside their own fold, so that the network that answered them was trained on it."""
+    """Scored rows of which a copy lies outside their own fold, so that the network that answered them was trained on
+    it.
+    """
     rows = evidence.scored
     return rows[[twin(evidence, row) is not None for row in rows.tolist()]]
 
@@ -37,7 +48,9 @@ def twin(evidence: Evidence, row: int) -> int | None:
 
 
 def optimism(evidence: Evidence, seen: np.ndarray) -> float:
-    """The run's score less that of the pictures without a copy, in the metric's own unit; NaN where nothing is left to compare."""
+    """The run's score less that of the pictures without a copy, in the metric's own unit; NaN where nothing is left to
+    compare.
+    """
     return score(evidence, evidence.metric) - score(evidence, evidence.metric, np.setdiff1d(evidence.scored, seen))
 
 
@@ -45,11 +58,16 @@ def sentence(evidence: Evidence, seen: np.ndarray) -> str:
     """How many copies there are and what they do to the score."""
     if not len(seen):
         kept = "the folds keep them together" if evidence.config.group_duplicates else "no two folds share one"
-        return f"No {evidence.rows_word[:-1]} has a copy among the pictures its network was trained on: {kept}, and the score is not flattered."
+        return (
+            f"No {evidence.rows_word[:-1]} has a copy among the pictures its network was trained on: {kept}, "
+            "and the score is not flattered."
+        )
     flattery = optimism(evidence, seen)
     return (
-        f"{len(seen)} of {len(evidence.scored)} {evidence.rows_word} have a copy (resized, saved anew or mirrored) among those their network was "
-        f"trained on. Without them {evidence.metric} is {number(score(evidence, evidence.metric) - flattery)}, a difference of {flattery:+.4f}. "
+        f"{len(seen)} of {len(evidence.scored)} {evidence.rows_word} have a copy (resized, saved anew or mirrored) "
+        "among those their network was "
+        f"trained on. Without them {evidence.metric} is {number(score(evidence, evidence.metric) - flattery)}, a "
+        f"difference of {flattery:+.4f}. "
         "`group_duplicates: true` keeps copies in one fold, so that the score is that of new pictures."
     )
 
@@ -64,7 +82,12 @@ def _grid(evidence: Evidence, seen: np.ndarray) -> Grid:
         judged = [] if evidence.metric == "accuracy" else [number(score(evidence, evidence.metric, part))]
         rows.append([name, len(part), *judged, *map(number, (accuracy, *wilson(right, len(part))))])
     judged_by = [] if evidence.metric == "accuracy" else [evidence.metric]
-    return Grid("copies", ["pictures", "count", *judged_by, "accuracy", "from", "to"], rows, "Scored pictures, by whether a copy was trained on")
+    return Grid(
+        "copies",
+        ["pictures", "count", *judged_by, "accuracy", "from", "to"],
+        rows,
+        "Scored pictures, by whether a copy was trained on",
+    )
 
 
 def _pairs(evidence: Evidence, seen: np.ndarray) -> list[Tiles]:
@@ -74,6 +97,12 @@ def _pairs(evidence: Evidence, seen: np.ndarray) -> list[Tiles]:
         pictures = [evidence.picture(row), None if other is None else evidence.picture(other)]
         if other is not None and pictures[0] is not None and pictures[1] is not None:
             mood = "good" if evidence.answers[row] == evidence.labels[row] else "bad"
-            tiles += [Tile(square(pictures[0]), caption(evidence, row), str(evidence.names[row]), mood),
-                      Tile(square(pictures[1]), f"trained on: {evidence.classes[evidence.labels[other]]}", str(evidence.names[other]))]  # fmt: skip
+            tiles += [
+                Tile(square(pictures[0]), caption(evidence, row), str(evidence.names[row]), mood),
+                Tile(
+                    square(pictures[1]),
+                    f"trained on: {evidence.classes[evidence.labels[other]]}",
+                    str(evidence.names[other]),
+                ),
+            ]
     return [Tiles("copies_pairs", "Scored pictures, each beside the copy that was trained on", tiles)] if tiles else []

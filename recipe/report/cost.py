@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from recipe.counting import cost
-from recipe.description import fold_folders
+from recipe.models.counting import cost
 from recipe.report.evidence import Evidence
 from recipe.report.network import first_network
 from recipe.report.section import Grid, Section
+from recipe.runs.description import fold_folders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -20,14 +20,18 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def section(evidence: Evidence) -> Section:
     """One table."""
     text = [
-        "FLOPs are counted as 2 x MACs (the multiplication and the addition each count); many papers print MACs under the name FLOPs. "
-        "Times are those of this machine, in a process of its own, on a random JPEG of 500 x 375 pixels, decoding included."
+        "FLOPs are counted as 2 x MACs (the multiplication and the addition each count); many papers print MACs "
+        "under the name FLOPs. "
+        "Times are those of this machine, in a process of its own, on a random JPEG of 500 x 375 pixels, decoding "
+        "included."
     ]
     rows = size_rows(evidence)
     try:
         rows += serving_rows(measure(evidence.folder))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        text.append(f"Load time, time per picture and memory are left out: {type(error).__name__} while measuring them.")
+        text.append(
+            f"Load time, time per picture and memory are left out: {type(error).__name__} while measuring them."
+        )
     return Section("cost", "What a prediction costs", text, grids=[Grid("cost", ["", "value"], rows)])
 
 
@@ -60,7 +64,9 @@ def serving_rows(found: dict[str, Any]) -> list[list[str]]:
 
 
 def measure(folder: Path, runtime: str = "auto") -> dict[str, Any]:
-    """What recipe/report/serving.py prints of a run that answers in a runtime."""
-    command = [sys.executable, "-m", "recipe.report.serving", str(folder.absolute()), runtime]
-    answer = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True, timeout=300, cwd=ROOT)
+    """What recipe/report/measure.py prints of a run that answers in a runtime."""
+    command = [sys.executable, "-m", "recipe.report.measure", str(folder.absolute()), runtime]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", check=True, timeout=300, cwd=ROOT
+    )
     return json.loads(answer.stdout.splitlines()[-1])

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from recipe.models import Classifier, build, start
-from recipe.probe import probe_features
+from recipe.models.classifier import Classifier, build, start
+from recipe.models.weights import WeightsError
 from recipe.report.evidence import Evidence
-from recipe.report.figure import colour, draw, shortened
 from recipe.report.network import Network, first_network, spread
-from recipe.report.section import Drawing, Grid, Section
-from recipe.weights import WeightsError
+from recipe.report.section import Drawing, Grid, Section, colour, draw, shortened
+from recipe.training.probe import probe_features
 
 POINTS = 300  # t-SNE of more takes longer than the page is worth
 NEIGHBOURS = 5
@@ -36,13 +35,16 @@ def section(evidence: Evidence) -> Section:
     network = first_network(evidence)
     after = _features(evidence, network, network.model, rows)
     text = [
-        f"t-SNE of the penultimate features of {len(rows)} pictures that the first fold's network was not trained on. Neighbourhoods mean "
+        f"t-SNE of the penultimate features of {len(rows)} pictures that the first fold's network was not trained "
+        "on. Neighbourhoods mean "
         "something, distances between groups and their sizes do not."
     ]
     before, reason = _before(evidence, network, rows)
     maps = {}
     if before is not None and np.allclose(before, after, rtol=1e-3, atol=1e-4):
-        text.append("Training has kept the start's weights below the head, so there is one map: before and after are the same.")
+        text.append(
+            "Training has kept the start's weights below the head, so there is one map: before and after are the same."
+        )
     elif before is not None:
         maps["tsne_before"] = (before, "Before training")
     else:
@@ -50,7 +52,10 @@ def section(evidence: Evidence) -> Section:
     maps["tsne_after"] = (after, "After training")
     labels = evidence.labels[rows]
     agreed = ", ".join(f"{caption.lower()} {agreement(features, labels):.1%}" for features, caption in maps.values())
-    text.append(f"Share of a picture's {NEIGHBOURS} nearest neighbours (in the features, not on the map) that are of its class: {agreed}.")
+    text.append(
+        f"Share of a picture's {NEIGHBOURS} nearest neighbours (in the features, not on the map) that are of its "
+        f"class: {agreed}."
+    )
     places = {name: flatten(features) for name, (features, _) in maps.items()}
     drawings = [_map(evidence, name, caption, places[name], labels) for name, (_, caption) in maps.items()]
     return Section("embedding", TITLE, text, drawings, grids=[_grid(evidence, rows, places)])
@@ -62,9 +67,13 @@ def flatten(features: np.ndarray) -> np.ndarray:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # so few points are done before threads have met; on a busy machine they wait for each other
+    with threadpool_limits(
+        1
+    ):  # so few points are done before threads have met; on a busy machine they wait for each other
         features = PCA(min(50, *features.shape), random_state=0).fit_transform(features - features.mean(0))
-        return TSNE(perplexity=min(30.0, (len(features) - 1) / 3), init="pca", max_iter=500, random_state=0).fit_transform(features)
+        return TSNE(
+            perplexity=min(30.0, (len(features) - 1) / 3), init="pca", max_iter=500, random_state=0
+        ).fit_transform(features)
 
 
 def agreement(features: np.ndarray, labels: np.ndarray) -> float:
@@ -86,7 +95,9 @@ def _before(evidence: Evidence, network: Network, rows: np.ndarray) -> tuple[np.
         start(model, evidence.config)
     except WeightsError as error:
         return None, str(error).splitlines()[0]
-    model.head = copy.deepcopy(network.model.head)  # a head that pools does so as it learnt to; the backbone is what is compared
+    model.head = copy.deepcopy(
+        network.model.head
+    )  # a head that pools does so as it learnt to; the backbone is what is compared
     model = model.to(network.runtime.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     return _features(evidence, network, model, rows), ""
 
@@ -98,7 +109,14 @@ def _map(evidence: Evidence, name: str, caption: str, places: np.ndarray, labels
         axes = figure.add_subplot()
         for label in np.unique(labels).tolist():
             own = places[labels == label]
-            axes.scatter(own[:, 0], own[:, 1], s=14, linewidths=0, color=colour(label, total), label=shortened(evidence.classes[label], 12))
+            axes.scatter(
+                own[:, 0],
+                own[:, 1],
+                s=14,
+                linewidths=0,
+                color=colour(label, total),
+                label=shortened(evidence.classes[label], 12),
+            )
         axes.set_xticks([])
         axes.set_yticks([])
         axes.grid(visible=False)
@@ -112,7 +130,11 @@ def _map(evidence: Evidence, name: str, caption: str, places: np.ndarray, labels
 def _grid(evidence: Evidence, rows: np.ndarray, places: dict[str, np.ndarray]) -> Grid:
     header = ["image_path", "class", *(f"{name}_{axis}" for name in places for axis in ("x", "y"))]
     cells = [
-        [evidence.names[row], evidence.classes[evidence.labels[row]], *(f"{value:.3f}" for points in places.values() for value in points[at])]
+        [
+            evidence.names[row],
+            evidence.classes[evidence.labels[row]],
+            *(f"{value:.3f}" for points in places.values() for value in points[at]),
+        ]
         for at, row in enumerate(rows.tolist())
     ]
     return Grid("tsne", header, cells, shown=0)

@@ -1,4 +1,6 @@
-"""What a page is made from: labels, probabilities, and the files of the run. Nothing of training is needed to read it."""
+"""What a page is made from: labels, probabilities, and the files of the run. Nothing of training is needed to read
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from recipe.config import Config
-from recipe.data import Table
-from recipe.decode import UnreadablePicture
-from recipe.duplicates import find_pairs, groups_of, thumbnail
+from recipe.data.duplicates import find_pairs, groups_of, thumbnail
+from recipe.data.image_paths import find_images
+from recipe.data.table import Table
 from recipe.errors import UserError
-from recipe.image_paths import find_images
-from recipe.journal import read_logs
-from recipe.pictures import Pictures
-from recipe.results import EpochLog
+from recipe.pictures.cache import Pictures
+from recipe.pictures.decode import UnreadablePicture
+from recipe.runs.epochs import read_logs
+from recipe.runs.results import EpochLog
 
 
 class ReportError(UserError, ValueError):
@@ -30,7 +32,9 @@ class ReportError(UserError, ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """A run and a labelled table with its probabilities: the run's own out-of-fold rows, or another table that the ensemble answered."""
+    """A run and a labelled table with its probabilities: the run's own out-of-fold rows, or another table that the
+    ensemble answered.
+    """
 
     folder: Path  # of the run
     title: str
@@ -92,7 +96,9 @@ class Evidence:
 
     @cached_property
     def copies(self) -> np.ndarray:
-        """(N,) int64: rows that show the same picture, resized, saved anew or mirrored, share a number; unreadable ones are alone."""
+        """(N,) int64: rows that show the same picture, resized, saved anew or mirrored, share a number; unreadable ones
+        are alone.
+        """
         with ThreadPoolExecutor() as pool:
             thumbnails = list(pool.map(self._thumbnail, range(len(self.names))))
         return groups_of(find_pairs(np.array(thumbnails), [""] * len(thumbnails)), len(thumbnails))
@@ -113,13 +119,19 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[EpochLo
         ReportError: the run is absent or not finished.
     """
     try:
-        info, totals = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("run.json", "metrics.json"))
+        info, totals = (
+            json.loads((folder / name).read_text(encoding="utf-8")) for name in ("run.json", "metrics.json")
+        )
     except FileNotFoundError as error:
-        raise ReportError(f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: python main.py") from None
+        raise ReportError(
+            f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: python main.py"
+        ) from None
     return info, totals, read_logs(folder / "log.jsonl")
 
 
-def of_run(folder: Path, data: Path | None = None, table: Table | None = None, pictures: Pictures | None = None) -> Evidence:
+def of_run(
+    folder: Path, data: Path | None = None, table: Table | None = None, pictures: Pictures | None = None
+) -> Evidence:
     """The out-of-fold evidence of a finished run.
 
     Args:
@@ -151,16 +163,21 @@ def read_oof(file: Path, classes: tuple[str, ...]) -> tuple[tuple[str, ...], np.
     except (FileNotFoundError, ValueError):
         raise ReportError(f"there is no {file}, or it is empty; train first: python main.py") from None
     if header != expected:
-        raise ReportError(f"{file} has the columns {', '.join(header[:4])} ... where {', '.join(expected[:4])} ... are expected; train again.")
+        raise ReportError(
+            f"{file} has the columns {', '.join(header[:4])} ... where {', '.join(expected[:4])} ... are expected; "
+            "train again."
+        )
     number = {name: label for label, name in enumerate(classes)}
-    probs = np.array([[float(cell or "nan") for cell in row[3:]] for row in rows], np.float32).reshape(len(rows), len(classes))
+    probs = np.array([[float(cell or "nan") for cell in row[3:]] for row in rows], np.float32).reshape(
+        len(rows), len(classes)
+    )
     labels = np.array([number[row[1]] for row in rows], np.int64)
     return tuple(row[0] for row in rows), labels, np.array([int(row[2] or -1) for row in rows], np.int64), probs
 
 
 def _find_pictures(names: Sequence[str], source: Path, folder: Path) -> tuple[Pictures | None, str]:
-    from recipe.description import fold_folders, read_description
-    from recipe.preprocessing import short_side
+    from recipe.pictures.preprocessing import short_side
+    from recipe.runs.description import fold_folders, read_description
 
     if not source.exists():
         return None, f"{source} does not exist any more; name the data with --data FOLDER"

@@ -1,4 +1,6 @@
-"""What augmentation and mixing really feed the network: the first batches of the first fold's first epoch, as training made them."""
+"""What augmentation and mixing really feed the network: the first batches of the first fold's first epoch, as training
+made them.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +9,16 @@ import dataclasses
 import numpy as np
 import torch
 
-from recipe.augment import Augment
-from recipe.augment_views import AugmentViews
-from recipe.batch import Batch
-from recipe.description import fold_folders, read_description
-from recipe.loader import Loader
-from recipe.mix import MIXES
-from recipe.preprocessing import Preprocessing
+from recipe.components.augment.pipeline import Augment, AugmentViews
+from recipe.components.mixes import MIXES
+from recipe.components.samplers import SAMPLERS
+from recipe.data.batch import Batch
+from recipe.pictures.preprocessing import Preprocessing
 from recipe.report.evidence import Evidence
 from recipe.report.section import Section, Tile, Tiles
 from recipe.report.tiles import square
-from recipe.sampler import SAMPLERS
+from recipe.runs.description import fold_folders, read_description
+from recipe.training.loader import Loader
 
 SHOWN = 24
 TITLE = "What the network is fed"
@@ -32,19 +33,23 @@ def section(evidence: Evidence) -> Section:
     config = evidence.config
     batch = first_batch(evidence)
     text = [
-        f"{min(SHOWN, len(batch))} of the {len(batch)} pictures of the first step of fold {evidence.folds[0]}, exactly as training meets them. "
+        f"{min(SHOWN, len(batch))} of the {len(batch)} pictures of the first step of fold {evidence.folds[0]}, "
+        "exactly as training meets them. "
         f"augment: {config.augment}; mix: {config.mix}. "
-        "If you cannot tell the class any more, neither can the network: lower the strength or p of what hides it.",
+        "If you cannot tell the class any more, neither can the network: lower the strength or p of what hides it."
     ]
     if config.epochs == 0:
         text.append("This run has 0 epochs and fed none of them; they are what one epoch would.")
     preprocessing = read_description(fold_folders(evidence.folder)[0]).preprocessing
-    tiles = [Tile(square(image), _caption(evidence, batch, place)) for place, image in enumerate(seen(batch, preprocessing)[:SHOWN])]
+    tiles = [
+        Tile(square(image), _caption(evidence, batch, place))
+        for place, image in enumerate(seen(batch, preprocessing)[:SHOWN])
+    ]
     return Section("fed", TITLE, text, tiles=[Tiles("fed", "A training batch, after augmentation and mixing", tiles)])
 
 
 def first_batch(evidence: Evidence) -> Batch:
-    """The batch of step 0 of the first trained fold, normalised and mixed, as recipe/fold.py makes it."""
+    """The batch of step 0 of the first trained fold, normalised and mixed, as recipe/training/fold.py makes it."""
     config, fold = evidence.config, evidence.folds[0]
     preprocessing = read_description(fold_folders(evidence.folder)[0]).preprocessing
     rows = np.flatnonzero(evidence.fold_of != fold)
@@ -53,7 +58,17 @@ def first_batch(evidence: Evidence) -> Batch:
     transform = augment(config.augment, config.image_size, preprocessing.crop_pct)
     weights = SAMPLERS.build(config.sampler, evidence.labels[rows])
     assert evidence.pictures is not None  # the caller has looked
-    loader = Loader(evidence.pictures, evidence.labels, rows, config.batch_size, transform, seed=seed, weights=weights, workers=1, prefetch=1)
+    loader = Loader(
+        evidence.pictures,
+        evidence.labels,
+        rows,
+        config.batch_size,
+        transform,
+        seed=seed,
+        weights=weights,
+        workers=1,
+        prefetch=1,
+    )
     batches = loader.epoch(1)
     batch = next(batches)
     batches.close()  # type: ignore[attr-defined]
@@ -67,7 +82,9 @@ def first_batch(evidence: Evidence) -> Batch:
 def seen(batch: Batch, preprocessing: Preprocessing) -> list[np.ndarray]:
     """Normalised pictures (B, 3, H, W) as (H, W, 3) uint8 again."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
-    images = batch.images[..., : batch.images.shape[-1], :]  # of AugMix's views, which stand one below the other, the plain one
+    images = batch.images[
+        ..., : batch.images.shape[-1], :
+    ]  # of AugMix's views, which stand one below the other, the plain one
     pixels = ((images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
     return list(pixels.permute(0, 2, 3, 1).contiguous().numpy())
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from recipe.calibrate import fit_temperature
-from recipe.metrics import METRICS
-from recipe.report.calibration import BINS, cross_fitted, reliability
+from recipe.components.metrics import METRICS
 from recipe.report.evidence import Evidence
-from recipe.report.figure import COLOURS, SOFT, draw
+from recipe.report.numbers import BINS, cross_fitted, reliability
 from recipe.report.scores import number
-from recipe.report.section import Drawing, Grid, Section
+from recipe.report.section import COLOURS, SOFT, Drawing, Grid, Section, draw
+from recipe.serving.calibrate import fit_temperature
 
 
 def section(evidence: Evidence) -> Section:
@@ -24,21 +23,40 @@ def section(evidence: Evidence) -> Section:
         _diagram("reliability_before", "Reliability as it is", labels, probs),
         _diagram("reliability_after", f"Reliability after temperature {warmth:.2f}", labels, after),
     ]
-    errors = [[name, number(METRICS[name](labels, probs)), number(METRICS[name](labels, after))] for name in ("calibration_error", "log_loss")]
+    errors = [
+        [name, number(METRICS[name](labels, probs)), number(METRICS[name](labels, after))]
+        for name in ("calibration_error", "log_loss")
+    ]
     grids = [Grid("calibration", ["", "before", "after"], errors), _bins_grid(labels, probs, after)]
-    return Section("calibration", "Can the probabilities be believed", [_words(warmth), _how(parts)], drawings, grids=grids)
+    return Section(
+        "calibration", "Can the probabilities be believed", [_words(warmth), _how(parts)], drawings, grids=grids
+    )
 
 
 def _words(warmth: float) -> str:
     if 0.95 <= warmth <= 1.05:
         return f"The best temperature is {warmth:.2f}: the probabilities are as sure as they should be."
-    kind = "too sure of itself: dividing the logits by it makes it more modest" if warmth > 1 else "surer than it says: dividing the logits by it sharpens it"
-    return f"The best temperature is {warmth:.2f}: the model is {kind}. It changes no answer, only the probabilities and the log loss."
+    kind = (
+        "too sure of itself: dividing the logits by it makes it more modest"
+        if warmth > 1
+        else "surer than it says: dividing the logits by it sharpens it"
+    )
+    return (
+        f"The best temperature is {warmth:.2f}: the model is {kind}. It changes no answer, only the "
+        "probabilities and the log loss."
+    )
 
 
 def _how(parts: np.ndarray) -> str:
-    fitted = "fitted on the other folds" if len(np.unique(parts)) > 1 else "fitted on the same pictures, so the second diagram is a little flattering"
-    return f"Bars show how often pictures of a confidence are right; on the dashed line they are as often right as they say. The temperature is {fitted}."
+    fitted = (
+        "fitted on the other folds"
+        if len(np.unique(parts)) > 1
+        else "fitted on the same pictures, so the second diagram is a little flattering"
+    )
+    return (
+        "Bars show how often pictures of a confidence are right; on the dashed line they are as often right as "
+        f"they say. The temperature is {fitted}."
+    )
 
 
 def _bins_grid(labels: np.ndarray, probs: np.ndarray, after: np.ndarray) -> Grid:

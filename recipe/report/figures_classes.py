@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recipe.report.evidence import Evidence
-from recipe.report.figure import COLOURS, draw, shortened
-from recipe.report.section import Drawing, Grid, Section
+from recipe.report.section import COLOURS, Drawing, Grid, Section, draw, shortened
 
 
 def section(evidence: Evidence) -> Section:
@@ -15,14 +14,29 @@ def section(evidence: Evidence) -> Section:
     counts = np.bincount(evidence.labels, minlength=len(evidence.classes))
     filled = counts[counts > 0]
     ratio = counts.max() / max(1, filled.min())
-    spread = f"all of them have {counts.max()}" if ratio == 1 else f"the largest has {counts.max()} and the smallest {filled.min()}, {ratio:.1f} times less"
+    spread = (
+        f"all of them have {counts.max()}"
+        if ratio == 1
+        else f"the largest has {counts.max()} and the smallest {filled.min()}, {ratio:.1f} times less"
+    )
     text = [f"{len(evidence.labels)} pictures in {len(filled)} classes; {spread}."]
     if len(filled) < len(counts):
         text.append(f"{len(counts) - len(filled)} known classes have no picture here.")
     if ratio >= 3:
-        text.append("The classes are uneven: judge by balanced_accuracy or macro_f1 too, and try --sampler class_balanced or --loss class_balanced.")
-    rows = [[name, int(count), f"{count / counts.sum():.4f}"] for name, count in zip(evidence.classes, counts, strict=True)]
-    return Section("balance", "Class balance", text, [_bars(evidence, counts)], grids=[Grid("balance", ["class", "pictures", "share"], rows, shown=0)])
+        text.append(
+            "The classes are uneven: judge by balanced_accuracy or macro_f1 too, and try --sampler class_balanced "
+            "or --loss class_balanced."
+        )
+    rows = [
+        [name, int(count), f"{count / counts.sum():.4f}"] for name, count in zip(evidence.classes, counts, strict=True)
+    ]
+    return Section(
+        "balance",
+        "Class balance",
+        text,
+        [_bars(evidence, counts)],
+        grids=[Grid("balance", ["class", "pictures", "share"], rows, shown=0)],
+    )
 
 
 def _bars(evidence: Evidence, counts: np.ndarray) -> Drawing:

@@ -6,14 +6,15 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from recipe.report.confusion import counts, order, pairs, shares
 from recipe.report.evidence import Evidence
-from recipe.report.figure import INK, draw, shortened
+from recipe.report.numbers import counts, order, pairs, shares
 from recipe.report.scores import number
-from recipe.report.section import Drawing, Grid, Section
+from recipe.report.section import INK, Drawing, Grid, Section, draw, shortened
 
 NUMBERED = 25  # classes up to which every cell shows its number
-BLUE = LinearSegmentedColormap.from_list("blue", [(0.15, 0.39, 0.92, 0.0), (0.15, 0.39, 0.92, 1.0)])  # transparent at 0: fits light and dark
+BLUE = LinearSegmentedColormap.from_list(
+    "blue", [(0.15, 0.39, 0.92, 0.0), (0.15, 0.39, 0.92, 1.0)]
+)  # transparent at 0: fits light and dark
 
 
 def section(evidence: Evidence) -> Section:
@@ -25,12 +26,24 @@ def section(evidence: Evidence) -> Section:
     ordered = matrix[np.ix_(classes, classes)]
     found = pairs(matrix)
     drawings = [
-        _matrix("confusion_counts", "Confusion matrix in pictures: true class in rows, answer in columns", ordered, names),
-        _matrix("confusion_shares", "Confusion matrix in percent of the true class's pictures", np.round(100 * shares(ordered)).astype(int), names),
+        _matrix(
+            "confusion_counts", "Confusion matrix in pictures: true class in rows, answer in columns", ordered, names
+        ),
+        _matrix(
+            "confusion_shares",
+            "Confusion matrix in percent of the true class's pictures",
+            np.round(100 * shares(ordered)).astype(int),
+            names,
+        ),
     ]
     grids = [
         _pair_grid(evidence, found),
-        Grid("confusion", ["true class", *names], [[name, *row] for name, row in zip(names, ordered.tolist(), strict=True)], shown=0),
+        Grid(
+            "confusion",
+            ["true class", *names],
+            [[name, *row] for name, row in zip(names, ordered.tolist(), strict=True)],
+            shown=0,
+        ),
     ]
     return Section("confusion", "Where wrong", _text(evidence, found, len(labels)), drawings, grids=grids)
 
@@ -42,15 +55,27 @@ def _text(evidence: Evidence, found: list, rows: int) -> list[str]:  # type: ign
     top = found[0]
     share = sum(pair.rows for pair in found[:5]) / wrong
     return [
-        f"{wrong} of {rows} pictures are wrong. The five most frequent confusions make up {share:.0%} of them; the first is "
-        f"{evidence.classes[top.label]} answered as {evidence.classes[top.answer]} ({top.rows} times, {top.share:.0%} of the class). Classes are "
-        "ordered by hierarchical clustering, so that those which are confused lie together: look for blocks on the diagonal."
+        f"{wrong} of {rows} pictures are wrong. The five most frequent confusions make up {share:.0%} of them; the "
+        "first is "
+        f"{evidence.classes[top.label]} answered as {evidence.classes[top.answer]} ({top.rows} times, "
+        f"{top.share:.0%} of the class). Classes are "
+        "ordered by hierarchical clustering, so that those which are confused lie together: look for blocks on the "
+        "diagonal."
     ]
 
 
 def _pair_grid(evidence: Evidence, found: list) -> Grid:  # type: ignore[type-arg]
-    rows = [[evidence.classes[pair.label], evidence.classes[pair.answer], pair.rows, number(pair.share, 3)] for pair in found]
-    return Grid("confusions", ["true class", "answered", "pictures", "share of the class"], rows, "The most frequent confusions", shown=12)
+    rows = [
+        [evidence.classes[pair.label], evidence.classes[pair.answer], pair.rows, number(pair.share, 3)]
+        for pair in found
+    ]
+    return Grid(
+        "confusions",
+        ["true class", "answered", "pictures", "share of the class"],
+        rows,
+        "The most frequent confusions",
+        shown=12,
+    )
 
 
 def _matrix(name: str, caption: str, matrix: np.ndarray, names: list[str]) -> Drawing:

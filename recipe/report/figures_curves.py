@@ -10,16 +10,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from recipe.report.evidence import Evidence
-from recipe.report.figure import colour, draw
-from recipe.report.section import Drawing, Grid, Section
-from recipe.results import EpochLog
+from recipe.report.section import Drawing, Grid, Section, colour, draw
+from recipe.runs.results import EpochLog
 
 
 def section(evidence: Evidence) -> Section:
     """Four charts with a line per fold."""
     title = "How training went"
     if not evidence.logs:
-        return Section("curves", title, ["No epoch was trained: the score is that of the start (with a probe: of the probe). There are no curves."])
+        return Section(
+            "curves",
+            title,
+            ["No epoch was trained: the score is that of the start (with a probe: of the probe). There are no curves."],
+        )
     metric = evidence.metric
     drawings = [
         _lines(evidence, "loss", "Loss: training (dashed) and validation", {"--": "train_loss", "-": "valid_loss"}),
@@ -28,8 +31,10 @@ def section(evidence: Evidence) -> Section:
         _lines(evidence, "speed", "Pictures per second in training", {"-": "pictures_per_second"}),
     ]
     text = [
-        "Training loss is measured on augmented, mixed pictures and is therefore often above the validation loss; what counts is whether "
-        "the validation curve still improves at the end, and whether it turns while the training loss falls (overfitting)."
+        "Training loss is measured on augmented, mixed pictures and is therefore often above the validation loss; "
+        "what counts is whether "
+        "the validation curve still improves at the end, and whether it turns while the training loss falls "
+        "(overfitting)."
     ]
     header = [field.name for field in dataclasses.fields(EpochLog)]
     rows = [[getattr(log, name) for name in header] for log in evidence.logs]
@@ -37,7 +42,11 @@ def section(evidence: Evidence) -> Section:
 
 
 def _lines(
-    evidence: Evidence, name: str, caption: str, columns: dict[str, str], extra: Callable[[Evidence, Axes], None] | None = None
+    evidence: Evidence,
+    name: str,
+    caption: str,
+    columns: dict[str, str],
+    extra: Callable[[Evidence, Axes], None] | None = None,
 ) -> Drawing:
     folds = sorted({log.fold for log in evidence.logs})
 
@@ -48,8 +57,14 @@ def _lines(
             for style, column in columns.items():
                 label = f"fold {fold}" if style == "-" else None
                 marker = "o" if len(own) == 1 else ""
-                axes.plot([log.epoch for log in own], [getattr(log, column) for log in own], style, color=colour(fold, len(folds) + fold),
-                          marker=marker, label=label)  # fmt: skip
+                axes.plot(
+                    [log.epoch for log in own],
+                    [getattr(log, column) for log in own],
+                    style,
+                    color=colour(fold, len(folds) + fold),
+                    marker=marker,
+                    label=label,
+                )
         if extra:
             extra(evidence, axes)
         axes.set_xlabel("epoch")

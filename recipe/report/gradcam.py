@@ -1,6 +1,7 @@
 """Why: which part of a picture speaks for a class.
 
-Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", 2017, section 3.
+Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", 2017,
+section 3.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import cv2
 import numpy as np
 import torch
 
-from recipe.decode import centre_crop
-from recipe.models import Classifier
+from recipe.models.classifier import Classifier
+from recipe.pictures.decode import centre_crop
 from recipe.report.evidence import Evidence
 from recipe.report.mistakes import caption
 from recipe.report.network import Network, first_network, inputs, spread
@@ -31,14 +32,26 @@ def section(evidence: Evidence) -> Section:
     wrong = sorted(rows[~right].tolist(), key=lambda row: -evidence.probs[row, evidence.answers[row]])[:SHOWN]
     hits = spread(evidence, rows[right], SHOWN).tolist()
     text = [
-        "Warm places raise the logit of the class (Grad-CAM at the last feature map, first fold, pictures it was not trained on). A hit that is "
-        "warm on the background, on a border or on writing was right for the wrong reason. Mistakes show two maps: what spoke for the answer, "
+        "Warm places raise the logit of the class (Grad-CAM at the last feature map, first fold, pictures it was "
+        "not trained on). A hit that is "
+        "warm on the background, on a border or on writing was right for the wrong reason. Mistakes show two maps: "
+        "what spoke for the answer, "
         "and what spoke for the true class."
     ]
     try:
         pages = [
-            Tiles("gradcam_right", "Right: the picture, and what spoke for it", _strips(evidence, network, hits, "good"), 3),
-            Tiles("gradcam_wrong", "Wrong: the picture, for the answer, for the true class", _strips(evidence, network, wrong, "bad"), 2),
+            Tiles(
+                "gradcam_right",
+                "Right: the picture, and what spoke for it",
+                _strips(evidence, network, hits, "good"),
+                3,
+            ),
+            Tiles(
+                "gradcam_wrong",
+                "Wrong: the picture, for the answer, for the true class",
+                _strips(evidence, network, wrong, "bad"),
+                2,
+            ),
         ]
     except NoFeatureMapError as error:
         return Section("gradcam", TITLE, [f"Grad-CAM is left out: {error}"])
@@ -50,7 +63,8 @@ class NoFeatureMapError(ValueError):
 
 
 def heat(model: Classifier, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """(B, h, w) in [0, 1] per picture: the positive part of the feature map weighted by the mean gradient of the class's logit.
+    """(B, h, w) in [0, 1] per picture: the positive part of the feature map weighted by the mean gradient of the
+    class's logit.
 
     Args:
         images: (B, 3, H, W) normalised.
@@ -64,7 +78,9 @@ def heat(model: Classifier, images: torch.Tensor, classes: torch.Tensor) -> torc
     with torch.no_grad():
         features = model.backbone.forward_features(images)  # type: ignore[operator]
     if features.ndim != 4 or features.shape[-1] == features.shape[1]:
-        raise NoFeatureMapError(f"the backbone gives features of shape {tuple(features.shape)}, not a map with channels and places.")
+        raise NoFeatureMapError(
+            f"the backbone gives features of shape {tuple(features.shape)}, not a map with channels and places."
+        )
     with torch.enable_grad():
         features = features.detach().requires_grad_()
         pooled = features if model.head.spatial else model.backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
@@ -82,9 +98,16 @@ def _strips(evidence: Evidence, network: Network, rows: list[int], mood: str) ->
     images = inputs(network, np.stack([crop for _, crop in shown]))
     kept = [row for row, _ in shown]
     explained = [evidence.answers[kept]] + ([evidence.labels[kept]] if mood == "bad" else [])
-    maps = [heat(network.model, images, torch.from_numpy(labels).to(images.device)).cpu().numpy() for labels in explained]
+    maps = [
+        heat(network.model, images, torch.from_numpy(labels).to(images.device)).cpu().numpy() for labels in explained
+    ]
     return [
-        Tile(beside([square(crop), *(overlay(square(crop), of_class[place]) for of_class in maps)]), caption(evidence, row), str(evidence.names[row]), mood)
+        Tile(
+            beside([square(crop), *(overlay(square(crop), of_class[place]) for of_class in maps)]),
+            caption(evidence, row),
+            str(evidence.names[row]),
+            mood,
+        )
         for place, (row, crop) in enumerate(shown)
     ]
 
@@ -92,6 +115,8 @@ def _strips(evidence: Evidence, network: Network, rows: list[int], mood: str) ->
 def overlay(image: np.ndarray, warmth: np.ndarray) -> np.ndarray:
     """A map (h, w) in [0, 1] laid over a picture; cold places keep the picture, darkened."""
     enlarged = cv2.resize(warmth.astype(np.float32), image.shape[1::-1], interpolation=cv2.INTER_CUBIC).clip(0, 1)
-    colours = cv2.cvtColor(cv2.applyColorMap((255 * enlarged).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    colours = cv2.cvtColor(
+        cv2.applyColorMap((255 * enlarged).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB
+    )
     strength = 0.25 + 0.45 * enlarged[..., None]
     return (image * (1 - strength) + colours * strength).astype(np.uint8)

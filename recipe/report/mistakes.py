@@ -16,7 +16,8 @@ def section(evidence: Evidence) -> Section:
     """Two grids, and a table of all mistakes."""
     wrong, unsure = surest_mistakes(evidence), least_sure_hits(evidence)
     text = [
-        f"{len(wrong)} mistakes, the surest first: a sure mistake is often a wrong label, a second object in the picture or a class that looks "
+        f"{len(wrong)} mistakes, the surest first: a sure mistake is often a wrong label, a second object in the "
+        "picture or a class that looks "
         "like another. Below them the hits that were nearly missed."
     ]
     if evidence.pictures is None:
@@ -65,4 +66,10 @@ def _grid(evidence: Evidence, rows: np.ndarray) -> Grid:
         ]
         for row in rows.tolist()
     ]  # fmt: skip
-    return Grid("mistakes", ["image_path", "true class", "answered", "probability", "of the true class"], cells, "All mistakes", shown=0)
+    return Grid(
+        "mistakes",
+        ["image_path", "true class", "answered", "probability", "of the true class"],
+        cells,
+        "All mistakes",
+        shown=0,
+    )

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from recipe.checkpoint import load_checkpoint
-from recipe.description import fold_folders
-from recipe.models import Classifier
-from recipe.preprocessing import Preprocessing
+from recipe.models.classifier import Classifier
+from recipe.pictures.preprocessing import Preprocessing
 from recipe.report.evidence import Evidence
-from recipe.runtime import Runtime, choose_device
+from recipe.runs.checkpoint import load_checkpoint
+from recipe.runs.description import fold_folders
+from recipe.system.runtime import Runtime, choose_device
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ def first_network(evidence: Evidence) -> Network:
     device = choose_device()
     model, description = load_checkpoint(folder, device)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Network(model, description.preprocessing, Runtime(device, memory_format=torch.channels_last), description.epoch)
+    return Network(
+        model, description.preprocessing, Runtime(device, memory_format=torch.channels_last), description.epoch
+    )
 
 
 def spread(evidence: Evidence, rows: np.ndarray, most: int) -> np.ndarray:

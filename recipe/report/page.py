@@ -1,23 +1,18 @@
 """The page itself: sections in order, written as one HTML file with PNG and CSV files beside it.
 
-    write_report(Path("data/output/model"))        # at the end of a run, or any time later
+write_report(Path("data/output/model"))        # at the end of a run, or any time later
 """
 
 from __future__ import annotations
 
 import csv
-import html
 import io
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from recipe.atomic import write_bytes
-from recipe.data import Table
-from recipe.pictures import Pictures
+from recipe.data.table import Table
+from recipe.pictures.cache import Pictures
 from recipe.report import (
     advice,
     copies,
@@ -37,6 +32,8 @@ from recipe.report import (
 from recipe.report.evidence import Evidence, of_run
 from recipe.report.section import Section
 from recipe.report.tiles import address, contact_sheet
+from recipe.system.atomic import write_bytes
+from recipe.system.template import fill
 
 SECTIONS: tuple[tuple[str, Callable[[Evidence], Section]], ...] = (
     ("How good", scores.section),
@@ -53,11 +50,14 @@ SECTIONS: tuple[tuple[str, Callable[[Evidence], Section]], ...] = (
     ("What a prediction costs", cost.section),
     ("What the run was", settings.section),
 )
-TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+HERE = Path(__file__).parent
 
 
-def write_report(folder: Path, table: Table | None = None, pictures: Pictures | None = None, data: Path | None = None) -> Path:
-    """Writes report.html and model_card.md of a finished run, and RUN/report/ with a PNG or a CSV for everything on the page.
+def write_report(
+    folder: Path, table: Table | None = None, pictures: Pictures | None = None, data: Path | None = None
+) -> Path:
+    """Writes report.html and model_card.md of a finished run, and RUN/report/ with a PNG or a CSV for everything on the
+    page.
 
     Args:
         folder: the run folder (MODEL_PATH).
@@ -81,9 +81,9 @@ def write_page(evidence: Evidence, page: Path, beside: Path, card: Path | None =
     sections = [_guarded(title, make, evidence) for title, make in SECTIONS]
     for section in sections:
         _write_beside(section, beside)
-    write_bytes(page, render("report.html", **_view(evidence, sections, beside.name)).encode("utf-8"))
+    write_bytes(page, fill(HERE / "report.html", **_view(evidence, sections, beside.name)).encode("utf-8"))
     if card is not None:
-        write_bytes(card, render("model_card.md", **_view(evidence, sections, beside.name)).encode("utf-8"))
+        write_bytes(card, fill(HERE / "model_card.md", **_view(evidence, sections, beside.name)).encode("utf-8"))
     return page
 
 
@@ -92,17 +92,11 @@ def _guarded(title: str, make: Callable[[Evidence], Section], evidence: Evidence
         return make(evidence)
     except Exception as error:  # one picture that cannot be drawn must not cost the page
         reason = (str(error).strip().splitlines() or [""])[0]
-        return Section(f"failed_{make.__module__.rsplit('.', 1)[-1]}", title, [f"This part is left out: {type(error).__name__}: {reason}"])
-
-
-def render(template: str, **values: Any) -> str:
-    """A template of recipe/templates, filled."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"), autoescape=jinja2.select_autoescape(("html",)),
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters["code"] = lambda text: re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(str(text)))
-    return environment.get_template(template).render(**values)
+        return Section(
+            f"failed_{make.__module__.rsplit('.', 1)[-1]}",
+            title,
+            [f"This part is left out: {type(error).__name__}: {reason}"],
+        )
 
 
 def _view(evidence: Evidence, sections: Sequence[Section], beside: str) -> dict[str, Any]:

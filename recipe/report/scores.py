@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from recipe.metrics import METRICS, MetricError
-from recipe.report import one_vs_rest
-from recipe.report.confusion import counts
+from recipe.components.metrics import METRICS, MetricError
+from recipe.report import numbers as one_vs_rest
 from recipe.report.evidence import Evidence
-from recipe.report.figure import COLOURS, SOFT, draw, shortened
-from recipe.report.intervals import RESAMPLES, bootstrap, wilson
-from recipe.report.section import Drawing, Grid, Section
+from recipe.report.numbers import RESAMPLES, bootstrap, counts, wilson
+from recipe.report.section import COLOURS, SOFT, Drawing, Grid, Section, draw, shortened
 
-SLOW = {"roc_auc", "average_precision"}  # an interval of these is computed where the classes are few, or where the run is judged by them
+SLOW = {
+    "roc_auc",
+    "average_precision",
+}  # an interval of these is computed where the classes are few, or where the run is judged by them
 FEW_CLASSES = 12
 
 
@@ -23,7 +24,8 @@ def section(evidence: Evidence) -> Section:
     """Tables of scores, and the recall of every class with its interval."""
     per_class = class_grid(evidence)
     text = [
-        f"All numbers come from {len(evidence.scored)} {evidence.rows_word}. Intervals hold the true value in 19 of 20 cases: "
+        f"All numbers come from {len(evidence.scored)} {evidence.rows_word}. Intervals hold the true value in 19 "
+        "of 20 cases: "
         "by Wilson's formula for shares of pictures, by resampling the pictures "
         "(200 times for the score that the run is judged by, else 50 or 100 times) for the others."
     ]
@@ -59,7 +61,9 @@ def metric_grid(evidence: Evidence) -> Grid:
             low, high = interval(evidence, name)
         better = "higher" if METRICS[name].higher_is_better else "lower"
         rows.append([name, number(score(evidence, name)), number(low), number(high), better])
-    return Grid("metrics", ["metric", "score", "from", "to", "better is"], rows, "All metrics, with their 95 % intervals")
+    return Grid(
+        "metrics", ["metric", "score", "from", "to", "better is"], rows, "All metrics, with their 95 % intervals"
+    )
 
 
 def fold_grid(evidence: Evidence) -> Grid:
@@ -71,7 +75,16 @@ def fold_grid(evidence: Evidence) -> Grid:
         low, high = wilson(right, len(own))
         known: dict[str, Any] = evidence.totals.get("folds", {}).get(str(fold), {})
         judged = [] if evidence.metric == "accuracy" else [number(score(evidence, evidence.metric, own))]
-        rows.append([fold, len(own), *judged, *map(number, (right / len(own), low, high)), known.get("epoch", ""), number(known.get("probe"))])
+        rows.append(
+            [
+                fold,
+                len(own),
+                *judged,
+                *map(number, (right / len(own), low, high)),
+                known.get("epoch", ""),
+                number(known.get("probe")),
+            ]
+        )
     judged_by = [] if evidence.metric == "accuracy" else [evidence.metric]
     header = ["fold", "pictures", *judged_by, "accuracy", "from", "to", "kept epoch", "probe"]
     return Grid("folds", header, rows, "Each fold's validation pictures")
@@ -86,7 +99,9 @@ def class_grid(evidence: Evidence) -> Grid:
         right, total, answered = matrix[label, label], matrix[label].sum(), matrix[:, label].sum()
         low, high = wilson(int(right), int(total))
         shares = [_share(right, answered), _share(right, total), low, high, _share(2 * right, total + answered)]
-        areas = [kind(labels == label, probs[:, label]).area for kind in (one_vs_rest.roc, one_vs_rest.precision_recall)]
+        areas = [
+            kind(labels == label, probs[:, label]).area for kind in (one_vs_rest.roc, one_vs_rest.precision_recall)
+        ]
         rows.append([name, int(total), int(answered), *map(number, shares + areas)])
     header = ["class", "pictures", "answered", "precision", "recall", "from", "to", "F1", "ROC area", "PR area"]
     return Grid("classes", header, rows, "Each class; the interval is that of the recall", shown=100)
@@ -118,4 +133,9 @@ def _recalls(grid: Grid) -> Drawing:
         axes.set_xlim(right=1.02)
         figure.legend(loc="outside upper center", ncols=2)
 
-    return draw("classes", "Recall and precision of each class, the worst recall at the top", paint, (4.7, 1.1 + 0.26 * len(rows)))
+    return draw(
+        "classes",
+        "Recall and precision of each class, the worst recall at the top",
+        paint,
+        (4.7, 1.1 + 0.26 * len(rows)),
+    )

@@ -31,11 +31,17 @@ def section(evidence: Evidence) -> Section:
 
 def changed(evidence: Evidence) -> dict[str, object]:
     """The settings that differ from their defaults."""
-    return {name: value for name, value in evidence.config.model_dump().items() if value != Config.model_fields[name].default}
+    return {
+        name: value
+        for name, value in evidence.config.model_dump().items()
+        if value != Config.model_fields[name].default
+    }
 
 
 def _settings(evidence: Evidence) -> Grid:
     own = changed(evidence)
     rows = [[name, value, "" if name in own else "default"] for name, value in evidence.config.model_dump().items()]
     rows.sort(key=lambda row: row[2])
-    return Grid("settings", ["setting", "value", ""], rows, "Settings; those that differ from the default first", shown=100)
+    return Grid(
+        "settings", ["setting", "value", ""], rows, "Settings; those that differ from the default first", shown=100
+    )

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from recipe.decode import centre_crop, resize_short
-from recipe.report.figure import DOTS_PER_INCH, draw
-from recipe.report.section import Tiles
+from recipe.pictures.decode import centre_crop, resize_short
+from recipe.report.section import DOTS_PER_INCH, Tiles, draw
 
 SIDE = 128  # pixels; the page shows them at that size or smaller
 CAPTION = 44  # pixels below a tile of the PNG

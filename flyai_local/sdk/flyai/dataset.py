@@ -10,8 +10,8 @@ from flyai.utils.yaml_helper import Yaml
 class Dataset:
     """The competition's rows, and what the submission's `processor` makes of them.
 
-    The processor is called once per row, with the row's columns as keywords; its results are stacked with a leading batch
-    dimension. A result that is a tuple gives a list of stacks.
+    The processor is called once per row, with the row's columns as keywords; its results are stacked with a leading
+    batch dimension. A result that is a tuple gives a list of stacks.
 
     Attributes:
         processor: the object of the class that app.yaml names under ``model.processor``, from the module `processor`.

@@ -9,8 +9,8 @@ from flyai.project import project_path, say
 def check_download(path, data_path=None, is_print=False):
     """Return where a file named in a table lies: `path` under the folder `data_path`; nothing is downloaded.
 
-    An absolute path stays as it is, an address gives the file of its name, and backslashes (``jpg\\1.jpg``, a table from
-    Windows) are turned into slashes where only that finds the file.
+    An absolute path stays as it is, an address gives the file of its name, and backslashes (``jpg\\1.jpg``, a table
+    from Windows) are turned into slashes where only that finds the file.
 
     Args:
         path: a path relative to the folder, an absolute path or an address.

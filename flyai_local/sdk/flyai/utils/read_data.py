@@ -2,7 +2,9 @@
 
 
 def read(path):
-    """Return a CSV file as a pandas table; UTF-8 with or without a byte order mark, otherwise GB18030 (Chinese Excel)."""
+    """Return a CSV file as a pandas table; UTF-8 with or without a byte order mark, otherwise GB18030 (Chinese
+    Excel).
+    """
     import pandas  # Only here: importing the SDK must not need pandas.
 
     try:

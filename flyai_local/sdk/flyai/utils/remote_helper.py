@@ -46,7 +46,9 @@ def _file_name(url):
     """Return the last part of an address without its query, or of a plain file name; it may hold ``|`` and spaces."""
     name = unquote(urlsplit(str(url)).path).replace("\\", "/").rstrip("/").rpartition("/")[2]
     if name in ("", ".", ".."):
-        raise ValueError(f"the address {url!r} names no file; an example is https://www.flyai.com/m/resnet50-19c8e357.pth")
+        raise ValueError(
+            f"the address {url!r} names no file; an example is https://www.flyai.com/m/resnet50-19c8e357.pth"
+        )
     return name
 
 

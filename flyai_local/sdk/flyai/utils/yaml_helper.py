@@ -60,7 +60,9 @@ def _app_yaml():
     for path in (Path("app.yaml"), project_path("app.yaml")):
         if path.is_file():
             return path
-    raise FileNotFoundError(f"app.yaml is in neither the working directory {Path.cwd()} nor the project {project_path()}")
+    raise FileNotFoundError(
+        f"app.yaml is in neither the working directory {Path.cwd()} nor the project {project_path()}"
+    )
 
 
 def _first_document(path):

@@ -1,0 +1,1 @@
+"""One command of a submission, locked in and within limits: `isolate.start(box, command, limits, log)`."""

@@ -1,0 +1,212 @@
+"""Runs one command of a submission, locked in by bubblewrap where it works, and always within limits.
+
+    box = Box(project, private, isolated=bubblewrap.program() is not None)
+    outcome = run(box, [str(box.layout().python), "main.py"], limits, log)
+
+Without bubblewrap the command is a plain process: its environment, memory, processes, files, log and time are
+limited, and its whole tree is ended, but it can read what the user can read and reach the network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flyai_local.box import bubblewrap
+from flyai_local.box.environment import MARK, Layout, variables
+from flyai_local.box.limits import Limits, Outcome
+from flyai_local.box.logs import Log
+from flyai_local.box.processes import LINUX, threads_of_user
+from flyai_local.box.watch import Watch
+
+__all__ = ["Box", "Running", "protections", "run", "start"]
+
+PACKAGE = Path(__file__).resolve().parents[1]
+PLATFORM_FILES = ("sdk", "bootstrap", "evaluator.py")
+GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """The folders of one run and how it is locked in.
+
+    Args:
+        project: the unpacked submission; the command works here.
+        private: the run's own folder for home and temporary files.
+        isolated: use bubblewrap.
+        weights: folder of pretrained files, or None.
+        environment: folder of a virtual environment, or None for the current interpreter.
+        masked: folders that must not be seen even where the system's folders hold them.
+        network: leave the network on.
+        install: the command may write to `environment` and learn where packages come from.
+        minutes: that the command is told to have, or None.
+    """
+
+    project: Path
+    private: Path
+    isolated: bool
+    weights: Path | None = None
+    environment: Path | None = None
+    masked: tuple[Path, ...] = ()
+    network: bool = False
+    install: bool = False
+    minutes: float | None = None
+    mark: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def home(self) -> Path:
+        """The private home folder on this machine."""
+        return self.private / "home"
+
+    @property
+    def scratch(self) -> Path:
+        """The private temporary folder on this machine."""
+        return self.private / "tmp"
+
+    def layout(self) -> Layout:
+        """Paths as the command sees them."""
+        python, packages = Path(sys.executable), tuple(bubblewrap.user_packages())
+        if self.environment is not None:
+            packages = ()
+            python = self.environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        if not self.isolated:
+            return Layout(self.project, self.home, self.scratch, PACKAGE, self.weights, python, packages)
+        weights = bubblewrap.WEIGHTS if self.weights else None
+        return Layout(bubblewrap.PROJECT, bubblewrap.HOME, Path("/tmp"), bubblewrap.PLATFORM, weights, python, packages)
+
+
+@dataclass
+class Running:
+    """A command at work; `wait` must be called, and returns what became of it."""
+
+    process: subprocess.Popen[bytes]
+    watch: Watch
+    pump: threading.Thread
+    box: Box
+
+    def wait(self) -> Outcome:
+        """Wait for the end, of the command or at a limit, and for every process below it."""
+        self.watch.join()
+        self.pump.join(GRACE_SECONDS)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None and not self.pump.is_alive():
+                with contextlib.suppress(OSError):  # unsent requests of a process that is gone
+                    stream.close()
+        return self.watch.outcome(self.process.returncode)
+
+    def stop(self) -> Outcome:
+        """End the command now."""
+        self.watch.stop()
+        return self.wait()
+
+
+def run(box: Box, command: list[str], limits: Limits, log: Log) -> Outcome:
+    """Run `command` to its end; what it prints goes to `log`."""
+    running = start(box, command, limits, log)
+    try:
+        return running.wait()
+    except BaseException:
+        running.stop()
+        raise
+
+
+def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = False) -> Running:
+    """Start `command`; with `talk`, its stdin and stdout are pipes to the platform and only stderr is the log."""
+    for folder in (box.home, box.scratch):
+        folder.mkdir(parents=True, exist_ok=True)
+    _place_weights(box)
+    line = _locked(box, limits) + command if box.isolated else command
+    process = subprocess.Popen(
+        _supervised(line, box.project, limits),
+        cwd=box.project,
+        env=variables(
+            box.layout(), box.mark, offline=box.isolated and not box.network, install=box.install, minutes=box.minutes
+        ),
+        stdin=subprocess.PIPE if talk else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if talk else subprocess.STDOUT,
+        **_own_group(),
+    )
+    stream = process.stderr if talk else process.stdout
+    pump = threading.Thread(target=log.pump, args=(stream,), daemon=True)
+    pump.start()
+    watch = Watch(process, limits, log, (box.project, box.private), f"{MARK}={box.mark}")
+    watch.start()
+    return Running(process, watch, pump, box)
+
+
+def protections(box: Box) -> list[str]:
+    """What stands between a run in this box and the machine, in sentences for the report."""
+    always = ["environment from an allow-list"]
+    if os.name == "nt":
+        return ["not isolated: bubblewrap is for Linux", *always, "time, log and disk limits; process tree ended"]
+    always.append("time, memory, process, file, disk and log limits; process tree ended")
+    if not box.isolated:
+        return ["not isolated: bubblewrap is absent or does not work; files and network are open to the run", *always]
+    return [
+        "isolated by bubblewrap: own network (off), own processes, read-only system, private home and /tmp, no "
+        "capabilities",
+        *always,
+    ]
+
+
+def _locked(box: Box, limits: Limits) -> list[str]:
+    layout = box.layout()
+    writable = {layout.scratch: box.scratch, layout.home: box.home, layout.project: box.project}
+    readable = {layout.platform / name: PACKAGE / name for name in PLATFORM_FILES}
+    if box.weights is not None:
+        readable |= {bubblewrap.WEIGHTS: box.weights, layout.torch_home / "hub" / "checkpoints": box.weights}
+    if box.environment is not None:
+        (writable if box.install else readable)[box.environment] = box.environment
+    return bubblewrap.arguments(writable, readable, box.masked, limits.memory_mb / 2, box.network)
+
+
+def _place_weights(box: Box) -> None:
+    """Fill torch hub's folder of checkpoints with links to the user's weights; bubblewrap binds the folder instead."""
+    if box.weights is None or box.isolated:
+        return
+    folder = box.layout().torch_home / "hub" / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in box.weights.iterdir():
+        target = folder / file.name
+        if not file.is_file() or target.exists():
+            continue
+        try:
+            target.symlink_to(file.absolute())
+        except OSError:  # Windows without the privilege for links
+            shutil.copyfile(file, target)
+
+
+def _supervised(line: list[str], folder: Path, limits: Limits) -> list[str]:
+    if os.name == "nt":
+        return line
+    specification = {
+        "command": line,
+        "folder": str(folder),
+        "parent": os.getpid(),
+        "rlimits": {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 0} | _process_backstop(limits),
+    }
+    return [sys.executable, "-I", str(PACKAGE / "supervise.py"), json.dumps(specification)]
+
+
+def _process_backstop(limits: Limits) -> dict[str, int]:
+    """A hard limit that keeps the machine alive under a fork bomb; it counts threads, and never binds root.
+
+    The exact limit on processes is held by `watch`, which counts ten times a second.
+    """
+    return {"RLIMIT_NPROC": threads_of_user() + 8 * limits.processes} if LINUX and os.getuid() != 0 else {}
+
+
+def _own_group() -> dict[str, Any]:
+    if os.name == "nt":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined, unused-ignore]
+    return {"start_new_session": True}

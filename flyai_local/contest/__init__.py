@@ -1,0 +1,1 @@
+"""Competitions: their cards, tables, metrics, and the two that are built in."""

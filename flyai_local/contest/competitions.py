@@ -1,0 +1,249 @@
+"""Competitions by id: the embedded ones, and those that the user made of pictures of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flyai_local.contest.tables import Label, label_values, read_table, write_table
+from flyai_local.errors import UserError
+from flyai_local.home import cache_folder, competitions_folder
+
+EMBEDDED = {"MushroomSketch": "flyai_local.contest.sketch", "Digits": "flyai_local.contest.digits"}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+RESERVED_NAMES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)  # device names of Windows
+CARD = "card.json"
+
+
+@dataclass(frozen=True)
+class Competition:
+    """Card of one competition. The tables name pictures relative to their folder, with forward slashes.
+
+    ``hidden`` is None when the competition has no hidden part: a submission then trains but gets no score.
+    """
+
+    id: str
+    image_column: str
+    label_column: str
+    metric: str
+    train: Path
+    images: Path
+    hidden: Path | None
+    hidden_images: Path
+    embedded: bool
+    minutes: float | None = (
+        None  # that a submission has, training and answers together; None: the local policy of limits.py
+    )
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """Header of the table that a submission finds."""
+        return (self.image_column, self.label_column)
+
+    @property
+    def input_columns(self) -> tuple[str, ...]:
+        """Keywords of one ``predict`` call."""
+        return (self.image_column,)
+
+
+def competition(name: str) -> Competition:
+    """The competition of that id, its pictures in place (an embedded one is made on first use).
+
+    Raises:
+        UserError: no competition has this id; the message lists those that exist.
+    """
+    if name in EMBEDDED:
+        return _made(name)
+    if NAME.fullmatch(name) and (competitions_folder() / name / CARD).is_file():
+        return _read_card(competitions_folder() / name)
+    known = known_ids()
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise UserError(
+        f"there is no competition {name!r}.{hint} Known here: {', '.join(known)}. "
+        "Register your own pictures with: python -m flyai_local add NAME --csv train.csv --images DIR"
+    )
+
+
+def competitions() -> list[Competition]:
+    """Every known competition: the embedded ones first, then the user's own by name. Makes no pictures."""
+    own = [_read_card(competitions_folder() / name) for name in known_ids() if name not in EMBEDDED]
+    return [_embedded_card(name) for name in EMBEDDED] + own
+
+
+def known_ids() -> list[str]:
+    """Ids of all competitions: the embedded ones first, then the user's own by name."""
+    folders = (card.parent.name for card in competitions_folder().glob(f"*/{CARD}"))
+    return [*EMBEDDED, *sorted(name for name in folders if NAME.fullmatch(name))]
+
+
+def place(chosen: Competition, folder: Path, part: str = "train", limit: int | None = None, copy: bool = False) -> int:
+    """Write ``train.csv`` and its pictures below ``folder`` as the platform lays them out; returns the number of rows.
+
+    The table has the competition's own column names, ``\\n`` line ends and ``./image/NAME`` paths. Pictures become
+    links, or real files with ``copy`` (needed where the originals are out of reach). ``limit`` keeps that many rows,
+    taken from the classes in turn. The table is written last, so a folder that holds it is complete. Other files in
+    the folder are left alone; where something fails, nothing new stays.
+
+    Raises:
+        UserError: pictures of the table are gone; none is placed.
+        ValueError: ``part`` is not ``train``. Hidden pictures are never placed: their labels are for the scorer alone.
+    """
+    if part != "train":
+        raise ValueError(f"part {part!r} cannot be placed: only 'train' leaves the platform")
+    rows = [(row.picture, row.label) for row in read_table(chosen.train, *chosen.columns)]
+    if limit is not None:
+        rows = _in_turn(rows, limit)
+    sources = [chosen.images / picture for picture, _ in rows]
+    _refuse_gone([source for source in sources if not source.is_file()])
+    _put_all(sources, [folder / "image" / picture for picture, _ in rows], _ways(chosen, copy))
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".train.csv.{os.getpid()}"
+    write_table(unfinished, chosen.columns, ((f"./image/{picture}", label) for picture, label in rows))
+    unfinished.replace(folder / "train.csv")
+    return len(rows)
+
+
+def hidden_rows(chosen: Competition) -> list[tuple[Path, Label]]:
+    """Pictures and labels of the hidden part, for the scorer only; empty when there is none.
+
+    Labels have the type that pandas would read: int where all are whole numbers, float where all are numbers, or text.
+    """
+    if chosen.hidden is None:
+        return []
+    rows = read_table(chosen.hidden, *chosen.columns)
+    labels: Sequence[Label] = label_values([row.label for row in rows])
+    return [(chosen.hidden_images / row.picture, label) for row, label in zip(rows, labels, strict=True)]
+
+
+def training_classes(chosen: Competition) -> list[Label]:
+    """The labels of the training table, each once, of the type that pandas would read."""
+    return list(dict.fromkeys(label_values([row.label for row in read_table(chosen.train, *chosen.columns)])))
+
+
+def write_card(chosen: Competition, folder: Path) -> None:
+    """Keep a competition's card as a small JSON file beside its tables."""
+    import json
+
+    fields = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(chosen).items()}
+    fields["train"], fields["hidden"] = chosen.train.name, chosen.hidden.name if chosen.hidden else None
+    (folder / CARD).write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_card(folder: Path) -> Competition:
+    import json
+
+    try:
+        fields = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        fields["train"], fields["hidden"] = folder / fields["train"], fields["hidden"] and folder / fields["hidden"]
+        fields["images"], fields["hidden_images"] = Path(fields["images"]), Path(fields["hidden_images"])
+        return Competition(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = "remove that folder and add the competition again"
+        raise UserError(f"{folder / CARD} cannot be read ({error}): {remedy}") from error
+
+
+def _embedded_card(name: str) -> Competition:
+    version = importlib.import_module(EMBEDDED[name]).VERSION
+    folder = cache_folder() / f"{name}-v{version}"
+    return Competition(
+        id=name,
+        image_column="image_path",
+        label_column="label",
+        metric="accuracy",
+        train=folder / "train.csv",
+        images=folder / "train",
+        hidden=folder / "hidden.csv",
+        hidden_images=folder / "hidden",
+        embedded=True,
+    )
+
+
+def _made(name: str) -> Competition:
+    """An embedded competition with its pictures; two processes that make it at once do not disturb each other."""
+    card = _embedded_card(name)
+    final = card.train.parent
+    if final.is_dir():
+        return card
+    print(f"{name}: making its pictures, once (some seconds) ...", file=sys.stderr)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+    try:
+        importlib.import_module(EMBEDDED[name]).write(unfinished)
+        unfinished.rename(final)
+    except OSError:
+        if not final.is_dir():  # else another process was quicker, and its pictures are the same
+            raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return card
+
+
+def _in_turn(rows: list[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+    """The first ``limit`` rows when every class gives one row after the other, in the order of the table."""
+    seen: dict[str, int] = {}
+    turns = []
+    for at, (_, label) in enumerate(rows):
+        turns.append((seen.get(label, 0), at))
+        seen[label] = seen.get(label, 0) + 1
+    return [rows[at] for at in sorted(at for _, at in sorted(turns)[:limit])]
+
+
+Way = Callable[[Path, Path], object]
+
+
+def _ways(chosen: Competition, copy: bool) -> tuple[Way, ...]:
+    """How to bring a picture to its place, in the order of trying.
+
+    A link to the user's own picture follows when that is replaced; a hard link to a cached one outlives the cache.
+    """
+    if copy:
+        return (shutil.copyfile,)
+    return (os.link, os.symlink, shutil.copyfile) if chosen.embedded else (os.symlink, os.link, shutil.copyfile)
+
+
+def _refuse_gone(gone: list[Path]) -> None:
+    if gone:
+        which, them = (f" and {len(gone) - 1} more are", "them") if len(gone) > 1 else (" is", "it")
+        raise UserError(
+            f"the picture {str(gone[0])!r}{which} gone: put {them} back, or add the competition with --replace; "
+            "nothing was placed"
+        )
+
+
+def _put_all(sources: list[Path], targets: list[Path], ways: tuple[Way, ...]) -> None:
+    """Bring every picture to its place, or none: a full disk leaves no folder that looks like data."""
+    new: list[Path] = []
+    try:
+        for source, target in zip(sources, targets, strict=True):
+            if not target.exists():
+                new.append(target)
+            _put(source, target, ways)
+    except BaseException:
+        for target in new:
+            target.unlink(missing_ok=True)
+        for folder in {parent: None for target in reversed(new) for parent in target.parents}:
+            with contextlib.suppress(OSError):  # it holds something else
+                folder.rmdir()
+        raise
+
+
+def _put(source: Path, target: Path, ways: tuple[Way, ...]) -> None:
+    """Bring one picture to its place by the first way that this system and the file systems allow."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    for way in ways[:-1]:
+        try:
+            way(source, target)
+            return
+        except OSError:  # Windows without the privilege; another file system; one without links
+            continue
+    ways[-1](source, target)

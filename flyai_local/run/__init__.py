@@ -1,0 +1,1 @@
+"""One run of a submission, from the archive to the score: `runner.execute(job)`."""

@@ -1,0 +1,325 @@
+"""One run of a submission, as the platform does it: pack, unpack, install, train, evaluate, score, record.
+
+    python -m flyai_local train --submission . --competition MushroomSketch -e=10 -b=32
+
+Training and evaluation are two processes in one work folder. The hidden pictures are brought only when every process of
+the training is gone, and what the evaluation writes is removed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flyai_local.board import records
+from flyai_local.box import bubblewrap, limits
+from flyai_local.box.isolate import Box, protections, run
+from flyai_local.box.limits import Limits
+from flyai_local.box.logs import Log
+from flyai_local.contest.competitions import Competition, hidden_rows, training_classes
+from flyai_local.home import home, runs_folder
+from flyai_local.run import diagnose, requirements
+from flyai_local.run.diagnose import RunError
+from flyai_local.run.examine import examine
+from flyai_local.run.hidden import Traces, bring
+from flyai_local.run.placing import lay_out, take_back
+from flyai_local.run.progress import Progress
+from flyai_local.run.score import Score, score
+from flyai_local.states import Code, State
+from flyai_local.submission.pack import pack, select, sha256_of
+from flyai_local.submission.submission import Submission, read
+from flyai_local.submission.unpack import ArchiveError, unpack
+
+__all__ = ["Job", "Result", "execute"]
+
+VISIBLE_EVALUATION_MB = 0.125  # of the evaluation's log; too little to carry pictures
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run.
+
+    Args:
+        submission: a folder or a zip file; for `evaluate` a folder that was trained.
+        competition: the card of the competition.
+        command: "test", "train" or "evaluate", as the records name it.
+        epochs, batch: passed to main.py as -e=EPOCHS -b=BATCH.
+        sample: number of training pictures and of hidden rows; None for all.
+        weights: folder of pretrained files.
+        fresh_env: install requirements.txt into an environment of its own.
+        isolated: use bubblewrap; None where it works.
+        train_limits, evaluate_limits: of the two phases.
+        minutes: that both phases have together; None for the limits of the phases alone.
+        told_minutes: what the submission is told by FLYAI_MINUTES; None tells nothing.
+    """
+
+    submission: Path
+    competition: Competition
+    command: str
+    epochs: int = 1
+    batch: int = 32
+    sample: int | None = None
+    weights: Path | None = None
+    fresh_env: bool = False
+    isolated: bool | None = None
+    train_limits: Limits = limits.TRAIN
+    evaluate_limits: Limits = limits.EVALUATE
+    minutes: float | None = None
+    told_minutes: float | None = None
+
+    def within(self, bounds: Limits, used: float = 0.0) -> Limits:
+        """The limits of a phase with no more time than is left of the minutes, of which `used` seconds are gone; at
+        least one second.
+        """
+        if self.minutes is None:
+            return bounds
+        return replace(bounds, seconds=min(bounds.seconds, max(1.0, 60 * self.minutes - used)))
+
+
+@dataclass
+class Result:
+    """How a run ended. `score` is None without one; `tail` holds the last lines of the log of the last phase."""
+
+    run_id: int
+    folder: Path
+    state: State = State.QUEUED
+    code: Code | None = None
+    detail: str = ""
+    score: Score | None = None
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+    tail: list[str] = field(default_factory=list)
+    log: Path | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def execute(job: Job, progress: Progress) -> Result:
+    """Run the job to its end and record it. A failure of the submission is a result, not an exception.
+
+    Raises:
+        KeyboardInterrupt: after the run was recorded as interrupted.
+    """
+    book = records.open()
+    with tempfile.TemporaryDirectory(prefix=".packing-", dir=runs_folder()) as folder:
+        archive, refused = _archive(job, Path(folder), progress)
+        sha256, size = (sha256_of(archive), archive.stat().st_size) if archive else ("", 0)
+        run_id = book.start_run(job.submission.resolve().name, job.competition.id, job.command, sha256, size)
+        result = Result(run_id, runs_folder() / str(run_id))
+        result.folder.mkdir(parents=True)
+        if archive and job.command != "evaluate":
+            shutil.move(archive, result.folder / "submission.zip")
+    with book.turn(run_id, lambda ahead: progress.step(f"waiting for run {ahead}")), _recorded(book, result):
+        if refused is not None:
+            raise refused
+        _Run(job, result, book, progress).through()
+    return result
+
+
+@contextmanager
+def _recorded(book: records.Records, result: Result) -> Iterator[None]:
+    """Turn the end of the run, whatever it is, into a state and a code in the records."""
+    began = time.monotonic()
+    try:
+        yield
+        result.state, result.code = State.SCORED, result.score.code if result.score else None
+        result.detail = result.score.detail if result.score else ""
+    except (RunError, ArchiveError) as error:
+        result.state, result.code, result.detail = State.FAILED, error.code, str(error)
+    except KeyboardInterrupt:
+        result.state, result.code, result.detail = State.CRASHED, Code.INTERRUPTED, "Ctrl-C"
+        raise
+    except Exception as error:  # anything else is the platform's own fault, and must not count as a try
+        result.state, result.code, result.detail = (
+            State.CRASHED,
+            Code.PLATFORM_FAULT,
+            f"{type(error).__name__}: {error}",
+        )
+        (result.folder / "platform.log").write_text(traceback.format_exc(), encoding="utf-8")
+    finally:
+        result.seconds = time.monotonic() - began
+        found = result.score
+        book.finish(
+            result.run_id,
+            result.state,
+            result.code,
+            score=found.total if found else None,
+            public_score=found.public if found else None,
+            private_score=found.private if found else None,
+            per_class=found.per_class if found else {},
+            metric=found.metric if found else None,
+            seconds=result.seconds,
+            peak_mb=result.peak_mb,
+            detail=result.detail,
+        )
+
+
+class _Run:
+    """The phases of one run, in order; each leaves the work folder as the next expects it."""
+
+    def __init__(self, job: Job, result: Result, book: records.Records, progress: Progress) -> None:
+        self.job, self.result, self.book, self.progress = job, result, book, progress
+        isolated = bubblewrap.program() is not None if job.isolated is None else job.isolated
+        chosen = job.competition
+        masked = (home(), chosen.images, chosen.hidden_images, *([chosen.hidden.parent] if chosen.hidden else []))
+        weights = job.weights.resolve() if job.weights else None
+        self.box = Box(
+            result.folder / "project",
+            result.folder / "private",
+            isolated,
+            weights,
+            masked=masked,
+            minutes=job.told_minutes,
+        )
+        self.trained = 0.0  # seconds that training took
+
+    def through(self) -> None:
+        """All phases; the work folder keeps the submission and what it saved, and nothing of the platform's data."""
+        submission = self.unpack()
+        if submission.metric not in (None, self.job.competition.metric):
+            self.result.notes.append(
+                f"app.yaml trains for {submission.metric} and {self.job.competition.id} is scored by "
+                f"{self.job.competition.metric}: "
+                "set competition.metric in app.yaml to choose epochs by the score that counts"
+            )
+        try:
+            if self.job.fresh_env:
+                self.install()
+            for sentence in protections(self.box):
+                self.progress.step(sentence)
+            count = lay_out(self.job.competition, submission, self.box.project, self.job.sample)
+            if self.job.command != "evaluate":
+                self.train(count)
+            self.evaluate(submission)
+        finally:
+            take_back(self.job.competition, submission, self.box.project)
+            shutil.rmtree(self.box.private, ignore_errors=True)
+            shutil.rmtree(self.result.folder / "environment", ignore_errors=True)
+
+    def unpack(self) -> Submission:
+        """Unpack the archive into a clean folder; an already trained folder is copied instead."""
+        self.enter(State.PACKING)
+        if self.job.command == "evaluate":
+            shutil.copytree(self.job.submission, self.box.project, symlinks=True, ignore=_not_copied)
+        else:
+            unpack(self.result.folder / "submission.zip", self.box.project)
+        return read(self.box.project)
+
+    def install(self) -> None:
+        """Make a fresh environment from requirements.txt."""
+        self.enter(State.INSTALLING)
+        environment = (self.result.folder / "environment").absolute()
+        with self.log("install", limits.INSTALL) as log:
+            failed = requirements.install(self.box, environment, log, self.progress.step)
+        self.result.notes += [f"requirements.txt: {line} was not installed" for line in failed]
+        self.box = replace(self.box, environment=environment)
+
+    def train(self, count: int) -> None:
+        """Run `python main.py -e=E -b=B` in the work folder."""
+        self.enter(State.TRAINING)
+        arguments = [f"-e={self.job.epochs}", f"-b={self.job.batch}"]
+        self.progress.step(f"training on {count} pictures: python main.py {' '.join(arguments)}")
+        bounds = self.job.within(self.job.train_limits)
+        with self.log("train", bounds) as log:
+            outcome = run(self.box, [str(self.box.layout().python), "main.py", *arguments], bounds, log)
+            self.used(outcome)
+            self.trained = outcome.seconds
+            error = diagnose.training(outcome, log.tail(40))
+        if error:
+            raise error
+
+    def evaluate(self, submission: Submission) -> None:
+        """Bring the hidden pictures, ask for every row, score, and remove what the evaluation left."""
+        self.enter(State.EVALUATING)
+        chosen = self.job.competition
+        rows = _sampled(hidden_rows(chosen), self.job.sample)
+        traces = Traces(self.box.project)
+        try:
+            questions = bring(rows, chosen.hidden_images, self.box.project, submission.generation)
+            column = submission.columns[0] if submission.columns else chosen.image_column
+            asked = [{column: question.picture} for question in questions]
+            bounds = self.job.within(self.job.evaluate_limits, self.trained)
+            with self.log("evaluate", bounds, VISIBLE_EVALUATION_MB) as log:
+                found = examine(self.box, chosen.id, submission.generation, asked, bounds, log, self.progress.step)
+        finally:
+            traces.remove()
+        self.used(found.outcome)
+        if found.chosen not in ("Prediction", "Model"):
+            self.result.notes.append(f"the class {found.chosen} was taken, of {', '.join(found.candidates)}")
+        self.result.score = score(chosen.id, [q.key for q in questions], [q.label for q in questions], found.answers,
+                                  chosen.metric, training_classes(chosen))  # fmt: skip
+
+    def enter(self, state: State) -> None:
+        """Record and show the state."""
+        self.result.state = state
+        self.book.set_state(self.result.run_id, state)
+        self.progress.state(state)
+
+    def used(self, outcome: limits.Outcome) -> None:
+        """Keep the highest memory of all phases."""
+        self.result.peak_mb = max(self.result.peak_mb, outcome.peak_mb)
+        self.progress.step(
+            f"{outcome.seconds:.1f} s, {outcome.peak_mb:.0f} MB of memory, {outcome.disk_mb:.0f} MB written"
+        )
+
+    @contextmanager
+    def log(self, phase: str, bounds: Limits, visible_mb: float | None = None) -> Iterator[Log]:
+        """The log of a phase, in the records from its first line on."""
+        log = Log(
+            self.result.folder / f"{phase}.log", bounds.log_mb, visible_mb, lambda line: self.progress.line(phase, line)
+        )
+        self.result.log = log.path
+        self.book.add_log(self.result.run_id, phase, log.path)
+        try:
+            yield log
+        finally:
+            log.close()
+            self.result.tail = log.tail()
+
+
+def _archive(job: Job, folder: Path, progress: Progress) -> tuple[Path | None, RunError | None]:
+    """The archive to run, and why there is none: a zip file as it is, a folder packed.
+
+    For `evaluate` it stands for the folder in the records only, so its models are in it.
+    """
+    archive = folder / "submission.zip"
+    if job.command == "evaluate":
+        return pack(job.submission, archive, select(job.submission, with_model=True)).archive, None
+    if job.submission.is_file():
+        shutil.copyfile(job.submission, archive)
+        return archive, None
+    selection = select(job.submission)
+    forbidden = [refused for refused in selection.refused if refused.kind in ("link-outside", "file-too-large")]
+    for refused in selection.refused:
+        progress.step(f"{'refused' if refused in forbidden else '`pack` would refuse'}: {refused}")
+    if forbidden:
+        return None, RunError(Code.PACK_REFUSED, str(forbidden[0]))
+    packed = pack(job.submission, archive, selection)
+    progress.step(f"{len(packed.names)} files, {packed.size_bytes / 2**20:.2f} MB, sha256 {packed.sha256[:16]}")
+    return archive, None
+
+
+def _sampled(rows: list[tuple[Path, int | float | str]], sample: int | None) -> list[tuple[Path, int | float | str]]:
+    """All hidden rows, or `sample` of them: the same ones each time."""
+    if not rows:
+        raise RunError(Code.PLATFORM_FAULT, "the competition has no hidden part; add it again with --hidden 0.25")
+    if sample is None or sample >= len(rows):
+        return rows
+    seed = int.from_bytes(hashlib.sha256(str(len(rows)).encode()).digest()[:4], "big")
+    return random.Random(seed).sample(rows, sample)
+
+
+def _not_copied(folder: str, names: list[str]) -> list[str]:
+    """What of a trained folder the evaluation does not need: environments, caches, and pictures that are placed
+    anew.
+    """
+    if Path(folder).parts[-2:] == ("data", "input"):
+        return [name for name in names if name != "model"]
+    return [name for name in names if name in ("__pycache__", ".git") or Path(folder, name, "pyvenv.cfg").exists()]

@@ -1,0 +1,104 @@
+"""app.json made from app.yaml, so that both generations of the platform can read what a submission is about.
+
+app.yaml itself travels as it is: 1.x reads it, and a project that checks its keys would refuse added ones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import yaml
+
+from flyai_local.errors import UserError
+
+__all__ = ["app_json", "parse"]
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses aliases, nine lines of which stand for a billion values, and more than fifty
+    levels.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise UserError(
+                f"app.yaml, line {self.peek_event().start_mark.line + 1}: an alias (*name) is not read; write the "
+                "value out"
+            )
+        if self.depth == 50:
+            raise UserError("app.yaml is nested more than 50 levels deep")
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The first document of an app.yaml as a mapping; files of the 1.x time begin with `---` and end with `...`.
+
+    Raises:
+        UserError: it is no YAML, or no mapping.
+    """
+    if re.search(r"(?:[\[{]\s*){51}", text):  # PyYAML's time grows with the square
+        raise UserError("app.yaml is nested more than 50 levels deep")
+    try:
+        card = next(yaml.load_all(text, _Loader), None)
+    except (
+        yaml.YAMLError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:  # as PyYAML raises
+        raise UserError(f"app.yaml cannot be read: {error}. Correct the line it names, or remove the file") from error
+    if not isinstance(card, dict):
+        raise UserError("app.yaml must hold names with values, such as 'competition:'; it holds something else")
+    return card
+
+
+def app_json(card: dict[str, Any]) -> str:
+    """Text of an app.json in the form of 2.0, with the two keys of the 2022 form beside it; the same text each time."""
+    identity, inputs, outputs = _identity(card), _columns(card, "input"), _columns(card, "output")
+    name = str(card.get("name") or identity)
+    content = {
+        "name": name,
+        "author": str(card.get("author") or ""),
+        "description": str(card.get("description") or ""),
+        "topic": "image classification",
+        "model": {"input": {"columns": inputs}, "output": {"columns": outputs}},
+        "data": {"source": [{"id": identity, "name": name, "source": "flyai"}]},
+        "data_id": identity,
+        "project": {"id": "", "train": {"file": "main.py"}, "prediction": {"file": "prediction.py"}},
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _identity(card: dict[str, Any]) -> str:
+    """Id of the competition: `competition.id` here, `data.id` in 1.x."""
+    for section in ("competition", "data"):
+        value = card.get(section)
+        if isinstance(value, dict) and value.get("id"):
+            return str(value["id"])
+    return ""
+
+
+def _columns(card: dict[str, Any], part: str) -> list[dict[str, str]]:
+    """Columns of the input or output in the form that both cards use."""
+    model = card.get("model")
+    described = model.get(part) if isinstance(model, dict) else None
+    columns = described.get("columns") if isinstance(described, dict) else None
+    if isinstance(columns, list):
+        return [column for column in columns if isinstance(column, dict)]
+    competition = card.get("competition")
+    named = competition.get("columns") if isinstance(competition, dict) else None
+    named = named if isinstance(named, dict) else {}
+    if part == "input":
+        return [{"name": str(named.get("image") or "image_path"), "type": "image"}]
+    return [{"name": str(named.get("label") or "label"), "type": "str"}]

@@ -1,0 +1,168 @@
+"""What kind of submission a folder holds: its generation, the data ids it asks for, the columns it names."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flyai_local.contest.competitions import NAME
+from flyai_local.states import Code
+from flyai_local.submission.unpack import ArchiveError
+
+__all__ = ["Submission", "ids", "read"]
+
+FLYAI_MODULES = ("flyai.framework", "flyai_sdk")
+NOT_CODE = {"data", "tests", "flyai_local", "node_modules"}
+MOST_SOURCES = 500
+LARGEST_SOURCE = 2**21
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One unpacked submission.
+
+    `generation` is "2.0" (also for the 2022 form) or "1.x". `ids` are the data ids that its code and cards name, in the
+    order found; `columns` are the image and label column of a 1.x app.yaml, or None; `metric` is what app.yaml says
+    that it trains for.
+    """
+
+    generation: str
+    ids: tuple[str, ...]
+    columns: tuple[str, str] | None
+    metric: str | None = None
+
+
+def read(folder: Path) -> Submission:
+    """Look at a folder without running anything of it.
+
+    Raises:
+        ArchiveError: main.py is missing, or both prediction.py and the files of a 1.x submission are.
+    """
+    if not (folder / "main.py").is_file():
+        nested = [path.parent.name for path in folder.glob("*/main.py")]
+        hint = f"; there is one in the folder {nested[0]!r}" if nested else ""
+        raise ArchiveError(Code.NESTED_FOLDER if nested else Code.NO_MAIN, f"no main.py at the top{hint}")
+    card = _mapping(folder / "app.yaml")
+    old = (
+        isinstance(card.get("model"), dict) and (folder / "model.py").is_file() and (folder / "processor.py").is_file()
+    )
+    new = (folder / "prediction.py").is_file()
+    if not old and not new:
+        raise ArchiveError(Code.NO_PREDICTION, "neither prediction.py nor model.py with processor.py and app.yaml")
+    generation = "1.x" if old and not (new and _mentions_flyai(folder / "prediction.py")) else "2.0"
+    metric = _within(card, "competition", "metric")
+    return Submission(
+        generation, ids(folder), _columns(card) if generation == "1.x" else None, str(metric) if metric else None
+    )
+
+
+def ids(folder: Path) -> tuple[str, ...]:
+    """Data ids that a project names in app.yaml, in app.json and in its calls of download_from_ids, in this order."""
+    card = _mapping(folder / "app.yaml")
+    found = [_within(card, "competition", "id"), _within(card, "data", "id")]
+    app = _mapping(folder / "app.json")
+    sources = _within(app, "data", "source")
+    found += [source.get("id") for source in sources if isinstance(source, dict)] if isinstance(sources, list) else []
+    found += [app.get("data_id")]
+    trees = [tree for file in _sources(folder) if (tree := _tree(file)) is not None]
+    constants = {name: value for tree in trees for name, value in _constants(tree)}
+    for tree in trees:
+        found += _asked_for(tree, constants)
+    plain = [str(name) for name in found if isinstance(name, (str, int)) and NAME.fullmatch(str(name))]
+    return tuple(dict.fromkeys(plain))
+
+
+def _mentions_flyai(file: Path) -> bool:
+    """True when a file imports the FlyAI base class, from the SDK or by way of its own modules."""
+    tree = _tree(file)
+    if tree is None:  # a syntax error: the run will name it
+        return True
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (
+            node.module in FLYAI_MODULES or any(n.name == "FlyAI" for n in node.names)
+        ):
+            return True
+        if isinstance(node, ast.Import) and any(name.name in FLYAI_MODULES for name in node.names):
+            return True
+    return False
+
+
+def _sources(folder: Path) -> list[Path]:
+    """Python files of the project: at its top and in its packages, not in environments or data."""
+    tops = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path.name not in NOT_CODE]
+    nested = [
+        file
+        for path in tops
+        if path.is_dir() and not (path / "pyvenv.cfg").exists()
+        for file in sorted(path.rglob("*.py"))
+    ]
+    return ([path for path in tops if path.suffix == ".py"] + nested)[:MOST_SOURCES]
+
+
+def _constants(tree: ast.Module) -> list[tuple[str, str]]:
+    """Names of a module that are assigned a text."""
+    return [
+        (target.id, node.value.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+
+
+def _asked_for(tree: ast.Module, constants: dict[str, str]) -> list[str | None]:
+    """Ids in calls of download_from_ids, given as texts or by the name of a constant."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    asked = (call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "download_from_ids")
+    return [_text(argument, constants) for call in asked for argument in call.args]
+
+
+def _text(node: ast.expr, constants: dict[str, str]) -> str | None:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return constants.get(name)
+
+
+def _columns(card: dict[str, Any]) -> tuple[str, str] | None:
+    image = _within(card, "model", "input", "columns")
+    label = _within(card, "model", "output", "columns")
+    try:
+        return str(image[0]["name"]), str(label[0]["name"])
+    except (TypeError, KeyError, IndexError):
+        return None
+
+
+def _within(card: Any, *names: str) -> Any:
+    for name in names:
+        card = card.get(name) if isinstance(card, dict) else None
+    return card
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    """Content of a JSON or YAML card; empty when the file is missing or is no mapping."""
+    try:
+        text = _small(file).decode("utf-8-sig")
+        content = json.loads(text) if file.suffix == ".json" else next(yaml.safe_load_all(text), None)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _tree(file: Path) -> ast.Module | None:
+    try:
+        return ast.parse(_small(file))
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
+        return None
+
+
+def _small(file: Path) -> bytes:
+    """Content of a file of usual size: nobody vouches for these files, and the platform must survive reading them."""
+    if file.stat().st_size > LARGEST_SOURCE:
+        raise OSError(f"{file} is too large to be looked at")
+    return file.read_bytes()

@@ -1,0 +1,45 @@
+"""Residual networks, timm's, with a 3x3 stem: the first convolution has stride 1 and no pooling follows.
+
+ResNet-B, C and D need no names here. In timm, `resnet50` is ResNet-B (its bottlenecks stride in the 3x3 convolution, as
+torchvision's do), `resnet50c` has the deep stem as well (C), and `resnet50d` also pools before the projection (D): the
+variants of He et al., "Bag of Tricks for Image Classification with Convolutional Neural Networks", 2019, section 4.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from recipe.components.cifar.backbone import Activation, from_timm, small_stem, variants
+from recipe.registry import Fraction
+
+
+def small_resnet(name: str, drop_path: float, activation: Activation, **settings: Any) -> Any:
+    """A network of timm's ResNet class with the 3x3 stem. Zero gamma, timm's default, is left to `init.zero_gamma`."""
+    network = from_timm(name, activation, drop_path_rate=drop_path, zero_init_last=False, **settings)
+    network.conv1, network.maxpool = small_stem(network.conv1), nn.Identity()
+    return network
+
+
+@variants("cifar_resnet{}", 18, 34, 50, 101, 152)
+def resnet(depth: int, /, drop_path: Fraction = 0.0, activation: Activation = "relu") -> nn.Module:
+    """ResNet with the 3x3 stem for 32-pixel pictures.
+
+    Limit: drop_path=0 keeps every block.
+    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016, table 1.
+    """
+    return small_resnet(f"resnet{depth}", drop_path, activation)
+
+
+@variants("cifar_stochasticdepth{}", 18, 34, 50, 101, 152)
+def stochastic_depth(depth: int, /, drop_path: Fraction = 0.5, activation: Activation = "relu") -> nn.Module:
+    """ResNet whose blocks are left out at random in training, the last with probability `drop_path`, earlier ones
+    linearly less.
+
+    Per picture rather than per batch, and scaled in training rather than at test: the same in expectation.
+
+    Limit: drop_path=0 is the ResNet of that depth.
+    Source: Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", 2016, section 3.
+    """
+    return small_resnet(f"resnet{depth}", drop_path, activation)

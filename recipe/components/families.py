@@ -1,0 +1,47 @@
+"""All families of components: what `python -m recipe names` lists and what the settings may name. A new family is one
+line here.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from recipe.config import Config, ConfigError
+from recipe.registry import Registry, SpecError, parse_many
+
+# family: (module and registry, the setting that names a component of it)
+FAMILIES = {
+    "backbone": ("recipe.components.cifar:BACKBONES", "backbone"),
+    "head": ("recipe.components.heads:HEADS", "head"),
+    "augmentation": ("recipe.components.augment.pipeline:AUGMENTATIONS", "augment"),
+    "mix": ("recipe.components.mixes:MIXES", "mix"),
+    "sampler": ("recipe.components.samplers:SAMPLERS", "sampler"),
+    "loss": ("recipe.components.losses:LOSSES", "loss"),
+    "reduction": ("recipe.components.losses:REDUCTIONS", "reduction"),
+    "optimizer": ("recipe.components.optimizers:OPTIMIZERS", "optimizer"),
+    "schedule": ("recipe.components.schedules:SCHEDULES", "schedule"),
+    "view": ("recipe.components.views:VIEWS", "views"),
+    "metric": ("recipe.components.metrics:METRICS", ""),
+}
+
+
+def family(name: str) -> Registry:
+    """The registry of a family."""
+    module, registry = FAMILIES[name][0].split(":")
+    return getattr(importlib.import_module(module), registry)
+
+
+def check_components(config: Config) -> None:
+    """Every component that the settings name, before anything long begins.
+
+    Raises:
+        ConfigError: names the setting and what is accepted.
+    """
+    for name, (_, setting) in FAMILIES.items():
+        if not setting or setting == "backbone":  # `models.build` knows timm's names as well
+            continue
+        try:
+            for spec in parse_many(getattr(config, setting)):
+                family(name).check(spec)
+        except SpecError as error:
+            raise ConfigError(f"{setting}: {error}") from None

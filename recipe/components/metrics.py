@@ -1,0 +1,226 @@
+"""Metrics: what a run is judged by. sklearn where it has them; it is imported when a metric is computed, not before.
+
+A metric is `metric(labels (N,) int, probs (N, K)) -> float` and knows its direction (`higher_is_better`), its range
+(`bounds`) and how many decimals to show (`precision`). With settings: `METRICS.build("calibration_error(bins=10)",
+labels, probs)`. Predictions are the class of the highest probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from recipe.registry import Count, Registry
+
+METRICS = Registry("metric", accepts="labels (N,), probs (N, K); gives a number")
+
+
+class MetricError(ValueError):
+    """Labels and probabilities that a metric cannot be computed from; the message says why."""
+
+
+def metric(
+    *, higher_is_better: bool = True, bounds: tuple[float, float] = (0.0, 1.0), precision: int = 4
+) -> Callable[[Any], Any]:
+    """Decorator: registers a metric with its direction, range and the decimals worth showing."""
+
+    def register(function: Any) -> Any:
+        function.higher_is_better, function.bounds, function.precision = higher_is_better, bounds, precision
+        return METRICS.register(function)
+
+    return register
+
+
+def checked(labels: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as int64 and probabilities as float64 with rows that sum to 1.
+
+    Raises:
+            MetricError: shapes that do not fit, no rows, a label outside 0..K-1, or a probability that is negative or
+        not a number.
+    """
+    labels, probs = np.asarray(labels).astype(np.int64), np.asarray(probs, dtype=np.float64)
+    if probs.ndim != 2 or labels.shape != probs.shape[:1] or not len(labels):
+        raise MetricError(
+            f"labels {labels.shape} and probabilities {probs.shape} do not fit: (N,) and (N, K) with N of at least "
+            "1 are needed."
+        )
+    if labels.min() < 0 or labels.max() >= probs.shape[1]:
+        raise MetricError(
+            f"labels from {labels.min()} to {labels.max()} do not fit {probs.shape[1]} columns of probabilities."
+        )
+    bad = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (probs.sum(1) <= 0)
+    if bad.any():
+        raise MetricError(
+            f"{bad.sum()} rows hold probabilities that are negative or not numbers, the first is row {bad.argmax()}."
+        )
+    return labels, probs / probs.sum(1, keepdims=True)
+
+
+def _answers(labels: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels, probs = checked(labels, probs)
+    return labels, probs.argmax(1)
+
+
+@metric()
+def accuracy(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Share of rows whose most probable class is the label.
+
+    Source: sklearn.metrics, accuracy_score.
+    """
+    labels, answers = _answers(labels, probs)
+    return float((labels == answers).mean())
+
+
+@metric()
+def top5(labels: np.ndarray, probs: np.ndarray, /, k: Count = 5) -> float:
+    """Share of rows whose label is among the k most probable classes.
+
+    Source: Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", 2015, section 4.1.
+    Limit: k=1 is accuracy, k >= K is 1.
+    """
+    labels, probs = checked(labels, probs)
+    best = np.argsort(-probs, axis=1, kind="stable")[:, :k]
+    return float((best == labels[:, None]).any(1).mean())
+
+
+@metric()
+def balanced_accuracy(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Mean over classes of the share of their rows that are right; classes without rows do not count.
+
+    Source: Brodersen et al., "The Balanced Accuracy and Its Posterior Distribution", 2010; sklearn,
+    balanced_accuracy_score.
+    """
+    labels, answers = _answers(labels, probs)
+    rights = np.bincount(labels, weights=labels == answers)
+    rows = np.bincount(labels)
+    return float((rights[rows > 0] / rows[rows > 0]).mean())
+
+
+@metric()
+def macro_f1(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Mean over classes of F1, the harmonic mean of precision and recall; 0 where a class is never right.
+
+    Source: sklearn.metrics, f1_score(average="macro"): over the classes that occur as label or answer.
+    """
+    return _f1(labels, probs, "macro")
+
+
+@metric()
+def weighted_f1(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Mean of F1 over classes, weighted by their rows.
+
+    Source: sklearn.metrics, f1_score(average="weighted").
+    """
+    return _f1(labels, probs, "weighted")
+
+
+def _f1(labels: np.ndarray, probs: np.ndarray, average: str) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(*_answers(labels, probs), average=average, zero_division=0))
+
+
+@metric(bounds=(-1.0, 1.0))
+def matthews(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Matthews correlation of labels and answers; 0 is chance, also where all rows have one label.
+
+    Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004.
+    """
+    from sklearn.metrics import matthews_corrcoef
+
+    labels, answers = _answers(labels, probs)
+    if len(set(labels)) == 1:
+        return 0.0  # as sklearn has it, without its warning about a table of one cell
+    return float(matthews_corrcoef(labels, answers))
+
+
+@metric(bounds=(-1.0, 1.0))
+def kappa(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Cohen's kappa: agreement above chance as a share of what is possible.
+
+    Source: Cohen, "A Coefficient of Agreement for Nominal Scales", 1960; sklearn.metrics, cohen_kappa_score.
+    """
+    return _kappa(labels, probs, None)
+
+
+@metric(bounds=(-1.0, 1.0))
+def quadratic_kappa(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Cohen's kappa with errors weighted by the squared distance of class numbers: for classes that have an order.
+
+    Source: Cohen, "Weighted Kappa", 1968; sklearn.metrics, cohen_kappa_score(weights="quadratic").
+    """
+    return _kappa(labels, probs, "quadratic")
+
+
+def _kappa(labels: np.ndarray, probs: np.ndarray, weights: str | None) -> float:
+    from sklearn.metrics import cohen_kappa_score
+
+    labels, answers = _answers(labels, probs)
+    if len(set(labels) | set(answers)) == 1:
+        return 1.0  # one class only, always right: sklearn divides 0 by 0
+    return float(cohen_kappa_score(labels, answers, labels=np.arange(np.asarray(probs).shape[1]), weights=weights))
+
+
+@metric(higher_is_better=False, bounds=(0.0, math.inf))
+def log_loss(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Mean of -log of the label's probability, in nats; a probability of 0 counts as the smallest step above it.
+
+    Source: Good, "Rational Decisions", 1952; sklearn.metrics, log_loss.
+    """
+    labels, probs = checked(labels, probs)
+    own = probs[np.arange(len(labels)), labels]
+    return float(-np.log(own.clip(np.finfo(np.float64).eps, 1)).mean())
+
+
+@metric()
+def roc_auc(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Area under the ROC curve, one class against the rest, mean over the classes that have rows of both sorts.
+
+    Source: Fawcett, "An introduction to ROC analysis", 2006, section 9; sklearn.metrics,
+    roc_auc_score(multi_class="ovr").
+    """
+    from sklearn.metrics import roc_auc_score
+
+    return _one_against_rest(labels, probs, roc_auc_score)
+
+
+@metric()
+def average_precision(labels: np.ndarray, probs: np.ndarray, /) -> float:
+    """Area under the precision-recall curve as a sum of steps, one class against the rest, mean over the classes that
+    have rows of both sorts.
+
+    Source: sklearn.metrics, average_precision_score.
+    """
+    from sklearn.metrics import average_precision_score
+
+    return _one_against_rest(labels, probs, average_precision_score)
+
+
+def _one_against_rest(labels: np.ndarray, probs: np.ndarray, area: Callable[..., float]) -> float:
+    labels, probs = checked(labels, probs)
+    present = np.unique(labels)
+    if len(present) == 1:
+        raise MetricError(
+            f"all {len(labels)} rows have label {present[0]}: an area under a curve needs rows of two classes at least."
+        )
+    return float(np.mean([area(labels == label, probs[:, label]) for label in present]))
+
+
+@metric(higher_is_better=False)
+def calibration_error(labels: np.ndarray, probs: np.ndarray, /, bins: Count = 15) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy over `bins` equal intervals of confidence,
+    weighted by rows.
+
+    Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, section 2.
+    Limit: bins=1 is the distance of mean confidence and accuracy.
+    """
+    labels, probs = checked(labels, probs)
+    confidence, right = probs.max(1), probs.argmax(1) == labels
+    interval = np.clip(
+        np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1
+    )  # intervals are open on the left, as in the paper
+    gaps = np.bincount(interval, weights=right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))

@@ -1,0 +1,1 @@
+"""Rows with labels, and what can be wrong with them: `table.read`, `check.check`, `folds.make_folds`."""

@@ -1,0 +1,100 @@
+"""The check before training: every row that cannot be used is named with file and line, counted, and left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from recipe.data.findings import DataError, Finding, summary
+from recipe.data.table import Table
+from recipe.pictures.cache import Pictures, Progress
+
+NO_TABLE = (
+    "There is no train.csv, so each folder was taken for a class: if the data came by a download that "
+    "failed, see its message and fetch it again."
+)
+
+
+def check(
+    table: Table, folds: int, strict: bool = False, pictures: Pictures | None = None, progress: Progress | None = None
+) -> tuple[Table, list[Finding]]:
+    """The table without the rows that cannot be used, and all findings, those of reading the table included.
+
+    Args:
+        table: as read.
+        folds: a class with fewer rows than this is named.
+        strict: refuse instead of leaving rows out.
+        pictures: of `table.paths`; every picture is decoded once, and kept there as far as its memory goes. Without it
+            they are decoded for the check alone.
+        progress: called with (pictures decoded, pictures in all).
+
+    Raises:
+        DataError: with `strict`, any row that would be left out or a class with too few rows; else if more than half of
+            the pictures are missing (the image folder is wrong), or if fewer than two classes are left.
+    """
+    _refuse_wrong_folder(table)
+    pictures = Pictures(table.paths, short_side=64, cache_mb=0) if pictures is None else pictures
+    failures = pictures.load_all(progress)
+    findings = [*table.findings, *(_finding(table, row, failure) for row, failure in failures.items())]
+    usable = table.take([row for row in range(len(table)) if row not in failures])
+    findings += _class_findings(usable, folds)
+    if strict and (fatal := [finding for finding in findings if finding.drops or finding.kind == "small-class"]):
+        raise DataError(
+            f"{table.source} has {len(fatal)} faults, and strict mode accepts none:\n{summary(fatal, examples=10)}"
+        )
+    if np.count_nonzero(usable.counts) < 2:
+        classes = [name for name, count in zip(usable.classes, usable.counts, strict=True) if count]
+        raise DataError(
+            f"{table.source} has {len(classes)} class with readable pictures ({', '.join(classes) or 'none'}), and "
+            "at least 2 are needed. "
+            f"{'Check the label column.' if table.source.is_file() else NO_TABLE}\n{summary(findings)}"
+        )
+    return replace(usable, findings=tuple(findings)), findings
+
+
+def _refuse_wrong_folder(table: Table) -> None:
+    missing = [row for row, path in enumerate(table.paths) if not os.path.isfile(path)]  # noqa: PTH113  (Path.is_file raises for a name too long)
+    if 2 * len(missing) <= len(table):
+        return
+    row = missing[0]
+    raise DataError(
+        f"{_place(table, row)}: {len(missing)} of {len(table)} pictures are missing; {table.names[row]!r} was "
+        "looked for as "
+        f"{table.paths[row]}. Give the folder that the paths are relative to (images)."
+    )
+
+
+def _place(table: Table, row: int) -> str:
+    return f"{table.source}, line {table.lines[row]}" if table.lines[row] else str(table.source)
+
+
+def _finding(table: Table, row: int, failure: Exception) -> Finding:
+    if isinstance(failure, FileNotFoundError):
+        kind, what, remedy = (
+            "missing-file",
+            f"there is no file {table.paths[row]}",
+            "add the picture or remove the line",
+        )
+    else:
+        reason = getattr(failure, "reason", failure)
+        kind, what, remedy = (
+            "unreadable-picture",
+            f"{table.paths[row]} cannot be read: {reason}",
+            "left out of training",
+        )
+    return Finding(table.source, table.lines[row], kind, what, remedy, drops=True)
+
+
+def _class_findings(table: Table, folds: int) -> Sequence[Finding]:
+    """Classes with fewer rows than folds; a class without any row is named too."""
+    findings = []
+    for name, count in zip(table.classes, table.counts, strict=True):
+        if count < folds:
+            what = f"the class {name!r} has {count} rows for {folds} folds, so some folds are validated without it"
+            findings.append(
+                Finding(table.source, 0, "small-class", what, f"add pictures, or choose at most {max(count, 1)} folds")
+            )
+    return findings

@@ -1,0 +1,73 @@
+"""Folds for cross-validation: every class in the same proportion in each, groups never divided."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from recipe.data.findings import DataError
+from recipe.data.table import Table
+
+HOLD_OUT_PARTS = 5  # folds=1 holds out one part of five
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Row numbers of one fold, ascending."""
+
+    index: int
+    train_rows: np.ndarray  # int64
+    valid_rows: np.ndarray  # int64
+
+
+def make_folds(table: Table, folds: int, seed: int, groups: np.ndarray | None = None) -> tuple[Fold, ...]:
+    """`folds` folds in which every row is validated exactly once; a function of the labels, the groups and the seed
+    alone.
+
+    Args:
+        table: gives the labels, and the groups if it has any.
+        folds: 2 or more; 1 gives a single fold that holds out 20 %.
+        seed: shuffles the rows of each class.
+        groups: (N,) rows with equal values stay on one side; by default those of the table.
+
+    A class with fewer rows than folds is validated in as many folds as it has rows.
+
+    Raises:
+        DataError: more folds than the largest class has rows, or than there are groups.
+    """
+    groups = table.groups if groups is None else np.unique(groups, return_inverse=True)[1]
+    if folds < 1:
+        raise DataError(f"{folds} folds are refused; 2 or more cross-validate, 1 holds out a fifth.")
+    parts = folds if folds > 1 else min(HOLD_OUT_PARTS, _most_parts(table, groups))
+    if parts > _most_parts(table, groups) or parts < 2:
+        raise DataError(
+            f"{folds} folds are more than the data allow: the largest class has {table.counts.max()} rows"
+            + ("" if groups is None else f" and there are {len(np.unique(groups))} groups")
+            + ". Choose fewer folds or add pictures."
+        )
+    splits = _split(table.labels, parts, seed, groups)
+    made = tuple(Fold(index, train, valid) for index, (train, valid) in enumerate(splits[:folds]))
+    empty = [fold.index for fold in made if not len(fold.valid_rows) or not len(fold.train_rows)]
+    if empty:
+        raise DataError(
+            f"Fold {empty[0]} would be empty: the groups are too large for {folds} folds. Choose fewer folds or "
+            "smaller groups."
+        )
+    return made
+
+
+def _most_parts(table: Table, groups: np.ndarray | None) -> int:
+    largest = int(table.counts.max(initial=0))
+    return largest if groups is None else min(largest, len(np.unique(groups)))
+
+
+def _split(labels: np.ndarray, parts: int, seed: int, groups: np.ndarray | None) -> list[tuple[np.ndarray, np.ndarray]]:
+    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    with (
+        warnings.catch_warnings()
+    ):  # "the least populated class has only n members": the data check has said so, with the class
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        return list(splitter(parts, shuffle=True, random_state=seed).split(labels, labels, groups))

@@ -1,0 +1,1 @@
+"""A classifier at its start: `start.plan(config, classes)` builds backbone and head and finds their weights."""

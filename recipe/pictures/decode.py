@@ -1,0 +1,228 @@
+"""From a picture file to pixels: the one decoder and the one resize rule of training, validation and serving.
+
+Two decoders or two resize rules between training and serving cost accuracy (Pillow and OpenCV differ by up to 9/255 per
+pixel when shrinking, and on EXIF, 16-bit and CMYK), so nothing else in this project opens a picture. Policies:
+
+* The orientation is honoured, for every format that carries one; an ICC profile is not (docs/decoding.md says why).
+* Transparency is composited over white. Grey becomes three equal channels, a palette its colours, of an animation the
+first frame counts.
+* 16-bit values are scaled by 1/257, so that 65535 becomes 255 and nothing saturates. Floating point pictures are
+refused.
+* A file that is empty, is no picture, ends early, or claims more than MAX_PIXELS pixels is refused with its name and
+the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import nullcontext
+
+import numpy as np
+
+from recipe.errors import UnreadablePicture
+from recipe.pictures.bytes import picture_bytes
+from recipe.pictures.header import Header, header, unknown_format
+from recipe.pictures.pillow import TooLarge, decode_with_pillow
+from recipe.pictures.stderr import quiet_c_libraries
+from recipe.pictures.tiff import orientation
+
+MAX_PIXELS = 2**27  # 134 million: above every camera in use, and 400 MB once decoded
+MAX_SCANNED = 16 * MAX_PIXELS  # over all scans of a progressive JPEG: some 10 s
+MAX_ASPECT = 16  # of a longer strip only the middle is kept when it is resized
+_ONE_AT_A_TIME = 2**25  # pixels; larger pictures are decoded one after another, however many threads there are
+
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))  # read once, when OpenCV is loaded
+
+import cv2  # noqa: E402  (after its limit is set)
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the reason is in the exception instead
+
+_alone = threading.Lock()
+
+
+def read(path: str | os.PathLike[str]) -> np.ndarray:
+    """Pixels of a picture file, (h, w, 3) uint8 RGB, upright.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UnreadablePicture: there is one, but it holds no whole picture.
+    """
+    return decode(picture_bytes(path), os.fspath(path))
+
+
+def decode(encoded: bytes, name: str = "in memory") -> np.ndarray:
+    """Pixels of an encoded picture, (h, w, 3) uint8 RGB, upright; `name` is for messages.
+
+    Raises:
+        UnreadablePicture: the bytes hold no whole picture.
+    """
+    head = header(encoded)
+    if reason := _objection(encoded, head):
+        raise UnreadablePicture(name, reason)
+    try:
+        with quiet_c_libraries(), _alone if head.width * head.height > _ONE_AT_A_TIME else nullcontext():
+            image = _decode_jpeg(encoded) if head.format == "JPEG" else _decode_other(encoded, head)
+    except (cv2.error, MemoryError, TooLarge) as error:
+        raise UnreadablePicture(name, _why(error, head)) from None
+    if image is None:
+        raise UnreadablePicture(name, f"the {head.format} is damaged or ends early")
+    if image.dtype != np.uint8:
+        raise UnreadablePicture(
+            name, f"its pixels are {image.dtype}, and pictures of 8 or 16 bits are accepted; convert it to PNG"
+        )
+    return image
+
+
+def resize_short(image: np.ndarray, short_side: int) -> np.ndarray:
+    """The picture with its short side of `short_side` pixels, (h, w, 3) uint8; the aspect ratio is kept.
+
+    Pixel areas are averaged when shrinking (INTER_AREA), cubic interpolation is used when enlarging. A strip longer
+    than MAX_ASPECT times its short side is cut to its middle first. Limit: a picture that already has the size is
+    returned as it is.
+    """
+    if short_side < 1:
+        raise ValueError(f"short_side={short_side} is refused; a picture has at least 1 pixel.")
+    short = min(image.shape[:2])
+    height, width = (min(side, MAX_ASPECT * short) for side in image.shape[:2])
+    if (height, width) != image.shape[:2]:
+        image = _middle(image, height, width)
+    if short == short_side:
+        return image
+    size = (max(1, round(width * short_side / short)), max(1, round(height * short_side / short)))
+    interpolation = cv2.INTER_AREA if short_side < short else cv2.INTER_CUBIC
+    return cv2.resize(image, size, interpolation=interpolation)
+
+
+def centre_crop(image: np.ndarray, size: int) -> np.ndarray:
+    """The middle `size` x `size` pixels; an odd remainder leaves the extra row and column below and to the right.
+
+    Limit: a square picture of that size is returned as it is.
+    """
+    height, width = image.shape[:2]
+    if size < 1 or size > min(height, width):
+        raise ValueError(
+            f"A crop of {size} pixels does not fit a picture of {width} x {height}; resize_short it to at least "
+            f"{size} first."
+        )
+    return _middle(image, size, size)
+
+
+def prepare(image: np.ndarray, size: int, crop_pct: float = 1.0) -> np.ndarray:
+    """The evaluation input, (size, size, 3) uint8: short side to round(size / crop_pct), then the centre crop.
+
+    Preparing a picture whose short side already is round(size / crop_pct) only crops, so a cache of that size serves
+    exactly.
+    """
+    return centre_crop(resize_short(image, evaluation_side(size, crop_pct)), size)
+
+
+def evaluation_side(size: int, crop_pct: float = 1.0) -> int:
+    """The short side in pixels from which the evaluation crop of `size` is taken; `crop_pct` in (0, 1]."""
+    if not 0 < crop_pct <= 1:
+        raise ValueError(
+            f"crop_pct={crop_pct} is refused; it is the share of the short side that the crop keeps, above 0 and "
+            "at most 1."
+        )
+    return max(size, round(size / crop_pct))
+
+
+def _middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
+
+
+def _objection(encoded: bytes, head: Header) -> str:
+    """Why the bytes are refused before they reach a decoder; empty where they are not."""
+    if not encoded:
+        return "the file is empty (0 bytes); copy it again"
+    if not head.format:
+        return unknown_format(encoded)
+    if not head.whole:
+        return f"the {head.format} ends before the picture does (truncated); copy it again"
+    pixels = head.width * head.height
+    if pixels > MAX_PIXELS:
+        return _too_large(head.width, head.height)
+    if pixels * head.passes > MAX_SCANNED:
+        return (
+            f"it is a progressive JPEG of {head.passes} scans over {head.width} x {head.height} pixels, which "
+            "would take minutes; save it anew"
+        )
+    return head.refused
+
+
+def _too_large(width: int, height: int) -> str:
+    size = f"{width} x {height} pixels" if width else "more pixels"
+    return f"it claims {size}, and at most {MAX_PIXELS:,} pixels are accepted; scale it down"
+
+
+def _why(error: Exception, head: Header) -> str:
+    """A decoder's exception as a clause."""
+    if isinstance(error, TooLarge):
+        return _too_large(error.width, error.height)
+    if isinstance(error, MemoryError) or "memory" in str(error):
+        return f"there is not enough memory for its {head.width} x {head.height} pixels; scale it down"
+    if "pixels <= CV_IO_MAX" in str(error):
+        return _too_large(head.width, head.height)
+    return f"the {head.format} is damaged"
+
+
+def _decode_jpeg(encoded: bytes) -> np.ndarray | None:
+    return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+def _decode_other(encoded: bytes, head: Header) -> np.ndarray | None:
+    """Formats that may hold transparency or 16 bits, which OpenCV keeps only if it is told to leave everything, EXIF
+    too, unchanged.
+    """
+    if not head.plain:
+        return _decode_odd(encoded, head)
+    image, kinds, chunks = cv2.imdecodeWithMetadata(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None or image.dtype not in (np.uint8, np.uint16):
+        return image
+    if image.ndim == 3 and image.shape[2] >= 3:
+        image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    exif = [chunk for kind, chunk in zip(kinds, chunks, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
+    return _upright(_rgb(image, head.bits), orientation(exif[0].tobytes()) if exif else 1)
+
+
+def _decode_odd(encoded: bytes, head: Header) -> np.ndarray | None:
+    """What OpenCV decodes wrongly or not at all."""
+    image, turn = decode_with_pillow(encoded, head.format, MAX_PIXELS)
+    return image if image is None or image.dtype not in (np.uint8, np.uint16) else _upright(_rgb(image), turn)
+
+
+def _rgb(image: np.ndarray, bits: int = 16) -> np.ndarray:
+    """8-bit RGB from grey, RGB or RGBA of 8 bits, or of up to 16; transparency over white, rounded."""
+    if image.dtype == np.uint16:
+        image = cv2.convertScaleAbs(image, alpha=255 / (2**bits - 1))
+    if image.ndim == 2 or image.shape[2] == 1:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    return image if image.shape[2] == 3 else _over_white(image)
+
+
+def _over_white(image: np.ndarray) -> np.ndarray:
+    """(h, w, 3) from (h, w, 4), in strips of a million pixels: the sums need 16 bits."""
+    over = np.empty((*image.shape[:2], 3), np.uint8)
+    rows = max(1, 2**20 // image.shape[1])
+    for top in range(0, len(image), rows):
+        colours, alpha = image[top : top + rows, :, :3], image[top : top + rows, :, 3:].astype(np.uint16)
+        over[top : top + rows] = (colours * alpha + 255 * (255 - alpha) + 127) // 255
+    return over
+
+
+def exif_orientation(encoded: bytes) -> int:
+    """The EXIF orientation (1 to 8) that a JPEG states; 1 for anything else."""
+    start = encoded.find(b"Exif\0\0", 0, 1 << 17) if encoded.startswith(b"\xff\xd8\xff") else -1
+    return orientation(encoded[start + 6 : start + (1 << 16)]) if start >= 0 else 1
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """The picture turned as its orientation asks; 5 to 8 swap height and width."""
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)

@@ -1,0 +1,92 @@
+"""What a checkpoint knows beside its weights: `fold.json`, which answers without torch.
+
+A folder with `fold.json` is a complete checkpoint; recipe/runs/checkpoint.py writes it and reads the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from recipe.config import Config, checked
+from recipe.errors import CheckpointError, DamagedError
+from recipe.pictures.preprocessing import Preprocessing
+from recipe.system.atomic import read_sealed_json
+
+FORMAT = 2  # 1 had no checksums and is refused
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint knows beside its weights; `fold.json`."""
+
+    config: Config
+    values: tuple[Any, ...]  # the labels as train.csv has them, by class number; an int stays an int
+    prior: tuple[float, ...]  # (K,) share of each class among the training rows; sums to 1
+    preprocessing: Preprocessing
+    fold: int
+    epoch: int
+    score: float | None  # validation score of the kept epoch; None where there was no time to judge it
+    average: bool = False  # the kept weights are the moving average
+    loss: float | None = None  # validation loss of the kept epoch; None where it is not known
+
+
+def read_description(folder: Path) -> Description:
+    """`fold.json` of a checkpoint.
+
+    Raises:
+        CheckpointError: it is absent, damaged, or was written by a newer version.
+    """
+    if not (folder / "fold.json").exists():
+        raise CheckpointError(f"{folder} holds no finished checkpoint; train first: python main.py")
+    try:
+        return description_of(read_sealed_json(folder / "fold.json"), folder / "fold.json")
+    except DamagedError as error:
+        raise CheckpointError(f"{error}; train again or restore the file.") from None
+
+
+def description_of(content: dict[str, Any], path: Path) -> Description:
+    """The description in the content of a file.
+
+    Raises:
+        CheckpointError: a newer version wrote it, or it holds other things.
+    """
+    content = dict(content)
+    if content.pop("format", None) != FORMAT:
+        raise CheckpointError(
+            f"{path} was written by another version of this project; train again or use that version."
+        )
+    content["config"] = checked(Config, content.get("config", {}), f"{path.parent.name}/{path.name}")
+    try:
+        found = TypeAdapter(Description).validate_python(content)
+    except ValidationError as error:
+        issue = error.errors()[0]
+        place = ".".join(map(str, issue["loc"]))
+        raise CheckpointError(
+            f"{path} is damaged ({place}: {issue['msg']}); train again or restore the file."
+        ) from None
+    if (
+        not found.values
+        or len(found.values) != len(found.prior)
+        or not all(isinstance(value, (int, float, str)) for value in found.values)
+    ):
+        raise CheckpointError(f"{path} is damaged (its classes do not fit); train again or restore the file.")
+    return found
+
+
+def fold_folders(folder: Path) -> list[Path]:
+    """The finished fold checkpoints of a run, by number.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    found = sorted(
+        (path.parent for path in folder.glob("fold*/fold.json")), key=lambda path: int(path.name.removeprefix("fold"))
+    )
+    if not found:
+        raise CheckpointError(f"{folder} holds no trained fold; train first: python main.py")
+    return found

@@ -1,0 +1,139 @@
+"""Whether a run that is gone on with is still the same run: settings, data, code and versions, each named where it is
+not.
+
+No torch is imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from recipe.config import ConfigError
+
+FREE = {  # settings of the machine: they do not belong to a run's result
+    "device",
+    "precision",
+    "memory_format",
+    "micro_batch",
+    "workers",
+    "cache_mb",
+    "cache_disk_mb",
+    "threads",
+    "retime",
+    "compile",
+    "save_seconds",
+    "save_steps",
+    "minutes",
+    "hidden_pictures",
+}
+ADJUSTABLE = {  # settings that a state can go on under, where one accepts a result that no single command repeats
+    "lr",
+    "freeze_lr",
+    "warmup_epochs",
+    "epochs",
+    "patience",
+    "clip_grad",
+    "augment",
+    "mix",
+    "mix_off_epochs",
+    "loss",
+    "reduction",
+    "l1",
+    "views",
+    "snapshot_steps",
+    "snapshot_keep",
+}
+
+
+def code() -> dict[str, str]:
+    """The first 16 digits of the SHA-256 of every module of `recipe` that is loaded, by name: what a result may depend
+    on.
+    """
+    modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "recipe"}
+    files = {name: Path(str(module.__file__)) for name, module in modules.items() if _is_source(module)}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in sorted(files.items())}
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result may depend on."""
+    packages = (
+        "torch",
+        "timm",
+        "albumentations",
+        "opencv-python-headless",
+        "numpy",
+        "scikit-learn",
+        "pytorch-optimizer",
+    )
+    return {"python": platform.python_version()} | {package: _version(package) for package in packages}
+
+
+def check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any], anyway: bool) -> list[str]:
+    """What has changed since a run began, for `anyway` to accept.
+
+    Args:
+        there: run.json of the run.
+        here: the same of the command that wants to go on.
+
+    Raises:
+        ConfigError: something has changed and `anyway` is not set, or something that no state can go on under.
+    """
+    if there["fingerprint"] != here["fingerprint"]:
+        raise ConfigError(
+            f"--resume: the pictures or labels have changed since the run in {folder} began; leave --resume out."
+        )
+    settings = {
+        key: value
+        for key, value in _plain(here["config"]).items()
+        if key not in FREE and there["config"].get(key) != value
+    }
+    if fixed := [key for key in settings if key not in ADJUSTABLE]:
+        raise ConfigError(
+            f"--resume: the run in {folder} was begun with {_was(fixed, there, settings)}. Give the same settings, "
+            "or leave --resume out."
+        )
+    changed = [_was([key], there, settings) for key in settings]
+    changed += [f"another {name.replace('.', '/')}.py" for name in _other(there.get("code", {}), here["code"])]
+    changed += [
+        f"{name} {there['versions'][name]} (now {here['versions'][name]})"
+        for name in _other(there.get("versions", {}), here["versions"])
+    ]
+    if changed and not anyway:
+        raise ConfigError(
+            f"--resume: the run in {folder} was begun with {', '.join(changed)}. Give the same settings, code and "
+            "versions, leave --resume out, "
+            "or accept with --resume-anyway a result that no single command repeats."
+        )
+    return changed
+
+
+def _is_source(module: Any) -> bool:
+    return bool(getattr(module, "__file__", None)) and Path(module.__file__).exists()
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(config))
+    return plain
+
+
+def _was(keys: list[str], there: dict[str, Any], settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key}: {there['config'].get(key)!r} (now {settings[key]!r})" for key in keys)
+
+
+def _other(there: dict[str, str], here: dict[str, str]) -> Iterator[str]:
+    """Names that both know and that differ: a module that was loaded then and is not now says nothing."""
+    return (name for name, digest in there.items() if here.get(name, digest) != digest)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"  # for example under another name, as OpenCV has several

@@ -1,0 +1,285 @@
+"""Writes a trained fold in a form that answers without the packages that trained it: uint8 pictures in, probabilities
+out.
+
+Normalisation and softmax are part of the exported graph, BatchNorm is folded, and any number of pictures goes in at
+once. The export is kept only if a runtime that is installed here gives the network's own answers to the reference
+pictures (recipe/serving/equality.py).
+
+ONNX is written by torch's tracing exporter, which needs the package onnx; it is deprecated in favour of one that takes
+five times as long and needs onnxscript too. requirements.txt pins the torch that has it, and the proof judges what it
+writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from recipe.console import duration
+from recipe.models.merged_batch_norm import fold_batch_norm
+from recipe.pictures.preprocessing import Preprocessing, at_size
+from recipe.runs.checkpoint import load_checkpoint
+from recipe.runs.description import fold_folders, read_description
+from recipe.runs.ensemble import HERE, Serving, read_member, read_serving
+from recipe.serving.equality import UnequalError, prove, reference_pictures
+from recipe.serving.exported import FILE, FILES, FORMAT, Exported, UnusableError, key_of, read_exported
+from recipe.serving.parallel import Layout
+from recipe.serving.runtimes import EXPORTED, answered, backend_of, run
+from recipe.serving.torch import model_networks
+from recipe.system.atomic import atomic, file_sha256, write_json
+from recipe.system.runtime import Runtime
+
+log = logging.getLogger(__name__)
+OPSET = 17  # of ONNX: the first with LayerNorm, read by every runtime since 2022
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A checkpoint that is to be exported."""
+
+    folder: Path
+    weights: str
+    test_size: int
+
+
+@dataclass
+class Outcome:
+    """What became of a fold."""
+
+    fold: Fold
+    proven: dict[str, float] = field(default_factory=dict)  # largest difference by runtime
+    refused: dict[str, str] = field(default_factory=dict)  # reason by runtime
+    already: bool = False  # it was there and still stands
+
+
+class Exportable(nn.Module):
+    """A classifier that takes pictures (B,S,S,3) uint8 and gives probabilities (B,K)."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, model: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("scale", torch.tensor([1 / (255 * s) for s in preprocessing.std]).view(1, 3, 1, 1))
+        shift = [-m / s for m, s in zip(preprocessing.mean, preprocessing.std, strict=True)]
+        self.register_buffer("shift", torch.tensor(shift).view(1, 3, 1, 1))
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        images = pictures.permute(0, 3, 1, 2).to(torch.float32)
+        return self.model(torch.addcmul(self.shift, images, self.scale)).softmax(dim=1)
+
+
+def folds_of(folder: Path) -> list[Fold]:
+    """Every fold that answers when the run in `folder` does, those of its members too.
+
+    Raises:
+        CheckpointError: nothing was trained there.
+        ConfigError: ensemble.json holds an unknown key or a refused value.
+    """
+    serving = read_serving(folder)
+    runs = {
+        folder / item.run: serving if item.run == HERE else read_member(folder / item.run) for item in serving.members
+    }
+    return [
+        _fold(path, how) for run_folder, how in (runs or {folder: serving}).items() for path in fold_folders(run_folder)
+    ]
+
+
+def _fold(path: Path, serving: Serving) -> Fold:
+    return Fold(path, serving.weights_file, serving.test_size)
+
+
+def export_fold(fold: Fold, fmt: str, again: bool = False) -> Outcome:
+    """Writes one fold in a format, and `export.json`, which names it, last.
+
+    Args:
+        again: also where a valid export is there.
+
+    Raises:
+        CheckpointError: the checkpoint is absent or broken, or the disk is full.
+        UnusableError: the network cannot be written in this format, or no runtime gives its answers; then nothing is
+            left behind.
+    """
+    model, description = load_checkpoint(fold.folder, weights=fold.weights)
+    preprocessing = at_size(description.preprocessing, fold.test_size)
+    key = key_of(fold.folder, fold.weights, preprocessing.size)
+    before = _standing(fold.folder, key)
+    if before is not None and not again and _intact(fold.folder, before, fmt):
+        return Outcome(fold, before.proven, already=True)
+    pictures = reference_pictures(preprocessing.size)
+    expected = model_networks([model], preprocessing, Runtime(torch.device("cpu")))(pictures)[0]
+    _write(Exportable(fold_batch_norm(model, preprocessing.size), preprocessing).eval(), pictures[:2], fold.folder, fmt)
+    outcome = _proof(fold, fmt, pictures, expected)
+    if outcome.refused and not outcome.proven:
+        _remove(fold.folder, fmt)
+        raise UnusableError(f"{fold.folder} is not exported to {fmt}: {' '.join(outcome.refused.values())}")
+    _record(fold.folder, fmt, key, expected, outcome, before)
+    return outcome
+
+
+def _standing(folder: Path, key: str) -> Exported | None:
+    """The export that is there, where it still is of these weights."""
+    try:
+        exported = read_exported(folder)
+    except UnusableError:
+        return None
+    return exported if exported is not None and exported.key == key else None
+
+
+def _intact(folder: Path, exported: Exported, fmt: str) -> bool:
+    return fmt in exported.files and all(
+        (folder / n).is_file() and file_sha256(folder / n) == exported.files[fmt][n] for n in FILES[fmt]
+    )
+
+
+def _write(model: Exportable, pictures: np.ndarray, folder: Path, fmt: str) -> None:
+    """The files of a format.
+
+    Raises:
+        UnusableError: the exporter does not follow the network, or the format needs a package that is absent.
+    """
+    try:
+        with _quiet(), torch.no_grad():
+            WRITERS[fmt](model, torch.from_numpy(pictures), folder)
+    except (ImportError, RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        _remove(folder, fmt)
+        raise UnusableError(
+            f"{folder} cannot be exported to {fmt}: {str(error).strip().splitlines()[0] if str(error) else error!r}"
+        ) from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Deprecations of the tracing exporters, and their warnings about shapes that a proof over other batches answers
+    better.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _write_onnx(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
+    axes = {"pictures": {0: "batch"}, "probs": {0: "batch"}}
+    with atomic(folder / "model.onnx") as temporary:
+        torch.onnx.export(
+            model, (pictures,), str(temporary), dynamo=False, opset_version=OPSET,
+            input_names=["pictures"], output_names=["probs"], dynamic_axes=axes,
+        )  # fmt: skip
+
+
+def _write_openvino(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
+    """Through ONNX; in float32, which OpenVINO would halve by default."""
+    try:
+        import openvino
+    except ImportError:
+        raise ImportError("the package openvino is not installed; pip install .[fast]") from None
+
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        _write_onnx(model, pictures, Path(temporary))
+        openvino.save_model(
+            openvino.Core().read_model(Path(temporary) / "model.onnx"),
+            Path(temporary) / "model.xml",
+            compress_to_fp16=False,
+        )
+        for name in FILES["openvino"]:
+            (Path(temporary) / name).replace(folder / name)
+
+
+def _write_torchscript(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
+    traced = torch.jit.freeze(torch.jit.trace(model, pictures, check_trace=False))
+    with atomic(folder / "model.pt") as temporary:
+        traced.save(str(temporary))
+
+
+WRITERS: dict[str, Callable[[Exportable, torch.Tensor, Path], None]] = {
+    "onnx": _write_onnx, "openvino": _write_openvino, "torchscript": _write_torchscript,
+}  # fmt: skip
+
+
+def _proof(fold: Fold, fmt: str, pictures: np.ndarray, expected: np.ndarray) -> Outcome:
+    """Each installed runtime that reads the format against the network: all pictures at once, and one alone."""
+    outcome = Outcome(fold)
+    for backend in (backend for name in EXPORTED if fmt in (backend := backend_of(name)).FORMATS):
+        try:
+            network = run(backend, [fold.folder / name for name in FILES[fmt]], Layout.of(1))
+        except UnusableError as reason:
+            log.info("not proven: %s", reason)
+            continue
+        how = f"{backend.version()}, {fmt}"
+        try:
+            probs = answered(network, pictures, how)
+            prove(answered(network, pictures[-1:], how), expected[-1:])
+            outcome.proven[how] = prove(probs, expected)
+        except (UnequalError, UnusableError) as error:
+            outcome.refused[how] = f"{how}: {error}"
+            log.warning("%s is refused in %s: %s", how, fold.folder.name, error)
+    return outcome
+
+
+def _record(folder: Path, fmt: str, key: str, expected: np.ndarray, outcome: Outcome, before: Exported | None) -> None:
+    """`export.json`, with the other formats that still stand."""
+    others = {name: files for name, files in (before.files if before else {}).items() if name != fmt}
+    proven = {how: found for how, found in (before.proven if before else {}).items() if not how.endswith(f", {fmt}")}
+    exported = Exported(
+        format=FORMAT, key=key, probs=tuple(tuple(map(float, row)) for row in expected),
+        files=others | {fmt: {name: file_sha256(folder / name) for name in FILES[fmt]}}, proven=proven | outcome.proven,
+        made_with={name: importlib.metadata.version(name) for name in ("torch", "timm")},
+    )  # fmt: skip
+    write_json(folder / FILE, exported.model_dump(mode="json"))
+
+
+def _remove(folder: Path, fmt: str) -> None:
+    for name in FILES[fmt]:
+        (folder / name).unlink(missing_ok=True)
+
+
+def format_for_here() -> str:
+    """What an export is worth having in on this machine: ONNX where it can be written and a runtime for it is
+    installed, else TorchScript.
+    """
+    return "onnx" if find_spec("onnx") and (find_spec("openvino") or find_spec("onnxruntime")) else "torchscript"
+
+
+def formats_of(folder: Path) -> list[str]:
+    """The formats that the run in `folder` is kept in: the one that its settings name, and those that were written by
+    hand.
+
+    Raises:
+        CheckpointError: nothing was trained there.
+    """
+    folds = [fold.folder for fold in folds_of(folder)]
+    asked = read_description(folds[0]).config.export
+    there = [fmt for fmt, names in FILES.items() if any((fold / names[0]).exists() for fold in folds)]
+    wanted = [] if asked == "none" else [format_for_here() if asked == "auto" else asked]
+    return list(dict.fromkeys([*wanted, *there]))
+
+
+def export_run(folder: Path, fmt: str = "auto") -> str:
+    """Exports every fold of a finished run, and says so in a line.
+
+    Raises:
+        UnusableError: a fold cannot be exported, or no runtime gives its answers; torch goes on answering.
+    """
+    begin = time.perf_counter()
+    fmt = format_for_here() if fmt == "auto" else fmt
+    outcomes = [export_fold(fold, fmt) for fold in folds_of(folder)]
+    differences = [difference for outcome in outcomes for difference in outcome.proven.values()]
+    proof = (
+        f"largest difference of a probability {max(differences):.1e}"
+        if differences
+        else "not proven: no runtime is installed"
+    )
+    return f"{folder}/fold*/{FILES[fmt][0]}, {proof}, {duration(time.perf_counter() - begin)}"

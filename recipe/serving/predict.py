@@ -1,0 +1,248 @@
+"""Answers of a trained run: pictures are decoded ahead, seen in every view by every fold, and averaged after softmax.
+
+    for answer in Ensemble("data/output/model").stream(paths): print(answer.path, answer.label, answer.status)
+
+No torch is imported here: recipe/serving/runtimes.py chooses who answers. Nothing of training is imported at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from recipe.components.views import build_views
+from recipe.errors import CheckpointError
+from recipe.pictures.decode import UnreadablePicture, read, resize_short
+from recipe.pictures.preprocessing import at_size, short_side
+from recipe.runs.description import fold_folders, read_description
+from recipe.runs.ensemble import HERE, Serving, read_member, read_serving
+from recipe.serving.averaging import average, tempered
+from recipe.serving.runtimes import Wish, load
+
+log = logging.getLogger(__name__)
+DECODED_AHEAD = 64  # pictures that wait, brought to size, while the networks are at work
+DECODERS = 2  # threads
+
+Resized = tuple[np.ndarray, ...]  # a picture at the short side of each member
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the ensemble says of one picture."""
+
+    label: Any  # in the vocabulary and type of train.csv
+    probability: float  # of that label
+    probs: np.ndarray  # (K,) float32, sums to 1
+    path: str = ""  # of the picture, as it was named
+    reason: str = ""  # why the picture could not be read, a clause; then the answer is the class prior
+
+    @property
+    def status(self) -> Literal["ok", "unreadable"]:
+        """Whether the picture was seen, or its answer is the class prior."""
+        return "unreadable" if self.reason else "ok"
+
+
+class Member:
+    """The folds of one run with the views, the size and the weights that they answer with.
+
+    Args:
+        folder: a run folder, which holds `fold0`, `fold1` and so on.
+        serving: how it answers.
+        wish: where the networks run, and in what.
+
+    Raises:
+        CheckpointError: nothing was trained there, or folds belong to different runs.
+        ConfigError: the device or the demanded runtime is not to be had.
+    """
+
+    def __init__(self, folder: Path, serving: Serving, wish: Wish) -> None:
+        self.folders, self.weights_file = fold_folders(folder), serving.weights_file
+        first, *others = descriptions = [read_description(path) for path in self.folders]
+        if any(d.values != first.values or d.preprocessing != first.preprocessing for d in others):
+            raise CheckpointError(
+                f"the folds in {folder} belong to different runs (classes or sizes differ); train again or remove "
+                "the foreign ones."
+            )
+        self.values, self.preprocessing = first.values, at_size(first.preprocessing, serving.test_size)
+        self.prior = np.mean([description.prior for description in descriptions], axis=0, dtype=np.float32)
+        self.views = build_views(serving.views or first.config.views, self.preprocessing.size)
+        self.answering = load(self.folders, serving.weights_file, self.preprocessing, len(self.views), wish)
+
+    @property
+    def passes(self) -> int:
+        """How often a picture goes through a network."""
+        return len(self.folders) * len(self.views)
+
+    def probs(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
+        """Class probabilities (N,K) float32 of decoded pictures with the short side that `short_side` names."""
+        return np.stack(list(average(self.answering.networks, pictures, self.views, self.answering.crops_per_pass)))
+
+
+class Ensemble:
+    """A run, and the runs that `ensemble.json` joins to it, ready to answer.
+
+    Args:
+        folder: the run folder (MODEL_PATH).
+        device: auto, cpu, cuda, cuda:N or mps, whatever the training ran on.
+        runtime: auto, openvino, onnxruntime, torchscript or torch; empty takes what ensemble.json names. A runtime that
+            is named here answers or is refused with the reason; one that ensemble.json names gives way to torch, with a
+            warning.
+
+    Raises:
+        CheckpointError: nothing was trained there, or folds or members belong to different classes.
+        ConfigError: ensemble.json holds an unknown key or a refused value, or the device or runtime is not to be had.
+    """
+
+    def __init__(self, folder: Path | str, device: str = "auto", runtime: str = "") -> None:
+        folder = Path(folder)
+        self.serving = read_serving(folder)
+        wish = Wish(runtime or self.serving.runtime, device, demanded=runtime not in ("", "auto"))
+        self.members, self.weights = self._members(folder, wish)
+        self.values = self.members[0].values
+        if strange := [
+            w.run for w, m in zip(self.serving.members, self.members, strict=False) if m.values != self.values
+        ]:
+            raise CheckpointError(
+                f"{strange[0]} in {folder} was trained for other classes than {self.serving.members[0].run}; "
+                "remove one."
+            )
+        self.prior = np.average([member.prior for member in self.members], axis=0, weights=self.weights).astype(
+            np.float32
+        )
+        self.unreadable: list[str] = []
+
+    def _members(self, folder: Path, wish: Wish) -> tuple[list[Member], list[float]]:
+        """The runs that answer and their shares."""
+        if not self.serving.members:
+            return [Member(folder, self.serving, wish)], [1.0]
+        servings = [
+            self.serving if item.run == HERE else read_member(folder / item.run) for item in self.serving.members
+        ]
+        made = [Member(folder / item.run, how, wish) for item, how in zip(self.serving.members, servings, strict=True)]
+        return made, [item.weight for item in self.serving.members]
+
+    @property
+    def how(self) -> str:
+        """What answers, in words: the runtime with its version, or torch with its device."""
+        return "; ".join(dict.fromkeys(member.answering.how for member in self.members))
+
+    def stream(self, paths: Iterable[Path | str]) -> Iterator[Answer]:
+        """An answer for each picture, in order, while later ones are decoded; memory does not grow with their number.
+
+        A picture that cannot be read gets the class prior, a warning that names it, and `status` "unreadable" with the
+        reason.
+        """
+        with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
+            decoded = ahead(pool, self._decode, paths)
+            while chunk := list(itertools.islice(decoded, self._per_pass)):
+                yield from self._answers(chunk)
+
+    @property
+    def _per_pass(self) -> int:
+        """Pictures whose views go through the networks at once."""
+        return max(1, min(member.answering.crops_per_pass // len(member.views) for member in self.members))
+
+    def _answers(self, chunk: Sequence[tuple[str, Resized | Exception]]) -> Iterator[Answer]:
+        readable = [resized for _, resized in chunk if not isinstance(resized, Exception)]
+        probs = iter(self._probs(readable) if readable else ())
+        for path, resized in chunk:
+            if isinstance(resized, Exception):
+                log.warning("%s; it gets the class prior", str(resized).rstrip("."))
+                yield self._answer(self.prior, path, getattr(resized, "reason", "") or str(resized) or repr(resized))
+            else:
+                yield self._answer(next(probs), path)
+
+    def _probs(self, pictures: Sequence[Resized]) -> np.ndarray:
+        """(n,K) for pictures that are decoded, each at the size of every member."""
+        probs = [
+            member.probs(resized) for member, resized in zip(self.members, zip(*pictures, strict=True), strict=True)
+        ]
+        together = probs[0] if len(probs) == 1 else np.average(probs, axis=0, weights=self.weights).astype(np.float32)
+        return tempered(together, self.serving.temperature)
+
+    def _answer(self, probs: np.ndarray, path: str = "", reason: str = "") -> Answer:
+        best = int(probs.argmax())
+        return Answer(self.values[best], float(probs[best]), probs, path, reason)
+
+    def probs(self, paths: Sequence[Path | str], done: Callable[[int], None] = lambda count: None) -> np.ndarray:
+        """Class probabilities (N,K) float32. An unreadable picture gets the class prior and is named in the log and in
+        `unreadable`.
+
+        Args:
+            paths: picture files.
+            done: called with the number of pictures finished since its last call.
+        """
+        rows = np.empty((len(paths), len(self.values)), np.float32)
+        for row, answer in enumerate(self.stream(paths)):
+            rows[row] = answer.probs
+            self.unreadable += [answer.path] if answer.reason else []
+            done(1)
+        return rows
+
+    def probs_of_files(self, paths: Sequence[Path | str], progress: bool = False) -> np.ndarray:
+        """As `probs`, for files that must exist, with a progress bar where asked.
+
+        Raises:
+            FileNotFoundError: names the first file that does not exist.
+        """
+        for path in paths:
+            must_exist(path)
+        if not progress:
+            return self.probs(paths)
+        from recipe.console import Bar
+
+        with Bar(len(paths), "picture", "predicting") as bar:
+            return self.probs(paths, bar.advance)
+
+    def _decode(self, path: Path | str) -> tuple[str, Resized | Exception]:
+        """The picture at the short side of each member, or what is wrong with it."""
+        try:
+            image = read(Path(path))
+            return str(path), tuple(resize_short(image, short_side(member.preprocessing)) for member in self.members)
+        except (
+            UnreadablePicture,
+            OSError,
+            ValueError,
+            TypeError,
+            MemoryError,
+        ) as error:  # one bad path never ends an evaluation
+            return str(path), error
+
+    def answers(self, probs: np.ndarray) -> list[Answer]:
+        """Answers from probabilities (N,K)."""
+        return [self._answer(row) for row in probs]
+
+
+def must_exist(path: Path | str) -> None:
+    """Refuses a path that leads nowhere.
+
+    Raises:
+        FileNotFoundError: names it.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no picture {str(path)!r} (working directory {Path.cwd()}); check the path.")
+
+
+def ahead(
+    pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iterable[Any], count: int = DECODED_AHEAD
+) -> Iterator[Any]:
+    """Results in order, with at most `count` items being worked on or waiting while the caller uses the last one."""
+    waiting: deque[Any] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:  # the caller stopped: what was not begun never is
+        for future in waiting:
+            future.cancel()

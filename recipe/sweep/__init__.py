@@ -1,0 +1,1 @@
+"""Settings tried against each other, `engine.run_sweep(sweep)`; the learning-rate range test, `lr_find.find`."""

@@ -1,0 +1,127 @@
+"""The journal of a sweep: one JSON object per line, appended whole under a lock, and what it says is done.
+
+Nothing else is remembered. A task is claimed by holding the lock of its claim file, which the system releases when the
+process dies by whatever signal; a task is finished when its `done` line is there. So a sweep stopped by `kill -9` goes
+on where it was: a finished task is never run again, and one that was interrupted is taken up again in its own folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recipe.config import ConfigError
+from recipe.sweep.file_lock import FileLock, locked
+
+FINISHED = ("done", "pruned", "failed")
+
+
+@dataclass
+class TaskState:
+    """What the journal says of one task."""
+
+    row: str = ""
+    seed: int = 0
+    claims: int = 0
+    finished: str = ""  # one of FINISHED, or empty
+    ending: dict[str, Any] = field(default_factory=dict)  # the line that finished it
+    epochs: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)  # (fold, epoch) to its line
+
+
+@dataclass
+class State:
+    """What the journal says."""
+
+    began: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)  # rows that a search asked for, in order
+    tasks: dict[str, TaskState] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)  # by row, where they were chosen for an equal time
+    seconds_per_epoch: dict[str, float] = field(default_factory=dict)  # by row, as timed
+
+    def task(self, key: str) -> TaskState:
+        """The state of a task, new where the journal does not know it."""
+        return self.tasks.setdefault(key, TaskState())
+
+
+class Journal:
+    """`journal.jsonl` in the folder of a sweep."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path = folder, folder / "journal.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def lock(self):  # type: ignore[no-untyped-def]
+        """For reading and then writing without another process in between."""
+        return locked(self.folder / "journal.lock")
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Appends one line under the lock."""
+        with self.lock():
+            self.append(event, **fields)
+
+    def append(self, event: str, **fields: Any) -> None:
+        """Appends one line and waits until it is on the disk; the caller holds the lock. A torn last line is cut off
+        first.
+        """
+        line = json.dumps({"event": event, **fields, "at": round(time.time(), 3)}, ensure_ascii=False) + "\n"
+        with open(self.path, "ab+") as stream:
+            stream.truncate(_end_of_last_line(stream))
+            stream.seek(0, os.SEEK_END)
+            stream.write(line.encode("utf-8"))
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def read(self) -> State:
+        """Everything the journal says.
+
+        Raises:
+            ConfigError: a line that is no JSON, which is not the last.
+        """
+        state = State()
+        if not self.path.exists():
+            return state
+        for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], start=1):
+            try:
+                _apply(state, json.loads(line))
+            except ValueError:
+                raise ConfigError(
+                    f"{self.path}, line {number} is not JSON: remove the line, or the folder to begin anew."
+                ) from None
+        return state
+
+    def claim(self, key: str) -> FileLock | None:
+        """The lock of a task; None where another process works on it."""
+        lock = FileLock(self.folder / "claims" / f"{key}.lock")
+        return lock if lock.acquire(wait=False) else None
+
+
+def _end_of_last_line(stream: Any) -> int:
+    """Bytes up to the last line end: a line that a dying process began does not count."""
+    stream.seek(0)
+    return stream.read().rfind(b"\n") + 1
+
+
+def _apply(state: State, line: dict[str, Any]) -> None:
+    event = line["event"]
+    if event == "began":
+        state.began = line
+    elif event == "row":
+        state.rows.append(line)
+    elif event == "claim":
+        task = state.task(line["task"])
+        task.row, task.seed, task.claims, task.finished = line["row"], line["seed"], task.claims + 1, ""
+    elif event == "epoch":
+        state.task(line["task"]).epochs[line["fold"], line["epoch"]] = line
+    elif event == "timed":
+        state.seconds_per_epoch[line["row"]] = line["seconds_per_epoch"]
+    elif event == "epochs":
+        state.epochs[line["row"]] = line["epochs"]
+    elif event == "retry":
+        state.task(line["task"]).finished = ""
+    elif event in FINISHED:
+        task = state.task(line["task"])
+        task.finished, task.ending = event, line

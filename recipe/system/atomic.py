@@ -1,0 +1,112 @@
+"""Checksums of finished files: of any file by its bytes, and of a JSON file by its own content. No torch is imported
+here.
+
+Files that are written whole or not at all: to a temporary name, flushed, renamed. No torch is imported here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from recipe.errors import CheckpointError, DamagedError
+from recipe.plain_files import Unreadable, read_json
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place once the block ends without error.
+
+    Raises:
+        CheckpointError: the folder is read-only or the disk is full; whatever lay at `path` is still there.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # threads may write the same file
+        temporary.touch()  # with the rights that the user's umask gives, unlike a file of tempfile
+        yield temporary
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        _keep_name(path.parent)
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {path}: {error.strerror or error}. Free some space there or choose another --output."
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _keep_name(folder: Path) -> None:
+    """After a power cut the new name is there as well; systems that open no folders (Windows) keep names by
+    themselves.
+    """
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """A file, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON in UTF-8, whole or not at all."""
+    write_bytes(path, (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
+
+
+SEAL = "sha256"
+
+
+def file_sha256(path: Path) -> str:
+    """64 hex digits.
+
+    Raises:
+        DamagedError: the file is absent or cannot be read.
+    """
+    total = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            for chunk in iter(lambda: stream.read(2**20), b""):
+                total.update(chunk)
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read ({error.strerror})") from None
+    return total.hexdigest()
+
+
+def write_sealed_json(path: Path, content: dict[str, Any]) -> None:
+    """JSON with the checksum of everything else in it."""
+    write_json(path, content | {SEAL: _digest(content)})
+
+
+def read_sealed_json(path: Path) -> dict[str, Any]:
+    """The content without its checksum. A file without one is of an older version and is taken as it is.
+
+    Raises:
+        DamagedError: the file is torn or altered.
+    """
+    try:
+        content = read_json(path)
+    except (OSError, Unreadable) as error:
+        raise DamagedError(f"{path} cannot be read ({str(error).splitlines()[0]})") from None
+    found = content.pop(SEAL, None)
+    if found is not None and found != _digest(content):
+        raise DamagedError(f"{path} is damaged: its content does not match its checksum")
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

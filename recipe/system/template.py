@@ -1,0 +1,32 @@
+"""Fills the templates of pages: each lies beside the module that writes its page."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+
+def fill(template: Path, **values: Any) -> str:
+    """The text of a template; in HTML what is filled in is escaped, and `code` between backticks is set as code.
+
+    Raises:
+        jinja2.UndefinedError: the template names a value that is not given.
+    """
+    import jinja2  # only a command that writes a page needs it
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent, encoding="utf-8"),
+        autoescape=jinja2.select_autoescape(("html",)),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["code"] = _code
+    return environment.get_template(template.name).render(**values)
+
+
+def _code(text: object) -> str:
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(str(text)))

@@ -1,0 +1,326 @@
+"""Training of one fold: its epochs, and the state to go on from. How they are judged: validation.py.
+
+A fold is a pure task: a job (settings, table, pictures, machine) and a fold give a FoldResult. Order, augmentation,
+mixing and dropout depend on (seed, fold, epoch, step) alone, so a resumed fold needs no state of a random generator.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from recipe.components.mixes import MIXES
+from recipe.console import say
+from recipe.data.batch import Batch
+from recipe.data.folds import Fold
+from recipe.runs.checkpoint import read_checkpoint, save_snapshot
+from recipe.runs.results import EpochLog, FoldResult, finished_fold, save_result
+from recipe.system.disk import RoomWatch
+from recipe.system.stopping import Stopped
+from recipe.training.clock.cost import work_of
+from recipe.training.clock.limit import TimeIsUpError
+from recipe.training.clock.plan import Pace
+from recipe.training.prefetch import on_device
+from recipe.training.run import Job
+from recipe.training.stages import stage_of
+from recipe.training.start import class_counts, kept_features, loader_of, seed_of, start_network, start_probe
+from recipe.training.state import Position, check_state, restore, state_of
+from recipe.training.state_file import SaveRhythm, drop_states, newest_state, write_state
+from recipe.training.step.average import ExponentialMovingAverage
+from recipe.training.step.objective import Objective
+from recipe.training.step.recovery import NumbersError, Recovery
+from recipe.training.step.update import NonFiniteLossError, Update, training_mode
+from recipe.training.teacher import build_teacher
+from recipe.training.validation import Validation
+
+
+class FoldTraining:
+    """One fold in training; between any two steps it can be saved and taken up again."""
+
+    def __init__(self, job: Job, fold: Fold, end: int | None = None) -> None:
+        """`end` is the number of steps that it is planned for; by default those of the settings."""
+        self.job, self.fold, self.config = job, fold, job.config
+        self.recovery = Recovery()
+        self.runtime = dataclasses.replace(
+            job.runtime
+        )  # a fold may change its micro-batch; the next begins as this one did
+        self.folder = job.folder / f"fold{fold.index}"
+        self.validation = Validation(job, fold, self.folder, self.runtime)
+        self.seed = seed_of(job, fold)
+        self.model = start_network(job, self.runtime, self.seed)
+        if self.config.compile:
+            self.model.compile()
+        self.probe = start_probe(job, fold, self.model)
+        self.ema = ExponentialMovingAverage(self.model, self.config.ema_decay) if self.config.ema_decay else None
+        self.loader = loader_of(job, fold, self.runtime, self.seed)
+        self.mix = MIXES.build(self.config.mix)
+        self.teacher = build_teacher(self.config, job.table, fold, job.preprocessing, self.runtime)
+        self.objective = Objective(
+            self.config, torch.from_numpy(class_counts(job, fold)).to(self.runtime.device), self.model.parameters()
+        )
+        self.work = work_of(self.config, fold)
+        self.pace = Pace(self.work.asked if end is None else end)
+        self.frozen_steps = self.work.frozen_of(self.pace.end)
+        self.enter_stage(1)
+        self.epoch, self.position, self.seconds = 0, Position(), 0.0
+        self.logs: list[EpochLog] = []
+        self._last_validation = 0.0  # seconds
+        self.rhythm, self.room = (
+            SaveRhythm(self.config.save_seconds, self.config.save_steps, say),
+            RoomWatch(self.folder, say),
+        )
+
+    def enter_stage(self, epoch: int, planned: int = 0) -> None:
+        """Optimizer and schedule of the stage that an epoch belongs to, entered for so many steps."""
+        steps = len(self.loader)
+        self.stage = stage_of(
+            (epoch - 1) * steps, self.frozen_steps, self.pace.end, self.model, self.config, steps, planned
+        )
+        keeps = self.stage.frozen and self.teacher is None
+        self.features = kept_features(self.job, self.fold, self.runtime, self.model, self.loader) if keeps else None
+        network = self.model if self.features is None else self.model.head
+        self.update = Update(network, self.stage.optimizer, self.objective, self.runtime, self.config.clip_grad)
+
+    def run(self) -> FoldResult:
+        """Trains from where the fold stands to the last epoch; asked to stop, it saves its state first.
+
+        Raises:
+            Stopped: after a signal.
+        """
+        try:
+            self._consider_probe()
+            while self.epoch * len(self.loader) < self.pace.end and not self._out_of_patience():
+                self._train_and_validate(self.epoch + 1)
+            if self.validation.best.epoch < 0:
+                self.validation.judge(0, self._candidates())
+        except (Stopped, NumbersError):
+            self.save()
+            raise
+        except TimeIsUpError as reason:
+            return self._cut_short(reason)
+        self._save_if_due(self._last_validation)
+        return self._finish()
+
+    def _out_of_patience(self) -> bool:
+        return bool(self.config.patience) and self.epoch - max(self.validation.best.epoch, 0) >= self.config.patience
+
+    def _consider_probe(self) -> None:
+        """Epoch 0 is the probe: the network never ends below it on the validation rows."""
+        if self.probe is not None and self.epoch == 0:
+            self.validation.offer(0, self._probe_probs(), self.model)
+
+    def _probe_probs(self) -> np.ndarray:
+        assert self.probe is not None and self.job.features is not None
+        return self.probe.probs(self.job.features[self.fold.valid_rows])
+
+    def _train_and_validate(self, epoch: int) -> None:
+        """One epoch, or what is left of it."""
+        if self.stage.frozen and (epoch - 1) * len(self.loader) >= self.frozen_steps:
+            self.enter_stage(epoch)
+        self._train(epoch)
+        self._save_if_due(self._last_validation)
+        begin = time.perf_counter()
+        score, loss, average = self.validation.judge(epoch, self._candidates())
+        self._last_validation = time.perf_counter() - begin
+        if hasattr(self.stage.plain_schedule, "observe"):
+            self.stage.plain_schedule.observe(loss)
+        self._close_epoch(epoch, score, loss, average)
+
+    def _candidates(self) -> list[tuple[nn.Module, bool]]:
+        return [(self.model, False)] + ([(self.ema.model, True)] if self.ema is not None else [])
+
+    def _train(self, epoch: int) -> None:
+        """The steps of an epoch, from the position on."""
+        training_mode(self.model, self.config.freezes_batch_norm or self.stage.frozen)
+        mixed = (
+            1 - self.config.mix_off_epochs / max(1, self.config.epochs) - 1e-9
+        )  # share of the fold; the margin is for rounding
+        first, begin = (epoch - 1) * len(self.loader), time.perf_counter() - self.position.seconds
+        loader = self.loader if self.features is None else self.loader.without_pictures()
+        for batch in on_device(loader.epoch(epoch, self.position.step), self.runtime.device):
+            step = first + self.position.step
+            if step >= self.pace.end:
+                break
+            self.position.lr = self.stage.set_lr(step, self.recovery.rate)
+            self.objective.progress = self.pace.at(step)
+            self._step_or_skip(batch, step, mixes=self.objective.progress < mixed)
+            self.position.step, self.position.seconds = self.position.step + 1, time.perf_counter() - begin
+            self._after_step(step + 1, epoch)
+
+    def _after_step(self, steps: int, epoch: int) -> None:
+        """What is kept on the way, after so many steps of the run."""
+        if self.config.snapshot_steps and steps % self.config.snapshot_steps == 0:
+            save_snapshot(self.folder, self.model.state_dict(), steps, self.config.snapshot_keep)
+        self._end_at(self.job.pacer.stepped(steps, self.pace.end, self.stage.frozen), steps)
+        self.job.on_step(1, f"fold {self.fold.index} epoch {epoch}/{-(-self.pace.end // len(self.loader))}")
+        self.job.check_stop()
+        self.rhythm.stepped()
+        self._save_if_due()
+
+    def _end_at(self, end: int, step: int) -> None:
+        """From `step` on towards another end: progress, and with it all that depends on it, still reaches 1 there."""
+        if end == self.pace.end:
+            return
+        self.pace = self.pace.ending(end, step)
+        if self.stage.frozen:
+            whole_epochs = -(-step // len(self.loader)) * len(self.loader)
+            self.frozen_steps = max(whole_epochs, min(self.frozen_steps, self.work.frozen_of(end)))
+        self.stage.pace = self.stage.pace.ending(min(self.frozen_steps, end) if self.stage.frozen else end, step)
+
+    def _close_epoch(self, epoch: int, score: float, loss: float, average: bool) -> None:
+        """The epoch is finished: its line in the log, and a new position."""
+        done, self.position, self.epoch = self.position, Position(), epoch
+        rate = done.step * self.config.batch_size / done.seconds
+        seconds = done.seconds + self._last_validation
+        self.seconds += seconds
+        log = EpochLog(
+            self.fold.index,
+            epoch,
+            done.lr,
+            float(np.mean(done.losses)) if done.losses else math.nan,
+            loss,
+            score,
+            average,
+            rate,
+            seconds,
+        )
+        self.logs.append(log)
+        steps = epoch * len(self.loader)
+        self._end_at(self.job.pacer.validated(steps, self.pace.end), steps)
+        self._save_if_due()
+        self.job.on_epoch(log)
+
+    def _step_or_skip(self, batch: Batch, step: int, mixes: bool) -> None:
+        """Takes the step, or passes over it where its numbers are none."""
+        try:
+            self.position.losses.append(self._step(batch, step, mixes))
+        except NonFiniteLossError as error:
+            done = self.recovery.failed(error, self.runtime, self.job.table.names)
+            say(f"fold {self.fold.index}, step {step + 1}: {done}")
+            if self.runtime.precision != "fp16":
+                self.update.scale = None
+        else:
+            self.recovery.passed()
+
+    def _step(self, batch: Batch, step: int, mixes: bool) -> float:
+        seed = int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0])
+        images = self.job.preprocessing.normalise(batch.images) if self.features is None else self.features[batch.rows]
+        batch = dataclasses.replace(batch, images=images)
+        if mixes:
+            batch = self.mix(batch, torch.Generator().manual_seed(seed))
+        if self.teacher is not None:
+            batch = dataclasses.replace(batch, teacher_probs=self.teacher(batch))
+        loss = self.update.step(batch, step, seed)
+        if self.ema is not None:
+            self.ema.update(self.model)
+        return loss
+
+    def _finish(self) -> FoldResult:
+        """Out-of-fold probabilities of the kept checkpoint, without and with the views; written as the fold's
+        result.
+        """
+        self.model.load_state_dict(read_checkpoint(self.folder)[0])
+        probs, view_probs = self.validation.out_of_fold(self.model)
+        self.job.pacer.finished()
+        return self._result(probs, view_probs)
+
+    def _cut_short(self, reason: TimeIsUpError) -> FoldResult:
+        """The time ended within a validation: the best epoch before it stands.
+
+        Raises:
+            TimeIsUpError: there was none; the weights as they are will answer, and the state is kept to go on from.
+        """
+        if (probs := self.validation.best_probs) is not None:
+            return self._result(probs, probs)
+        if not (self.folder / "fold.json").exists():
+            self.validation.keep_unjudged(self.epoch + 1, self.model)
+        self.save()
+        raise reason
+
+    def _result(self, probs: np.ndarray, view_probs: np.ndarray) -> FoldResult:
+        probe_probs = self._probe_probs() if self.probe is not None else None
+        probe_score = None if probe_probs is None else self.validation.score(probe_probs)
+        score = self.validation.score(probs)
+        result = FoldResult(
+            self.fold.index,
+            score,
+            probe_score,
+            self.validation.best.epoch,
+            self.seconds,
+            probs,
+            view_probs,
+            probe_probs,
+            tuple(self.logs),
+        )
+        save_result(self.folder, result)
+        return result
+
+    def _save_if_due(self, coming: float = 0.0) -> None:
+        if self.rhythm.due(coming):
+            self.save()
+
+    def save(self) -> None:
+        """Writes the state of this very moment.
+
+        Raises:
+            CheckpointError: it cannot be written; the earlier states are still there.
+        """
+        begin = time.perf_counter()
+        path = write_state(self.folder / "last", state_of(self), self.epoch, self.position.step)
+        self.room.saved(path.stat().st_size)
+        self.rhythm.saved(time.perf_counter() - begin)
+
+    def resume(self) -> bool:
+        """Takes up the newest state that is whole; False where there is none, and the fold begins anew.
+
+        Raises:
+            CheckpointError: an earlier version of this project saved the state.
+        """
+        state, reasons = newest_state(self.folder / "last", lambda state: check_state(self, state))
+        for reason in reasons:
+            say(
+                f"fold {self.fold.index}: {reason}; "
+                + ("the state before it is used" if state else "no other is left, the fold begins anew")
+            )
+        if state is not None:
+            restore(self, state)
+        return state is not None
+
+
+def train_fold(job: Job, fold: Fold, resume: bool = False, folds: int = 1) -> FoldResult | None:
+    """Trains one fold, or returns its result where it is finished and `resume` is set; None where the time does not
+    suffice for it.
+
+    Args:
+        folds: still to be trained, with this one.
+
+    Raises:
+        TimeIsUpError: within the fold, before any epoch was validated.
+    """
+    folder = job.folder / f"fold{fold.index}"
+    if resume and (finished := finished_fold(folder, fold)) is not None:
+        job.on_logs(fold.index, list(finished.logs))
+        drop_states(folder / "last")
+        job.pacer.answering += 1
+        return finished
+    if (end := job.pacer.begin(fold.index, work_of(job.config, fold), folds)) is None:
+        return None
+    training = FoldTraining(job, fold, end)
+    if resume and training.resume():
+        say(
+            f"fold {fold.index}: goes on after epoch {training.epoch}, step {training.position.step} of "
+            f"{len(training.loader)}"
+        )
+    job.on_logs(fold.index, training.logs)
+    done = training.epoch * len(training.loader) + training.position.step
+    job.pacer.started(done, training.pace.end)
+    job.on_step(done, f"fold {fold.index}")
+    result = training.run()
+    drop_states(folder / "last")
+    job.on_step(0, f"fold {fold.index} done")
+    return result

@@ -1,0 +1,137 @@
+"""Where distillation gets a teacher's probabilities.
+
+An oof.csv holds, for every row, what a model said that never trained on it: nothing leaks. Of a run folder the fold of
+the same number teaches, which never saw this fold's validation rows either. A timm network teaches where it knows the
+same classes.
+
+Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, section 2.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from recipe.config import Config, ConfigError
+from recipe.data.batch import Batch
+from recipe.data.folds import Fold
+from recipe.data.table import Table
+from recipe.pictures.preprocessing import Preprocessing
+from recipe.runs.checkpoint import load_checkpoint
+from recipe.system.runtime import Runtime, evaluating
+from recipe.training.step.distill import mixed_teacher
+
+Teacher = Callable[[Batch], torch.Tensor]  # a mixed batch on the device to probabilities (B, K)
+
+
+def build_teacher(
+    config: Config, table: Table, fold: Fold, preprocessing: Preprocessing, runtime: Runtime
+) -> Teacher | None:
+    """The teacher that the settings name; None for an empty name.
+
+    Raises:
+        ConfigError: it does not exist, or knows other classes or other folds.
+    """
+    name = config.teacher
+    if not name:
+        return None
+    path = Path(name).expanduser()
+    if path.suffix == ".csv":
+        return stored_teacher(read_oof(path, table), runtime)
+    if path.is_dir():
+        return _run_teacher(path, table, fold, config, preprocessing, runtime)
+    return _timm_teacher(name, len(table.classes), preprocessing, runtime)
+
+
+def read_oof(path: Path, table: Table) -> np.ndarray:
+    """(N, K) float32 out-of-fold probabilities in the order of the table.
+
+    Raises:
+        ConfigError: the file is missing, of other classes, or has no prediction for a row.
+    """
+    if not path.is_file():
+        raise ConfigError(f"teacher: there is no file {str(path)!r}; give the oof.csv of a finished run.")
+    with open(path, encoding="utf-8", newline="") as stream:
+        rows = {row["image_path"]: row for row in csv.DictReader(stream)}
+    columns = [f"p_{name}" for name in table.classes]
+    known = set(next(iter(rows.values()), {}))
+    if not set(columns) <= known:
+        raise ConfigError(
+            f"teacher: {path} has no columns for the classes {sorted(set(columns) - known)[:3]}; it belongs to "
+            "another competition."
+        )
+    missing = [name for name in table.names if not rows.get(name, {}).get(columns[0])]
+    if missing:
+        raise ConfigError(
+            f"teacher: {path} has no prediction for {len(missing)} rows, for example {missing[0]!r}; train all its "
+            "folds first."
+        )
+    return np.array([[float(rows[name][column]) for column in columns] for name in table.names], dtype=np.float32)
+
+
+def stored_teacher(probs: np.ndarray, runtime: Runtime) -> Teacher:
+    """A teacher that looks its probabilities (N, K) up by row, and mixes them as the pictures were."""
+    table = torch.from_numpy(probs).to(runtime.device)
+    return lambda batch: mixed_teacher(table[batch.rows], batch)
+
+
+def _run_teacher(
+    path: Path, table: Table, fold: Fold, config: Config, preprocessing: Preprocessing, runtime: Runtime
+) -> Teacher:
+    model, description = load_checkpoint(path / f"fold{fold.index}", runtime.device)
+    if description.values != table.values:
+        raise ConfigError(f"teacher: the run in {path} knows other classes; train one on this competition.")
+    if (description.config.folds, description.config.seed) != (config.folds, config.seed):
+        raise ConfigError(
+            f"teacher: the run in {path} was made with folds: {description.config.folds} and seed: "
+            f"{description.config.seed}, so it has seen "
+            f"validation rows of this one (folds: {config.folds}, seed: {config.seed}); give the same, or name its "
+            "oof.csv."
+        )
+    return live_teacher(model, description.preprocessing, preprocessing, runtime)
+
+
+def _timm_teacher(name: str, classes: int, preprocessing: Preprocessing, runtime: Runtime) -> Teacher:
+    import timm
+
+    if not timm.is_model(name):
+        raise ConfigError(f"teacher: {name!r} is no oof.csv, no run folder and no timm name.")
+    try:
+        model = timm.create_model(name, pretrained=True)
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(
+            f"teacher: the weights of {name!r} cannot be reached ({str(error).splitlines()[0]}); give a run folder "
+            "instead."
+        ) from None
+    if model.num_classes != classes:
+        raise ConfigError(
+            f"teacher: {name!r} knows {model.num_classes} classes and the competition {classes}; train a run and "
+            "name its folder."
+        )
+    published: Any = model.pretrained_cfg
+    own = Preprocessing(preprocessing.size, 1.0, tuple(published["mean"]), tuple(published["std"]))
+    return live_teacher(model.to(runtime.device), own, preprocessing, runtime)
+
+
+def live_teacher(model: nn.Module, own: Preprocessing, given: Preprocessing, runtime: Runtime) -> Teacher:
+    """A network that looks at the very pictures the student sees, in its own normalisation."""
+    scale = torch.tensor(given.std).div(torch.tensor(own.std)).view(1, 3, 1, 1).to(runtime.device)
+    shift = (
+        (torch.tensor(given.mean) - torch.tensor(own.mean))
+        .div(torch.tensor(own.std))
+        .view(1, 3, 1, 1)
+        .to(runtime.device)
+    )
+
+    def teacher(batch: Batch) -> torch.Tensor:
+        with evaluating(model), runtime.autocast():
+            probs = model(torch.addcmul(shift, batch.images, scale)).float().softmax(dim=1)
+        return probs.clone()  # out of inference mode
+
+    return teacher

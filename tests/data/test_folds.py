@@ -1,0 +1,89 @@
+"""Folds by their properties: a partition, stratified, groups whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_files import picture, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recipe.data.folds import make_folds
+from recipe.data.table import DataError, Table, read_csv
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight pictures image/0.png ... image/7.png."""
+    for number in range(8):
+        picture(tmp_path / "image" / f"{number}.png", number)
+    return tmp_path
+
+
+def table_of(labels, groups=None) -> Table:
+    labels = np.asarray(labels, np.int64)
+    names = tuple(f"{row}.png" for row in range(len(labels)))
+    classes = tuple(f"class {number}" for number in range(labels.max() + 1))
+    return Table(tuple(map(Path, names)), labels, classes, classes, Path("t.csv"), names, (0,) * len(labels), groups)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=6, max_size=60), st.integers(2, 6), st.integers(0, 99))
+def test_folds_are_a_stratified_partition(labels, folds, seed):
+    table = table_of([*labels, 3, 3, 3, 3, 3, 3])
+    made = make_folds(table, folds, seed)
+    assert sorted(np.concatenate([fold.valid_rows for fold in made])) == list(range(len(table)))
+    for index, fold in enumerate(made):
+        assert fold.index == index
+        assert sorted([*fold.train_rows, *fold.valid_rows]) == list(range(len(table)))
+        share = np.bincount(table.labels[fold.valid_rows], minlength=4)
+        assert (np.abs(share - table.counts / folds) < 1).all()
+    again = make_folds(table, folds, seed)
+    assert all((one.valid_rows == other.valid_rows).all() for one, other in zip(made, again, strict=True))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=30, max_size=80),
+    st.integers(2, 4),
+    st.integers(0, 99),
+)
+def test_groups_are_never_divided(pairs, folds, seed):
+    labels, groups = np.array(pairs).T
+    try:
+        made = make_folds(table_of(labels), folds, seed, groups)
+    except DataError as error:
+        assert "group" in str(error)
+        return
+    assert sorted(np.concatenate([fold.valid_rows for fold in made])) == list(range(len(labels)))
+    for fold in made:
+        assert not set(groups[fold.train_rows]) & set(groups[fold.valid_rows])
+
+
+def test_the_group_column_reaches_the_folds(folder):
+    text = "image_path,label,animal\n" + "".join(f"image/{n}.png,{'ab'[n % 2]},cat{n // 2}\n" for n in range(8))
+    table = read_csv(write(folder, text), group_column="animal")
+    assert table.groups.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    for fold in make_folds(table, 2, 0):
+        assert not set(table.groups[fold.train_rows]) & set(table.groups[fold.valid_rows])
+    assert table.take([6, 7]).groups.tolist() == [3, 3]
+
+
+def test_one_fold_holds_out_a_fifth():
+    (fold,) = make_folds(table_of([0] * 50 + [1] * 30), folds=1, seed=4)
+    assert (len(fold.valid_rows), len(fold.train_rows)) == (16, 64)
+    (tiny,) = make_folds(table_of([0, 0, 1, 1]), folds=1, seed=0)
+    assert len(tiny.valid_rows) == 2
+
+
+def test_seeds_differ():
+    table = table_of([0, 1] * 50)
+    assert set(make_folds(table, 5, 0)[0].valid_rows) != set(make_folds(table, 5, 1)[0].valid_rows)
+
+
+@pytest.mark.parametrize(("folds", "groups"), [(0, None), (-1, None), (5, None), (3, np.array([0, 0, 0, 1, 1, 1]))])
+def test_impossible_folds_are_refused(folds, groups):
+    with pytest.raises(DataError, match="folds"):
+        make_folds(table_of([0, 0, 0, 1, 1, 1]), folds, 0, groups)
