@@ -17,7 +17,7 @@ __all__ = ["Packed", "Selection", "pack", "select"]
 
 # The own project says exactly what it consists of.
 OWN = ("main.py", "prediction.py", "path.py", "app.yaml", "app.json", "requirements.txt", "LICENSE")
-OWN_FOLDERS = (PurePosixPath("recipe"), PurePosixPath("flyai_local/sdk"))
+OWN_FOLDERS = (PurePosixPath("recipe"), PurePosixPath("protocol"), PurePosixPath("flyai_local/sdk"))
 # Of any other project, files with these endings: code, cards, tables, and small things that code reads.
 CODE_ENDINGS = {".py", ".pyx", ".pyi", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".so", ".sh", ".ipynb"}
 TEXT_ENDINGS = {
