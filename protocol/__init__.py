@@ -1,1 +1,1 @@
-"""What training and platform must read alike, written once: tables, labels, names of metrics. Imports neither of them."""
+"""What training and platform must read alike, written once: tables, labels, metrics. Imports neither of them."""

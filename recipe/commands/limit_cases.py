@@ -24,8 +24,8 @@ from recipe.components.families import FAMILIES, family
 KINDS = ("limit", "reference")
 HEAD = """# Limit cases and references
 
-Written by `python -m recipe docs` from the "Limit:" lines of the docstrings and the `limit` and `reference` marks of the
-tests; edit those.
+Written by `python -m recipe docs` from the "Limit:" lines of the docstrings and the `limit` and `reference` marks of
+the tests; edit those.
 
 A limit case is a setting at which a component must become something simpler, exactly. A reference is a second
 computation of the same thing: another library's, a formula written out, or a step worked by hand.
