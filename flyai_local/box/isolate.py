@@ -195,7 +195,7 @@ def _supervised(line: list[str], folder: Path, limits: Limits) -> list[str]:
         "parent": os.getpid(),
         "rlimits": {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 0} | _process_backstop(limits),
     }
-    return [sys.executable, "-I", str(PACKAGE / "supervise.py"), json.dumps(specification)]
+    return [sys.executable, "-I", str(Path(__file__).with_name("supervise.py")), json.dumps(specification)]
 
 
 def _process_backstop(limits: Limits) -> dict[str, int]:

@@ -37,7 +37,7 @@ from flyai_local.submission.submission import read
 from flyai_local.submission.unpack import ArchiveError, unpack
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the attacks are written for POSIX systems")
-PACKAGE = Path(isolate.__file__).parent
+PACKAGE = Path(isolate.__file__).parents[1]
 SECRET = "zebra-7f3a-hidden"
 
 
@@ -441,7 +441,7 @@ main(chamber)
 @pytest.mark.skipif(not LINUX, reason="a child learns of its parent's death by prctl")
 @pytest.mark.parametrize("isolated", BOTH)
 def test_a_killed_platform_takes_the_submission_with_it(tmp_path, isolated):
-    paths = [str(Path(__file__).resolve().parents[1]), str(PACKAGE.parents[1])]
+    paths = [str(Path(__file__).resolve().parents[1]), str(PACKAGE.parent)]
     script = RUN_ALONE.format(paths=paths, folder=str(tmp_path), isolated=isolated)
     platform = subprocess.Popen([sys.executable, "-c", script])
     log = tmp_path / "train.log"
