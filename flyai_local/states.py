@@ -22,11 +22,12 @@ class State(str, Enum):
     SCORED = "scored"
     FAILED = "failed"
     CRASHED = "crashed"
+    CANCELLED = "cancelled"
 
     @property
     def ended(self) -> bool:
-        """True for the three states in which nothing of the run can still be at work."""
-        return self in (State.SCORED, State.FAILED, State.CRASHED)
+        """True for the four states in which nothing of the run can still be at work."""
+        return self in (State.SCORED, State.FAILED, State.CRASHED, State.CANCELLED)
 
 
 class Code(str, Enum):
@@ -73,6 +74,7 @@ class Code(str, Enum):
     ABANDONED = "abandoned"
     INTERRUPTED = "interrupted"
     PLATFORM_FAULT = "platform-fault"
+    WORKER_LOST = "worker-lost"
 
 
 STATES: dict[State, tuple[str, str]] = {
@@ -87,9 +89,13 @@ STATES: dict[State, tuple[str, str]] = {
         "The run ended because of the platform; it does not count as a try.",
         "平台原因导致运行中断，不计入提交次数。",
     ),
+    State.CANCELLED: (
+        "The run was taken out of a contest's queue; it counts as a try once it had begun.",
+        "运行已从赛事队列中取消；若已开始运行，则计入提交次数。",
+    ),
 }
 
 
 def is_platform_fault(code: Code) -> bool:
     """True for a code that says nothing about the submission: such a run never counts as a try."""
-    return code in (Code.ABANDONED, Code.INTERRUPTED, Code.PLATFORM_FAULT)
+    return code in (Code.ABANDONED, Code.INTERRUPTED, Code.PLATFORM_FAULT, Code.WORKER_LOST)

@@ -265,6 +265,12 @@ CAUSES: dict[Code, Sentence] = {
         "平台自身出错。",
         "请查看运行目录中的 platform.log 并反馈；本次不计入提交次数。",
     ),
+    Code.WORKER_LOST: Sentence(
+        "Three workers in turn were lost while they ran this submission.",
+        "Ask the organiser to run it again; this run does not count.",
+        "运行该提交的评测机连续三次失联。",
+        "请联系主办方重新运行；本次不计入提交次数。",
+    ),
 }
 
 

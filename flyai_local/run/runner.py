@@ -27,6 +27,7 @@ from flyai_local.box.logs import Log
 from flyai_local.contest.competitions import Competition, hidden_rows, training_classes
 from flyai_local.home import home, runs_folder
 from flyai_local.run import diagnose, requirements
+from flyai_local.run.book import Book
 from flyai_local.run.diagnose import RunError
 from flyai_local.run.examine import examine
 from flyai_local.run.hidden import Traces, bring
@@ -101,13 +102,16 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
 
-def execute(job: Job, progress: Progress) -> Result:
+def execute(job: Job, progress: Progress, book: Book | None = None) -> Result:
     """Run the job to its end and record it. A failure of the submission is a result, not an exception.
+
+    Args:
+        book: what takes the run down; the records of this user when None.
 
     Raises:
         KeyboardInterrupt: after the run was recorded as interrupted.
     """
-    book = records.open()
+    book = book or records.open()
     with tempfile.TemporaryDirectory(prefix=".packing-", dir=runs_folder()) as folder:
         archive, refused = _archive(job, Path(folder), progress)
         sha256, size = (sha256_of(archive), archive.stat().st_size) if archive else ("", 0)
@@ -124,7 +128,7 @@ def execute(job: Job, progress: Progress) -> Result:
 
 
 @contextmanager
-def _recorded(book: records.Records, result: Result) -> Iterator[None]:
+def _recorded(book: Book, result: Result) -> Iterator[None]:
     """Turn the end of the run, whatever it is, into a state and a code in the records."""
     began = time.monotonic()
     try:
@@ -164,7 +168,7 @@ def _recorded(book: records.Records, result: Result) -> Iterator[None]:
 class _Run:
     """The phases of one run, in order; each leaves the work folder as the next expects it."""
 
-    def __init__(self, job: Job, result: Result, book: records.Records, progress: Progress) -> None:
+    def __init__(self, job: Job, result: Result, book: Book, progress: Progress) -> None:
         self.job, self.result, self.book, self.progress = job, result, book, progress
         isolated = bubblewrap.program() is not None if job.isolated is None else job.isolated
         chosen = job.competition

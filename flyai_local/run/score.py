@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flyai_local.contest.metrics import METRICS, Metric
 from flyai_local.run.answers import Answer, Label, Other, equal, equal_as_text
@@ -23,7 +23,7 @@ TOTAL = "The Score is Total"
 @dataclass(frozen=True)
 class Score:
     """The metric in percent, in all, on the public and on the private part (None where there is no row); share of right
-    rows per class.
+    rows per class, in all and on the public part (classes without a public row are not in it).
 
     `code` names what made the score lower than the answers deserve, and `detail` says by how much.
     """
@@ -37,6 +37,7 @@ class Score:
     metric: str = "accuracy"
     code: Code | None = None
     detail: str = ""
+    public_per_class: dict[str, float] = field(default_factory=dict)
 
 
 def score(
@@ -71,16 +72,24 @@ def score(
         total=judge.percent(given) or 0.0,
         public=judge.percent(given, public),
         private=judge.percent(given, [not inside for inside in public]),
-        per_class={
-            str(label): percent([ok for ok, other in zip(right, labels, strict=True) if other == label])
-            for label in sorted_set(labels)
-        },
+        per_class=_per_class(right, labels),
         correct=sum(right),
         rows=len(right),
         metric=metric,
         code=code,
         detail=detail,
+        public_per_class=_per_class(
+            [ok for ok, inside in zip(right, public, strict=True) if inside],
+            [label for label, inside in zip(labels, public, strict=True) if inside],
+        ),
     )
+
+
+def _per_class(right: Sequence[bool], labels: Sequence[Label]) -> dict[str, float]:
+    return {
+        str(label): percent([ok for ok, other in zip(right, labels, strict=True) if other == label])
+        for label in sorted_set(labels)
+    }
 
 
 class _Judge:

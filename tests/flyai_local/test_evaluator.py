@@ -282,6 +282,9 @@ def test_the_score_is_the_rounded_share_of_equal_pairs(pairs):
     assert found.private == (round(float(right[~public].mean()) * 100, 2) if (~public).any() else None)
     for label, percent in found.per_class.items():
         assert percent == round(float(right[np.array(labels) == int(label)].mean()) * 100, 2)
+    assert set(found.public_per_class) == {str(label) for label in np.array(labels)[public]}
+    for label, percent in found.public_per_class.items():
+        assert percent == round(float(right[public & (np.array(labels) == int(label))].mean()) * 100, 2)
 
 
 def test_the_split_is_fixed_and_near_its_share():

@@ -505,7 +505,8 @@ def test_every_code_and_state_has_its_sentences():
     assert set(CAUSES) == set(Code) and set(STATES) == set(State)
     for sentence in CAUSES.values():
         assert all(sentence) and re.search("[\u4e00-\u9fff]", sentence.cause_zh + sentence.remedy_zh)
-    assert {code for code in Code if is_platform_fault(code)} == {Code.ABANDONED, Code.INTERRUPTED, Code.PLATFORM_FAULT}
+    faults = {Code.ABANDONED, Code.INTERRUPTED, Code.PLATFORM_FAULT, Code.WORKER_LOST}
+    assert {code for code in Code if is_platform_fault(code)} == faults
     with pytest.raises(ValueError, match="'fr'"):
         explain(Code.KILLED, "fr")
 
