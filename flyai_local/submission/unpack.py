@@ -1,18 +1,35 @@
-"""Unpacks an archive that nobody vouches for: no entry leaves the folder, no link, no flood."""
+"""Unpacks an archive that nobody vouches for: no entry leaves the folder, no link, no flood, no strange coding."""
 
 from __future__ import annotations
 
+import errno
+import lzma
 import stat
+import struct
+import unicodedata
 import zipfile
-from pathlib import Path, PurePosixPath
+import zlib
+from pathlib import Path
+from typing import BinaryIO
 
+from flyai_local.inside import OutsideError, inside
 from flyai_local.states import Code
 
 __all__ = ["MAX_FILES", "MAX_MB", "ArchiveError", "unpack"]
 
-MAX_FILES = 20000
+MAX_FILES = 20000  # and folders
 MAX_MB = 8192
+MAX_DEPTH = 32
+MAX_PATH = 1024  # bytes of a whole name
+MAX_NAME = 255  # bytes of one part: what file systems take
 CHUNK = 2**20
+DIRECTORY_BYTES = 512  # of the archive's list of entries, for each entry that may be there
+INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's control, format and separator characters
+# What zipfile and its decoders raise for an archive that is not as it should be.
+CORRUPT = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError,
+           ValueError, LookupError, ArithmeticError)  # fmt: skip
+# Errors of the file system that the names of an archive cause; every other one is the machine's.
+BY_NAMES = (errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ENOTEMPTY)
 
 
 class ArchiveError(ValueError):
@@ -31,62 +48,125 @@ def unpack(archive: Path, folder: Path, max_mb: float = MAX_MB, max_files: int =
 
     Raises:
         ArchiveError: not a zip file, an unsafe entry, too large, or one extra top-level folder.
+        OSError: the machine itself failed, for instance with a full disk.
     """
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with archive.open("rb") as file, zipfile.ZipFile(_Bounded(file, max_files * DIRECTORY_BYTES)) as opened:
             entries = opened.infolist()
-            _judge(entries, max_mb, max_files)
+            _judge(entries, folder, max_mb, max_files)
             return _write(opened, entries, folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError) as error:
-        raise ArchiveError(Code.BAD_ARCHIVE, f"{archive.name} cannot be unpacked: {error}") from error
+    except ArchiveError:
+        raise
+    except OSError as error:
+        if error.errno not in (None, *BY_NAMES):
+            raise
+        raise _corrupt(archive, error) from error
+    except CORRUPT as error:
+        raise _corrupt(archive, error) from error
 
 
-def _judge(entries: list[zipfile.ZipInfo], max_mb: float, max_files: int) -> None:
-    if len(entries) > max_files:
-        raise ArchiveError(
-            Code.ARCHIVE_TOO_LARGE, f"the archive holds {len(entries)} entries; at most {max_files} pass"
-        )
+class _Bounded:
+    """A file that never gives more than so many bytes at once: zipfile reads the list of entries whole, however long
+    the archive says it is.
+    """
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file, self._most = file, max(most, CHUNK)
+        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
+
+    def read(self, count: int = -1) -> bytes:
+        content = self._file.read(self._most + 1 if count < 0 else min(count, self._most + 1))
+        if len(content) > self._most:
+            raise ArchiveError(Code.ARCHIVE_TOO_LARGE, f"its list of entries is longer than {self._most} bytes")
+        return content
+
+
+def _corrupt(archive: Path, error: Exception) -> ArchiveError:
+    return ArchiveError(Code.BAD_ARCHIVE, f"{archive.name} cannot be unpacked: {error or type(error).__name__}")
+
+
+def _judge(entries: list[zipfile.ZipInfo], folder: Path, max_mb: float, max_files: int) -> None:
+    _refuse_many(len(entries), max_files)
     for entry in entries:
-        reason = _unsafe(entry)
+        reason = _unsafe(entry, folder)
         if reason:
-            raise ArchiveError(Code.UNSAFE_ARCHIVE, f"the entry {entry.filename!r} {reason}")
+            raise ArchiveError(Code.UNSAFE_ARCHIVE, f"the entry {entry.filename[:200]!r} {reason}")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ArchiveError(Code.BAD_ARCHIVE, f"{entry.filename!r} is neither stored nor deflated: pack it anew")
     total_mb = sum(entry.file_size for entry in entries) / 2**20
     if total_mb > max_mb:
         raise ArchiveError(
             Code.ARCHIVE_TOO_LARGE, f"the archive unpacks to {total_mb:.0f} MB; at most {max_mb:g} MB pass"
         )
-    names = [PurePosixPath(entry.filename) for entry in entries if not entry.is_dir()]
-    tops = {name.parts[0] for name in names}
-    if len(tops) == 1 and any(len(name.parts) == 2 and name.name == "main.py" for name in names):
+    _judge_together([(_parts(entry), entry.is_dir()) for entry in entries], max_files)
+
+
+def _judge_together(names: list[tuple[tuple[str, ...], bool]], max_files: int) -> None:
+    """Refuse names that pass one by one: more folders than files, the same place twice, an extra folder on top."""
+    folders = {parts[:at] for parts, _ in names for at in range(1, len(parts))}
+    _refuse_many(len(folders | {parts for parts, _ in names}), max_files)
+    seen: set[tuple[str, ...]] = {_folded(parts) for parts in folders}
+    for parts, is_folder in names:
+        place = _folded(parts)
+        if place in seen and not (is_folder and parts in folders):
+            raise ArchiveError(Code.UNSAFE_ARCHIVE, f"the entry {'/'.join(parts)!r} is there twice (or once per case)")
+        seen.add(place)
+    files = [parts for parts, is_folder in names if not is_folder]
+    tops = {parts[0] for parts in files}
+    if len(tops) == 1 and any(len(parts) == 2 and parts[1] == "main.py" for parts in files):
         raise ArchiveError(
             Code.NESTED_FOLDER, f"everything lies in the folder {tops.pop()!r}; main.py must be at the top"
         )
 
 
-def _unsafe(entry: zipfile.ZipInfo) -> str | None:
+def _refuse_many(count: int, most: int) -> None:
+    if count > most:
+        raise ArchiveError(Code.ARCHIVE_TOO_LARGE, f"the archive holds {count} files and folders; at most {most} pass")
+
+
+def _parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
+    return tuple(part for part in entry.filename.split("/") if part not in ("", "."))
+
+
+def _folded(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that some file system takes for the same."""
+    return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
+
+
+def _unsafe(entry: zipfile.ZipInfo, folder: Path) -> str | None:
     """What is wrong with an entry, as the end of a sentence; None when nothing is."""
-    name, kind = entry.filename, stat.S_IFMT(entry.external_attr >> 16)
+    name, kind, parts = entry.filename, stat.S_IFMT(entry.external_attr >> 16), _parts(entry)
     # An archive from Windows may use backslashes; zipfile turns those into slashes only on Windows.
-    parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or "\\" in name or "\0" in entry.orig_filename:
         return "has no usable name: use plain names with forward slashes"
-    if ".." in parts or parts[0] == "/" or ":" in parts[0]:
+    if any(unicodedata.category(mark) in INVISIBLE for mark in name):
+        return "has an invisible character in its name"
+    if len(parts) > MAX_DEPTH or len(name.encode()) > MAX_PATH or max(len(part.encode()) for part in parts) > MAX_NAME:
+        return f"is deeper than {MAX_DEPTH} folders, or its name is too long"
+    if name.startswith("/") or ".." in parts or any(":" in part for part in parts) or not _lies_in(folder, name):
         return "would be written outside of the folder"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a special file"
     return "is encrypted" if entry.flag_bits & 1 else None
 
 
+def _lies_in(folder: Path, name: str) -> bool:
+    try:
+        return bool(inside(folder, name))
+    except OutsideError:
+        return False
+
+
 def _write(opened: zipfile.ZipFile, entries: list[zipfile.ZipInfo], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     for entry in entries:
-        target = folder / entry.filename
+        target = inside(folder, entry.filename)
         if entry.is_dir():
             target.mkdir(parents=True, exist_ok=True)
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        with opened.open(entry) as source, target.open("wb") as sink:
+        with opened.open(entry) as source, target.open("xb") as sink:  # x: what is there already is never opened
             while piece := source.read(CHUNK):
                 written += sink.write(piece)
     return written
