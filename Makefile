@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
+EMBEDDED = Digits MushroomSketch
 
 .PHONY: demo test test-all lint docs clean
 
@@ -33,5 +34,7 @@ $(VENV)/ready-dev: requirements-dev.txt requirements-fast.txt $(VENV)/ready
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	touch $@
 
+# What can be made again, and nothing else: trained runs (data/output), pictures of other competitions and archives stay.
 clean:
-	rm -rf $(VENV) data build
+	rm -rf $(VENV) build $(EMBEDDED:%=data/input/%) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -not -path "./data/*" -prune -exec rm -rf {} +

@@ -80,7 +80,7 @@ def steps(config: Config, pictures: Table, count: int) -> tuple[list[float], flo
     try:
         for step in range(count):
             begin = time.perf_counter()
-            losses.append(trial.step(trial.stage.set_lr(step)))
+            losses.append(trial.step(trial.training.stage.set_lr(step)))
             times.append(time.perf_counter() - begin)
     finally:
         trial.close()

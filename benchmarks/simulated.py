@@ -91,7 +91,7 @@ class Machine:
                     "time_answers",
                     lambda *about: self.tried(len(build_views(about[2].views, about[2].evaluation_size))),
                 ),
-                (FoldTraining, "_step", self._stepping(FoldTraining._step)),
+                (FoldTraining, "take", self._stepping(FoldTraining.take)),
                 (Validation, "probs", self._validating(Validation.probs)),
                 (Validation, "_pictures", self._forwarding(Validation._pictures)),
                 (Update, "_accumulate", self._short_of_memory(Update._accumulate)),

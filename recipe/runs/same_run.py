@@ -9,13 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from recipe.config import ConfigError
+
+RECIPE = Path(__file__).resolve().parent.parent
+BESIDE = {"audit", "report", "tune", "sweep", "commands"}  # rooms that come beside or after a run: no result has them
+NAMED = 5  # changed files that are named; the others are counted
+REARRANGED = 0.5  # of the files gone: they were moved, and naming each says nothing
 
 FREE = {  # settings of the machine: they do not belong to a run's result
     "device",
@@ -52,26 +56,21 @@ ADJUSTABLE = {  # settings that a state can go on under, where one accepts a res
 }
 
 
-def code() -> dict[str, str]:
-    """The first 16 digits of the SHA-256 of every module of `recipe` that is loaded, by name: what a result may depend
-    on.
+def code(folder: Path = RECIPE) -> dict[str, str]:
+    """The first 16 digits of the SHA-256 of every source file below `folder` that a result may depend on, by its name
+    there: what lies in the folder counts, not what happens to be loaded.
     """
-    modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "recipe"}
-    files = {name: Path(str(module.__file__)) for name, module in modules.items() if _is_source(module)}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in sorted(files.items())}
+    files = {file.relative_to(folder): file for file in sorted(folder.rglob("*.py"))}
+    return {
+        f"{folder.name}/{name.as_posix()}": hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+        for name, file in files.items()
+        if name.parts[0] not in BESIDE
+    }
 
 
 def versions() -> dict[str, str]:
     """Versions that a result may depend on."""
-    packages = (
-        "torch",
-        "timm",
-        "albumentations",
-        "opencv-python-headless",
-        "numpy",
-        "scikit-learn",
-        "pytorch-optimizer",
-    )
+    packages = ("torch", "timm", "albumentations", "opencv-python-headless", "numpy", "scikit-learn")
     return {"python": platform.python_version()} | {package: _version(package) for package in packages}
 
 
@@ -100,7 +99,7 @@ def check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any], an
             "or leave --resume out."
         )
     changed = [_was([key], there, settings) for key in settings]
-    changed += [f"another {name.replace('.', '/')}.py" for name in _other(there.get("code", {}), here["code"])]
+    changed += changed_code(there.get("code", {}), here["code"])
     changed += [
         f"{name} {there['versions'][name]} (now {here['versions'][name]})"
         for name in _other(there.get("versions", {}), here["versions"])
@@ -114,8 +113,22 @@ def check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any], an
     return changed
 
 
-def _is_source(module: Any) -> bool:
-    return bool(getattr(module, "__file__", None)) and Path(module.__file__).exists()
+def changed_code(there: dict[str, str], here: dict[str, str]) -> list[str]:
+    """Files that are others, gone or new, the first few by name; one sentence where hardly any is still in its place.
+
+    Args:
+        there: digests of the files under which a run was begun, by name, as `code` gives them.
+        here: those of now.
+    """
+    if not there:
+        return ["code that it did not write down"]
+    gone = [name for name in there if name not in here]
+    if len(gone) >= REARRANGED * len(there):
+        return ["code that was rearranged since"]
+    found = [f"another {name}" for name, digest in there.items() if here.get(name, digest) != digest]
+    found += [f"{name} (now gone)" for name in gone]
+    found += [f"without {name}" for name in here if name not in there]
+    return found if len(found) <= NAMED else [*found[:NAMED], f"{len(found) - NAMED} more changed files"]
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +141,7 @@ def _was(keys: list[str], there: dict[str, Any], settings: dict[str, Any]) -> st
 
 
 def _other(there: dict[str, str], here: dict[str, str]) -> Iterator[str]:
-    """Names that both know and that differ: a module that was loaded then and is not now says nothing."""
+    """Names that both know and that differ: a package that one of them does not ask for says nothing."""
     return (name for name, digest in there.items() if here.get(name, digest) != digest)
 
 

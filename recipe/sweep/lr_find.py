@@ -29,6 +29,7 @@ from recipe.train import start_features
 from recipe.training.fold import FoldTraining
 from recipe.training.run import Job
 from recipe.training.step.update import NonFiniteLossError, training_mode
+from recipe.training.validation import Validation
 
 Step = Callable[[float], float]  # learning rate to the loss before the step
 
@@ -51,36 +52,39 @@ def range_test(step: Step, rates: np.ndarray) -> Curve:
     return curve(rates, np.array(losses))
 
 
-class TrialSteps(FoldTraining):
+class TrialSteps:
     """Steps of a fold's training at rates that are given from outside; saves nothing."""
 
     def __init__(self, job: Job, fold_index: int) -> None:
-        super().__init__(job, make_folds(job.table, job.config.folds, job.config.seed)[fold_index])
-        self.enter_stage(self.config.freeze_epochs + 1)
-        training_mode(self.model, self.config.freezes_batch_norm)
+        self.training = FoldTraining(job, make_folds(job.table, job.config.folds, job.config.seed)[fold_index])
+        config = job.config
+        self.training.enter_stage(config.freeze_epochs + 1)
+        training_mode(self.training.model, config.freezes_batch_norm)
+        self._mixes = config.mix_off_epochs < max(1, config.epochs)
         self._batches, self._taken = self._endless(), 0
 
     def _endless(self) -> Iterator[Batch]:
         for epoch in itertools.count(1):
-            yield from self.loader.epoch(epoch)
+            yield from self.training.loader.epoch(epoch)
 
     def step(self, lr: float) -> float:
         """One step at a rate, times each group's own scale; the loss before it."""
-        for group in self.stage.optimizer.param_groups:
+        for group in self.training.stage.optimizer.param_groups:
             group["lr"] = lr * group["lr_scale"]
         self._taken += 1
-        return self._step(
-            next(self._batches), self._taken - 1, mixes=self.config.mix_off_epochs < max(1, self.config.epochs)
-        )
+        return self.training.take(next(self._batches), self._taken - 1, mixes=self._mixes)
 
     def seconds_to_validate(self, pictures: int) -> float:
-        """Seconds that validation of the fold takes, by a timing of some of its pictures."""
-        rows = self.fold.valid_rows
-        self.fold = dataclasses.replace(self.fold, valid_rows=rows[:pictures])
+        """Seconds that validation of the fold takes, its moving average included, by a timing of some of its
+        pictures.
+        """
+        training, rows = self.training, self.training.fold.valid_rows
+        some = dataclasses.replace(training.fold, valid_rows=rows[:pictures])
+        validation = Validation(training.job, some, training.folder, training.runtime)
         begin = time.perf_counter()
-        self.validation.probs(self.model)
-        self.fold, seconds = dataclasses.replace(self.fold, valid_rows=rows), time.perf_counter() - begin
-        return seconds * len(rows) / len(rows[:pictures])
+        for model, _ in training.candidates():
+            validation.probs(model)
+        return (time.perf_counter() - begin) * len(rows) / len(some.valid_rows)
 
     def close(self) -> None:
         """Ends the threads that prepare pictures."""

@@ -100,7 +100,7 @@ class CrossValidated:
             begin = time.perf_counter()
             for _ in range(TIMED_STEPS):
                 trial.step(1e-8)
-            train = (time.perf_counter() - begin) / TIMED_STEPS * len(trial.loader)
+            train = (time.perf_counter() - begin) / TIMED_STEPS * len(trial.training.loader)
             return config.folds * (train + trial.seconds_to_validate(TIMED_PICTURES))
         finally:
             trial.close()

@@ -97,7 +97,7 @@ class FoldTraining:
             while self.epoch * len(self.loader) < self.pace.end and not self._out_of_patience():
                 self._train_and_validate(self.epoch + 1)
             if self.validation.best.epoch < 0:
-                self.validation.judge(0, self._candidates())
+                self.validation.judge(0, self.candidates())
         except (Stopped, NumbersError):
             self.save()
             raise
@@ -125,13 +125,14 @@ class FoldTraining:
         self._train(epoch)
         self._save_if_due(self._last_validation)
         begin = time.perf_counter()
-        score, loss, average = self.validation.judge(epoch, self._candidates())
+        score, loss, average = self.validation.judge(epoch, self.candidates())
         self._last_validation = time.perf_counter() - begin
         if hasattr(self.stage.plain_schedule, "observe"):
             self.stage.plain_schedule.observe(loss)
         self._close_epoch(epoch, score, loss, average)
 
-    def _candidates(self) -> list[tuple[nn.Module, bool]]:
+    def candidates(self) -> list[tuple[nn.Module, bool]]:
+        """The networks that an epoch's validation judges, and whether each is a moving average."""
         return [(self.model, False)] + ([(self.ema.model, True)] if self.ema is not None else [])
 
     def _train(self, epoch: int) -> None:
@@ -198,7 +199,7 @@ class FoldTraining:
     def _step_or_skip(self, batch: Batch, step: int, mixes: bool) -> None:
         """Takes the step, or passes over it where its numbers are none."""
         try:
-            self.position.losses.append(self._step(batch, step, mixes))
+            self.position.losses.append(self.take(batch, step, mixes))
         except NonFiniteLossError as error:
             done = self.recovery.failed(error, self.runtime, self.job.table.names)
             say(f"fold {self.fold.index}, step {step + 1}: {done}")
@@ -207,7 +208,8 @@ class FoldTraining:
         else:
             self.recovery.passed()
 
-    def _step(self, batch: Batch, step: int, mixes: bool) -> float:
+    def take(self, batch: Batch, step: int, mixes: bool) -> float:
+        """One optimizer step; the loss before it."""
         seed = int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0])
         images = self.job.preprocessing.normalise(batch.images) if self.features is None else self.features[batch.rows]
         batch = dataclasses.replace(batch, images=images)

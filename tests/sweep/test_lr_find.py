@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+import recipe.training.validation
 from recipe.components.optimizers import OPTIMIZERS
 from recipe.config import Config
 from recipe.data.batch import Batch
@@ -175,11 +178,33 @@ def test_the_steps_are_those_of_training_with_sam_mixing_and_accumulation(prepar
 
 def test_the_weights_of_the_trial_do_move(prepared):
     trial = TrialSteps(trial_job(prepared), 0)
-    before = [parameter.detach().clone() for parameter in trial.model.parameters()]
+    before = [parameter.detach().clone() for parameter in trial.training.model.parameters()]
     trial.step(0.1)
     trial.close()
-    assert any(not torch.equal(old, new) for old, new in zip(before, trial.model.parameters(), strict=True))
-    assert isinstance(trial.job.runtime, Runtime)
+    assert any(not torch.equal(old, new) for old, new in zip(before, trial.training.model.parameters(), strict=True))
+    assert isinstance(trial.training.job.runtime, Runtime)
+
+
+@pytest.mark.parametrize(("ema", "passes"), [(0.0, 1), (0.9, 2)])
+@pytest.mark.parametrize("asked", [6, 10_000])
+def test_validation_is_timed_on_no_more_pictures_than_asked_for(prepared, monkeypatch, ema, passes, asked):
+    """The time grows with the rows that are left out, so that a timing of some tells that of all."""
+    config = FAST.model_copy(update={"ema_decay": ema})
+    job = dataclasses.replace(trial_job(prepared), config=config)
+    trial, looked, views = TrialSteps(job, 0), [], recipe.training.validation.average_views
+
+    def watched(models, pictures, *others):
+        looked.append(len(pictures := list(pictures)))
+        return views(models, pictures, *others)
+
+    monkeypatch.setattr("recipe.training.validation.average_views", watched)
+    ticks = iter([100.0, 103.0])
+    monkeypatch.setattr("recipe.sweep.lr_find.time.perf_counter", lambda: next(ticks))
+    seconds = trial.seconds_to_validate(asked)
+    trial.close()
+    rows = len(trial.training.fold.valid_rows)
+    assert looked == passes * [min(asked, rows)]
+    assert seconds == pytest.approx(3.0 * rows / min(asked, rows))
 
 
 def test_the_setting_undoes_the_scaling_by_batch_size():

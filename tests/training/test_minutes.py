@@ -234,8 +234,8 @@ def test_two_stages_shrink_together(competition, tmp_path):
     )
     stages = []
     with pytest.MonkeyPatch.context() as patch:
-        real = FoldTraining._step
-        patch.setattr(FoldTraining, "_step", lambda self, *a, **k: stages.append(self.stage) or real(self, *a, **k))
+        real = FoldTraining.take
+        patch.setattr(FoldTraining, "take", lambda self, *a, **k: stages.append(self.stage) or real(self, *a, **k))
         _, minutes = on(machine(step=20.0), 8, competition, tmp_path / "run", config)
     assert minutes <= 8
     frozen = [stage.frozen for stage in stages]

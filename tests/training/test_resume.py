@@ -336,6 +336,20 @@ def test_saving_by_steps():
     assert dues == [False, False, True, False, False, True, False]
 
 
+def test_a_run_from_before_the_rooms_is_refused_in_one_sentence_and_goes_on_where_one_accepts(stopped, capsys):
+    competition, whole, folder, config = stopped
+    path = folder / "run.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["code"] = {f"recipe.module{number}": f"{number:016x}" for number in range(150)}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"begun with code that was rearranged since\. Give") as refused:
+        run(competition, folder, config, only_fold=0, resume=True)
+    assert "module1" not in str(refused.value)
+    run(competition, folder, config, only_fold=0, resume=True, anyway=True)
+    assert "goes on in spite of code that was rearranged since" in capsys.readouterr().out
+    assert_same(whole, folder)
+
+
 def altered(folder, **changes):
     """The run was begun under something else."""
     path = folder / "run.json"
@@ -347,7 +361,7 @@ def altered(folder, **changes):
 
 def test_other_code_versions_and_settings_are_named_and_accepted_only_on_demand(stopped, capsys):
     competition, whole, folder, config = stopped
-    altered(folder, code={"recipe.components.mixes": "0" * 16}, versions={"torch": "1.0"}, config={"lr": 0.5})
+    altered(folder, code={"recipe/components/mixes.py": "0" * 16}, versions={"torch": "1.0"}, config={"lr": 0.5})
     with pytest.raises(
         ConfigError,
         match=r"begun with lr: 0\.5 \(now 0\.01\), another recipe/components/mixes\.py, torch 1\.0 \(now "
