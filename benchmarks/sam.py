@@ -21,7 +21,9 @@ from benchmarks import table
 from recipe.components.cifar import BACKBONES
 from recipe.components.cifar.backbone import from_timm
 from recipe.components.heads import HEADS
-from recipe.components.optimizers import OPTIMIZERS, param_groups, passes_per_step
+from recipe.components.optimizer_wrappers import passes_per_step
+from recipe.components.optimizers import OPTIMIZERS
+from recipe.training.step.groups import param_groups
 
 SPECS = [
     "sgd()",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,46 @@ RECIPE = sorted((ROOT / "recipe").rglob("*.py"))
 LOCAL = sorted((ROOT / "flyai_local").rglob("*.py"))
 
 
+# Rooms from the ground up: a room imports itself and what stands on the lines before it; rooms of one line do not
+# import each other. A room is a folder with all below it that is no room of its own; files at the top are named.
+ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "protocol": ((".",),),
+    "recipe": (
+        (". errors plain_files registry config console",),
+        ("system",),
+        ("pictures",),
+        ("data",),
+        ("components",),
+        ("models",),
+        ("runs",),
+        ("serving",),
+        ("training.step", "training.clock"),
+        ("training",),
+        ("data.audit",),
+        ("report",),
+        ("cli prepare train afterwards",),
+        ("tune",),
+        ("sweep",),
+        ("commands __main__",),
+    ),
+    "flyai_local": (
+        (". errors states home listing flags evaluator", "bootstrap", "sdk"),
+        ("contest", "board", "box"),
+        ("submission",),
+        ("run",),
+        ("checks",),
+        ("commands __main__",),
+    ),
+}
+LAZY = re.compile(r"[a-z_]\w*(\.\w+)+(:\w+)?")  # `package.module` or `package.module:name`
+MAY_IMPORT = {"protocol": set(), "recipe": {"protocol"}, "flyai_local": {"protocol"}}
+CUTS: dict[tuple[str, str], str] = {  # (module, what it imports against the order): why it may
+    ("recipe.runs.tensorboard", "recipe.report.evidence"): "read_run moves to runs.folder",
+    ("recipe.training.clock.cost", "recipe.training.prefetch"): "passes_per_step moves to the clock",
+    ("recipe.training.state", "recipe.training.fold"): "FoldTraining is given a state of its own",
+}
+
+
 def imported(path: Path) -> set[str]:
     """Every module named in an import statement of a file, wherever it stands."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -21,22 +63,156 @@ def imported(path: Path) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*_package(path, node.level), *([node.module] if node.module else [])])
+            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
     return names
+
+
+def written(path: Path) -> set[str]:
+    """What strings of their own name as `package.module` or `package.module:name`: imports by name, processes."""
+    strings = {node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+               if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
+    return {string.partition(":")[0] for string in strings if LAZY.fullmatch(string)}
+
+
+def _package(path: Path, level: int) -> list[str]:
+    """The package that `level` dots mean in a file; nothing for an absolute import."""
+    if not level:
+        return []
+    top = next(place for place in path.parents if not (place / "__init__.py").is_file())
+    return list(path.relative_to(top).parts[:-level])
+
+
+def modules_of(root: Path, package: str) -> dict[str, Path]:
+    """Each module below a package, by its dotted name without the package; "." is the package itself."""
+    found = {}
+    for path in sorted((root / package).rglob("*.py")):
+        parts = list(path.relative_to(root / package).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "."] = path
+    return found
+
+
+def room_of(module: str, rooms: dict[str, int]) -> str | None:
+    """The room with the longest name that holds a module."""
+    holding = [room for room in rooms for part in room.split() if module == part or module.startswith(f"{part}.")]
+    own = [room for room in rooms if module in room.split()]
+    return max(own or holding, key=len, default=None)
+
+
+def faults(root: Path, table: dict[str, tuple[tuple[str, ...], ...]], cuts: dict[tuple[str, str], str]) -> list[str]:
+    """What is wrong with the packages below `root` by a table of rooms, one sentence each."""
+    found: list[str] = []
+    arrows: dict[str, set[str]] = {}
+    known = {f"{package}.{name}": (package, name) for package in table for name in modules_of(root, package)}
+    for package, lines in table.items():
+        place = {room: number for number, line in enumerate(lines) for room in line}
+        modules = modules_of(root, package)
+        rooms = {name: room_of(name, place) for name in modules}
+        found += [f"{package}.{name} stands in no room" for name, room in rooms.items() if room is None]
+        found += [f"the room {room!r} of {package} is empty" for room in place if room not in rooms.values()]
+        found += [f"{package}.{part} is no module" for room in place if " " in room for part in room.split()
+                  if part not in modules]  # fmt: skip
+        for name, path in modules.items():
+            module = f"{package}.{name}"
+            arrows[module] = set()
+            for other in sorted(imported(path) | written(path)):
+                if other in table and other != package and other not in MAY_IMPORT[package]:
+                    found.append(f"{module} imports {other}")
+                if other not in known or other == module:
+                    continue
+                there, inside = known[other]
+                arrows[module].add(other)
+                if there != package:
+                    if there not in MAY_IMPORT[package]:
+                        found.append(f"{module} imports {other}")
+                    continue
+                here, target = rooms[name], rooms[inside]
+                if here and target and here != target and place[target] >= place[here] and (module, other) not in cuts:
+                    found.append(f"{module} ({here}) imports {other} ({target}), which does not stand before it")
+    found += [f"the cut {module} -> {other} is not needed" for module, other in cuts
+              if other not in arrows.get(module, ())]  # fmt: skip
+    for module, other in cuts:
+        arrows.get(module, set()).discard(other)
+    return found + [f"{' -> '.join(circle)} is a circle" for circle in circles(arrows)]
+
+
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, however long the way round; empty where there are none."""
+    sorter = graphlib.TopologicalSorter(arrows)
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        return [error.args[1]]
+    return []
+
+
+def test_rooms_import_one_way():
+    assert faults(ROOT, ROOMS, CUTS) == []
+
+
+def test_every_cut_has_a_reason_and_they_are_few():
+    assert all(CUTS.values()) and len(CUTS) <= 3
+
+
+HOUSE = {
+    "p/__init__.py": "",
+    "p/ground.py": "",
+    "p/low/__init__.py": "",
+    "p/low/a.py": "import p.ground",
+    "p/high/b.py": "import p.low.a",
+}
+TABLE = {"p": ((". ground",), ("low",), ("high",))}
+
+
+@pytest.mark.parametrize(
+    ("files", "table", "sentence"),
+    [
+        ({}, TABLE, None),
+        ({"p/low/a.py": "def f():\n    from p.high import b"}, TABLE, "p.low.a (low) imports p.high.b (high)"),
+        ({"p/low/a.py": "from ..high.b import c"}, TABLE, "p.low.a (low) imports p.high.b (high)"),
+        ({"p/low/a.py": "NAMES = {'x': ('p.high.b:LIST', 1)}"}, TABLE, "p.low.a (low) imports p.high.b (high)"),
+        ({"p/low/a.py": "import p.low.c", "p/low/c.py": "from p.low import a"}, TABLE, "is a circle"),
+        ({"p/new/c.py": ""}, TABLE, "p.new.c stands in no room"),
+        ({"p/stray.py": ""}, TABLE, "p.stray stands in no room"),
+        ({}, {"p": ((". ground",), ("low",), ("gone",), ("high",))}, "the room 'gone' of p is empty"),
+        ({}, {"p": ((". ground lost",), ("low",), ("high",))}, "p.lost is no module"),
+        ({}, {"p": ((". ground",), ("low", "high"))}, "p.high.b (high) imports p.low.a (low)"),
+        ({"q/__init__.py": "", "p/low/a.py": "from q import x"}, TABLE | {"q": ((".",),)}, "p.low.a imports q"),
+    ],
+)  # fmt: skip
+def test_a_fault_in_the_house_is_named(tmp_path, monkeypatch, files, table, sentence):
+    monkeypatch.setitem(MAY_IMPORT, "p", set())
+    monkeypatch.setitem(MAY_IMPORT, "q", set())
+    for name, text in (HOUSE | files).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = faults(tmp_path, table, {})
+    assert (found == []) if sentence is None else any(sentence in fault for fault in found), found
+
+
+def test_the_house_is_small_enough_to_be_listed():
+    top = ROOT / "recipe"
+    rooms = [path for path in top.iterdir() if (path / "__init__.py").is_file()]
+    assert len(rooms) <= 12 and len(list(top.glob("*.py"))) <= 11
+    sizes = {folder.name: len(list(folder.glob("*.py"))) - 1 for folder in top.rglob("*") if folder.is_dir()}
+    assert {name: size for name, size in sizes.items() if size > 13 and name != "cifar"} == {}
+
+
+PLACES = {room: number for number, line in enumerate(ROOMS["recipe"]) for room in line}
+GROUND = ROOMS["recipe"][0][0]
 
 
 def reached(start: str) -> set[str]:
     """All modules of `recipe` that a module imports, directly or through others, at any place."""
+    known = {f"recipe.{name}": path for name, path in modules_of(ROOT, "recipe").items()}
     found, waiting = set(), [start]
     while waiting:
         name = waiting.pop()
-        path = ROOT / Path(*name.split("."))
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if name in found or not path.exists():
+        if name in found or name not in known:
             continue
         found.add(name)
-        waiting += [other for other in imported(path) if other.startswith("recipe")]
+        waiting += imported(known[name]) | written(known[name])
     return found
 
 
@@ -67,17 +243,12 @@ def test_the_platform_knows_no_recipe(path):
 def test_the_serving_path_reaches_nothing_of_training():
     modules = reached("recipe.serving.predict")
     assert "recipe.runs.checkpoint" in modules
-    assert not modules & {
-        f"recipe.{name}"
-        for name in ("engine", "train", "fold", "report", "augment", "data", "folds", "probe", "summary", "loader")
-    }
-    outside = {name.split(".")[0] for module in modules for name in imported(_file(module))}
+    rooms = {room_of(name.removeprefix("recipe."), PLACES) for name in modules}
+    assert rooms <= {GROUND, "system", "pictures", "components", "models", "runs", "serving"}
+    assert not modules & {"recipe.runs.summary", "recipe.runs.folder", "recipe.runs.tensorboard"}
+    files = modules_of(ROOT, "recipe")
+    outside = {other.split(".")[0] for name in modules for other in imported(files[name.removeprefix("recipe.")])}
     assert not outside & {"matplotlib", "sklearn", "pandas", "albumentations", "scipy"}
-
-
-def _file(module: str) -> Path:
-    path = ROOT / Path(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def loaded(statement: str) -> set[str]:

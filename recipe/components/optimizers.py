@@ -14,12 +14,9 @@ from typing import Any, Literal
 import torch
 from torch.optim import Optimizer
 
-from recipe.components.optimizer_wrappers import Lookahead, passes_per_step
+from recipe.components.optimizer_wrappers import Lookahead
 from recipe.components.sam import ASAM, GSAM, SAM, LookSAM
 from recipe.registry import Count, Fraction, NotNegative, Positive, Probability, Registry, Spec, SpecError, parse
-from recipe.training.step.groups import param_groups, scaled_lr
-
-__all__ = ["OPTIMIZERS", "param_groups", "passes_per_step", "scaled_lr"]
 
 Groups = list[dict[str, Any]]
 Betas = tuple[Fraction, Fraction]

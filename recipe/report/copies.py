@@ -7,16 +7,15 @@ from __future__ import annotations
 import numpy as np
 
 from recipe.report.evidence import Evidence
-from recipe.report.mistakes import caption
 from recipe.report.numbers import wilson
+from recipe.report.pictures import caption, square
 from recipe.report.scores import number, score
 from recipe.report.section import Grid, Section, Tile, Tiles
-from recipe.report.tiles import square
 
 SHOWN = 6  # pairs
 
 
-def section(evidence: Evidence) -> Section:
+def copies_section(evidence: Evidence) -> Section:
     """A table of both parts, the flattery in words, and some pairs."""
     if not evidence.out_of_fold or evidence.pictures is None:
         why = f"The pictures cannot be compared: {evidence.no_pictures}." if evidence.out_of_fold else (

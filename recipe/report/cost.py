@@ -1,13 +1,16 @@
-"""What a prediction costs: size of the network, work per picture, load time, time per picture, memory."""
+"""What a prediction costs, and what the run was (settings, seed, versions, data, commit): two sections of tables."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+from recipe.config import Config
+from recipe.console import duration
 from recipe.models.counting import cost
 from recipe.report.evidence import Evidence
 from recipe.report.network import first_network
@@ -17,7 +20,7 @@ from recipe.runs.description import fold_folders
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def section(evidence: Evidence) -> Section:
+def cost_section(evidence: Evidence) -> Section:
     """One table."""
     text = [
         "FLOPs are counted as 2 x MACs (the multiplication and the addition each count); many papers print MACs "
@@ -70,3 +73,40 @@ def measure(folder: Path, runtime: str = "auto") -> dict[str, Any]:
         command, capture_output=True, text=True, encoding="utf-8", check=True, timeout=300, cwd=ROOT
     )
     return json.loads(answer.stdout.splitlines()[-1])
+
+
+def settings_section(evidence: Evidence) -> Section:
+    """Two tables: where the run comes from, and its settings."""
+    info, totals = evidence.info, evidence.totals
+    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(info["began"])) if "began" in info else "unknown"
+    origin = [
+        ["run folder", str(evidence.folder)],
+        ["began", began],
+        ["took", duration(totals["seconds"])],
+        ["commit", info.get("commit") or "unknown (no git)"],
+        ["data", info.get("source", "unknown")],
+        ["data fingerprint", info["fingerprint"]],
+        ["seed", evidence.config.seed],
+        ["views chosen out of fold", totals["views"]],
+        ["machine", info.get("machine", "unknown")],
+        *([package, number] for package, number in info.get("versions", {}).items()),
+    ]
+    return Section("settings", "What the run was", grids=[Grid("origin", ["", "value"], origin), _settings(evidence)])
+
+
+def changed(evidence: Evidence) -> dict[str, object]:
+    """The settings that differ from their defaults."""
+    return {
+        name: value
+        for name, value in evidence.config.model_dump().items()
+        if value != Config.model_fields[name].default
+    }
+
+
+def _settings(evidence: Evidence) -> Grid:
+    own = changed(evidence)
+    rows = [[name, value, "" if name in own else "default"] for name, value in evidence.config.model_dump().items()]
+    rows.sort(key=lambda row: row[2])
+    return Grid(
+        "settings", ["setting", "value", ""], rows, "Settings; those that differ from the default first", shown=100
+    )

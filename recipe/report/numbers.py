@@ -1,16 +1,11 @@
-"""ROC and precision-recall curves of each class against the rest, pooled over all decisions (micro) and averaged over
-classes (macro).
+"""The numbers that the sections of the report show, from labels (N,) and probabilities (N, K) alone.
 
-Source: Fawcett, "An introduction to ROC analysis", 2006, sections 3 and 9; the numbers are sklearn's.
-
-Which classes are taken for which, in an order that puts confused ones side by side.
-
-Whether a probability of 0.8 is right in 8 of 10 cases, and the one number that mends it.
+Confusions in an order that puts confused classes side by side; reliability in bins and after one temperature; the
+intervals of a score; ROC and precision-recall curves of each class against the rest, pooled over all decisions (micro)
+and averaged over classes (macro).
 
 Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, sections 2 and 4.2 (temperature
-scaling).
-
-How sure a score is.
+scaling); Fawcett, "An introduction to ROC analysis", 2006, sections 3 and 9 (the numbers are sklearn's).
 """
 
 from __future__ import annotations
@@ -24,6 +19,11 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 from recipe.components.metrics import MetricError
 from recipe.serving.averaging import tempered
 from recipe.serving.calibrate import fit_temperature
+
+BINS = 15
+NORMAL_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
+RESAMPLES = 200
+GRID = np.linspace(0, 1, 201)  # on which classes are averaged
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,6 @@ def pairs(matrix: np.ndarray) -> list[Pair]:
     return sorted(found, key=lambda pair: (-pair.rows, -pair.share, pair.label, pair.answer))
 
 
-BINS = 15
-
-
 @dataclass(frozen=True)
 class Reliability:
     """Rows in equal intervals of confidence; NaN where an interval has none."""
@@ -117,10 +114,6 @@ def cross_fitted(labels: np.ndarray, probs: np.ndarray, parts: np.ndarray) -> np
     return result
 
 
-NORMAL_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
-RESAMPLES = 200
-
-
 def wilson(right: int, total: int) -> tuple[float, float]:
     """95 % interval of a share.
 
@@ -151,9 +144,6 @@ def bootstrap(metric: Any, labels: np.ndarray, probs: np.ndarray, resamples: int
             continue  # a resample with a single class
     low, high = np.quantile(scores, (0.025, 0.975)) if scores else (np.nan, np.nan)
     return float(low), float(high)
-
-
-GRID = np.linspace(0, 1, 201)  # on which classes are averaged
 
 
 @dataclass(frozen=True)

@@ -13,42 +13,28 @@ from typing import Any
 
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
-from recipe.report import (
-    advice,
-    copies,
-    cost,
-    embedding,
-    fed,
-    figures_calibration,
-    figures_classes,
-    figures_confusion,
-    figures_curves,
-    figures_roc,
-    gradcam,
-    mistakes,
-    scores,
-    settings,
-)  # fmt: skip
+from recipe.report import advice, confusion, copies, cost, curves, network, scores
+from recipe.report import pictures as pages
 from recipe.report.evidence import Evidence, of_run
+from recipe.report.pictures import address, contact_sheet
 from recipe.report.section import Section
-from recipe.report.tiles import address, contact_sheet
 from recipe.system.atomic import write_bytes
 from recipe.system.template import fill
 
 SECTIONS: tuple[tuple[str, Callable[[Evidence], Section]], ...] = (
-    ("How good", scores.section),
-    ("How training went", figures_curves.section),
-    ("Where wrong", figures_confusion.section),
-    ("Mistakes in pictures", mistakes.section),
-    ("Copies across folds", copies.section),
-    ("What the network looks at", gradcam.section),
-    ("Can the probabilities be believed", figures_calibration.section),
-    ("Over all thresholds", figures_roc.section),
-    ("Class balance", figures_classes.section),
-    ("What the network is fed", fed.section),
-    ("How the network sees the classes", embedding.section),
-    ("What a prediction costs", cost.section),
-    ("What the run was", settings.section),
+    ("How good", scores.scores_section),
+    ("How training went", curves.training_section),
+    ("Where wrong", confusion.confusion_section),
+    ("Mistakes in pictures", pages.mistakes_section),
+    ("Copies across folds", copies.copies_section),
+    ("What the network looks at", network.attention_section),
+    ("Can the probabilities be believed", curves.calibration_section),
+    ("Over all thresholds", curves.thresholds_section),
+    ("Class balance", confusion.balance_section),
+    ("What the network is fed", pages.fed_section),
+    ("How the network sees the classes", network.map_section),
+    ("What a prediction costs", cost.cost_section),
+    ("What the run was", cost.settings_section),
 )
 HERE = Path(__file__).parent
 
@@ -92,11 +78,7 @@ def _guarded(title: str, make: Callable[[Evidence], Section], evidence: Evidence
         return make(evidence)
     except Exception as error:  # one picture that cannot be drawn must not cost the page
         reason = (str(error).strip().splitlines() or [""])[0]
-        return Section(
-            f"failed_{make.__module__.rsplit('.', 1)[-1]}",
-            title,
-            [f"This part is left out: {type(error).__name__}: {reason}"],
-        )
+        return Section(f"failed_{make.__name__}", title, [f"This part is left out: {type(error).__name__}: {reason}"])
 
 
 def _view(evidence: Evidence, sections: Sequence[Section], beside: str) -> dict[str, Any]:
@@ -114,7 +96,7 @@ def _view(evidence: Evidence, sections: Sequence[Section], beside: str) -> dict[
         "next_steps": advice.next_steps(evidence),
         "address": address,
         "beside": beside,
-        "changed": settings.changed(evidence),
+        "changed": cost.changed(evidence),
         "number": scores.number,
     }
 

@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recipe.components.metrics import METRICS, MetricError
-from recipe.report import numbers as one_vs_rest
 from recipe.report.evidence import Evidence
-from recipe.report.numbers import RESAMPLES, bootstrap, counts, wilson
+from recipe.report.numbers import RESAMPLES, bootstrap, counts, precision_recall, roc, wilson
 from recipe.report.section import COLOURS, SOFT, Drawing, Grid, Section, draw, shortened
 
 SLOW = {
@@ -20,7 +19,7 @@ SLOW = {
 FEW_CLASSES = 12
 
 
-def section(evidence: Evidence) -> Section:
+def scores_section(evidence: Evidence) -> Section:
     """Tables of scores, and the recall of every class with its interval."""
     per_class = class_grid(evidence)
     text = [
@@ -99,9 +98,7 @@ def class_grid(evidence: Evidence) -> Grid:
         right, total, answered = matrix[label, label], matrix[label].sum(), matrix[:, label].sum()
         low, high = wilson(int(right), int(total))
         shares = [_share(right, answered), _share(right, total), low, high, _share(2 * right, total + answered)]
-        areas = [
-            kind(labels == label, probs[:, label]).area for kind in (one_vs_rest.roc, one_vs_rest.precision_recall)
-        ]
+        areas = [kind(labels == label, probs[:, label]).area for kind in (roc, precision_recall)]
         rows.append([name, int(total), int(answered), *map(number, shares + areas)])
     header = ["class", "pictures", "answered", "precision", "recall", "from", "to", "F1", "ROC area", "PR area"]
     return Grid("classes", header, rows, "Each class; the interval is that of the recall", shown=100)

@@ -1,6 +1,5 @@
-"""What a section of the page is made of.
-
-Charts that are readable in light and dark, on a desktop and on a phone.
+"""What a section of the page is made of: tables, picture tiles, and charts that `draw` makes readable in light and
+dark, on a desktop and on a phone.
 
 The SVG is inlined: its ink becomes `currentColor`, its text stays text in the reader's own fonts (Chinese included),
 its background is transparent. The PNG has a white background and needs a font that holds the class names: a CJK font is

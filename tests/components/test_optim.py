@@ -10,8 +10,10 @@ from torch import nn
 
 from recipe.components.cifar import BACKBONES
 from recipe.components.heads import HEADS
-from recipe.components.optimizers import OPTIMIZERS, param_groups, passes_per_step, scaled_lr
+from recipe.components.optimizer_wrappers import passes_per_step
+from recipe.components.optimizers import OPTIMIZERS
 from recipe.registry import SpecError
+from recipe.training.step.groups import param_groups, scaled_lr
 
 LR, DECAY = 0.05, 0.01
 NESTED = [

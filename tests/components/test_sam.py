@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from recipe.components.optimizers import OPTIMIZERS, param_groups
+from recipe.components.optimizers import OPTIMIZERS
 from recipe.components.sam import ASAM, SAM, perturbation
+from recipe.training.step.groups import param_groups
 
 CURVATURE = torch.tensor([1.0, 4.0], dtype=torch.float64)
 START = torch.tensor([3.0, 1.0], dtype=torch.float64)

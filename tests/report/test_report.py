@@ -20,10 +20,11 @@ from recipe.data.table import read
 from recipe.models.start import plan
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.report import copies, cost, fed, figures_curves, figures_roc, gradcam, page, scores
+from recipe.report import copies, cost, curves, network, page, scores
 from recipe.report import numbers as calibration
 from recipe.report import numbers as confusion
 from recipe.report import numbers as one_vs_rest
+from recipe.report import pictures as report_pictures
 from recipe.report.evidence import Evidence, ReportError, of_run
 from recipe.report.numbers import bootstrap, wilson
 from recipe.runs.results import EpochLog
@@ -234,9 +235,9 @@ def test_heat_finds_the_bright_corner():
 
     images = torch.zeros(1, 3, 32, 32)
     images[0, 0, :8, 24:] = 1
-    warm = gradcam.heat(Corner(), images, torch.tensor([0]))
+    warm = network.heat(Corner(), images, torch.tensor([0]))
     assert warm[0, 0, 3] == 1 and warm.sum() == 1
-    assert gradcam.heat(Corner(), images, torch.tensor([1])).sum() == 0  # nothing speaks for the other class
+    assert network.heat(Corner(), images, torch.tensor([1])).sum() == 0  # nothing speaks for the other class
 
 
 # copies
@@ -267,7 +268,7 @@ def test_copies_in_training_folds_are_told_from_those_of_the_same_fold(tmp_path)
     rest = np.setdiff1d(np.arange(40), seen)
     right = probs.argmax(1) == labels
     assert copies.optimism(found, seen) == pytest.approx(right.mean() - right[rest].mean())
-    made = copies.section(found)
+    made = copies.copies_section(found)
     assert "4 of 40 out-of-fold pictures have a copy" in made.text[0] and len(made.tiles[0].tiles) == 8
     assert [row[1] for row in made.grids[0].rows] == [4, 36, 40]
     assert any("4 pictures have a copy in another fold" in step for step in page.advice.next_steps(found))
@@ -275,9 +276,9 @@ def test_copies_in_training_folds_are_told_from_those_of_the_same_fold(tmp_path)
 
 def test_without_copies_nothing_is_flattered(tmp_path):
     found = replace(evidence(tmp_path, *answers(20)), pictures=Shown(range(1, 21)))
-    made = copies.section(found)
+    made = copies.copies_section(found)
     assert "not flattered" in made.text[0] and not made.tiles
-    assert "cannot be compared: not there" in copies.section(evidence(tmp_path, *answers(20))).text[0]
+    assert "cannot be compared: not there" in copies.copies_section(evidence(tmp_path, *answers(20))).text[0]
 
 
 def test_a_row_that_trained_every_network_counts_as_trained_on(tmp_path):
@@ -353,7 +354,7 @@ def test_fed_pictures_are_those_that_training_takes(competition, tmp_path, monke
     planned = plan(CONFIG, len(table.classes))
     pictures = Pictures(table.paths, short_side(planned.preprocessing))
     cross_validate(planned, table, pictures, tmp_path / "run")
-    made = fed.first_batch(of_run(tmp_path / "run", table=table, pictures=pictures))
+    made = report_pictures.first_batch(of_run(tmp_path / "run", table=table, pictures=pictures))
     torch.testing.assert_close(made.images, taken[0].images)
     assert made.rows.tolist() == taken[0].rows.tolist()
     torch.testing.assert_close(made.lam, taken[0].lam)
@@ -379,7 +380,7 @@ def test_a_class_without_rows_or_answers_has_dashes_and_no_curve(tmp_path):
     labels[labels == 2] = 0
     found = evidence(tmp_path, labels, probs / probs.sum(1, keepdims=True))
     assert scores.class_grid(found).rows[2][1:5] == [0, 0, "–", "–"]
-    assert "1 classes have no curve" in " ".join(figures_roc.section(found).text)
+    assert "1 classes have no curve" in " ".join(curves.thresholds_section(found).text)
     for make in WITHOUT_A_NETWORK:
         make(found)
 
@@ -417,7 +418,7 @@ def test_curves_have_a_line_per_fold(tmp_path):
     logs = [
         EpochLog(fold, epoch, 0.1, 1 / epoch, 1.2 / epoch, 0.5, False, 50, 3) for fold in (0, 1) for epoch in (1, 2, 3)
     ]
-    section = figures_curves.section(evidence(tmp_path, *answers(), logs=logs))
+    section = curves.training_section(evidence(tmp_path, *answers(), logs=logs))
     assert len(section.drawings) == 4 and len(section.grids[0].rows) == 6
     assert "fold 1" in section.drawings[0].svg
 
