@@ -39,7 +39,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("commands __main__",),
     ),
     "flyai_local": (
-        (". errors states home listing flags evaluator", "bootstrap", "sdk"),
+        (". errors states home listing flags inside evaluator", "bootstrap", "sdk"),
         ("contest", "board", "box"),
         ("submission",),
         ("run",),
