@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 from pydantic_core import PydanticUndefined
 
+from recipe import plugins
 from recipe.config import App, Config, ConfigError, read_app
 from recipe.errors import UserError
 from recipe.system.determinism import before_cuda
 
 MINUTES_VARIABLE = "FLYAI_MINUTES"  # how the platform's stand-in tells its limit
-SHORT = {"epochs": ("-e", "--EPOCHS"), "batch_size": ("-b", "--BATCH")}
+SHORT = {"epochs": ("-e", "--EPOCHS"), "batch_size": ("-b", "--BATCH"), "plugins": ("--plugin",)}
 EXIT_CODES = (
     "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not exist; 130 stopped by "
     "Ctrl-C and 143 by SIGTERM, "
@@ -146,6 +147,8 @@ def options_of(arguments: argparse.Namespace, app_path: Path) -> Options:
     else:
         profile, why = arguments.profile, "as asked for"
     config = within_limits(app.config(profile, overrides), app)
+    for name in plugins.files_in(config.plugins):
+        plugins.place(name)  # a file that is not there is refused before anything is downloaded
     before_cuda(config.deterministic)
     return Options(app, config, profile, why, strict=arguments.strict)
 

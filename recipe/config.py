@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from recipe import plugins
 from recipe.errors import UserError
 from recipe.plain_files import Unreadable, read_yaml
 from recipe.registry import nearest
@@ -128,6 +129,7 @@ class Config(Strict):
         0, description="keep the weights every so many steps, for soups and looking back; 0 keeps none"
     )
     snapshot_keep: Annotated[int, Ge(0)] = Field(0, description="snapshots that stay, evenly thinned; 0 keeps all")
+    plugins: str = Field("", description="Python files beside main.py with components of your own, such as my_parts.py")
     # The machine
     precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
         "auto", description="arithmetic of forward and backward"
@@ -181,10 +183,15 @@ class Config(Strict):
         "else torchscript",
     )
 
-    @field_validator("augment", "views", mode="before")
+    @field_validator("augment", "views", "plugins", mode="before")
     @classmethod
     def _join(cls, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _ask_for_plugins(self) -> Config:
+        plugins.ask(self.plugins)  # whatever is built from these settings finds them
+        return self
 
     @model_validator(mode="after")
     def _combinations(self) -> Config:

@@ -5,7 +5,8 @@
 
 A component is one function or class registered under the name the literature uses. Its positional-only parameters are
 the context that the program supplies; all others are settings that a user may write in the spec string. Strings are
-parsed with `ast` (names, calls and literals only) and never evaluated.
+parsed with `ast` (names, calls and literals only) and never evaluated. `my_parts:poly1(epsilon=2)` is a component of
+the file my_parts.py beside main.py (recipe/plugins.py).
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import ast
 import difflib
 import functools
 import inspect
+import re
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
+from recipe import plugins
 from recipe.errors import UserError
 
 Probability = Annotated[float, Ge(0), Le(1)]
@@ -29,6 +32,10 @@ Fraction = Annotated[float, Ge(0), Lt(1)]
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Count = Annotated[int, Ge(1)]
+
+
+# `module:name` outside of quotes; Python's own grammar spells it `module.name`.
+_OF_A_FILE = re.compile(r"""('[^']*'|"[^"]*")|([^\W\d]\w*):([^\W\d]\w*)""")
 
 
 class SpecError(UserError, ValueError):
@@ -79,7 +86,8 @@ def parse_many(text: str | Spec) -> list[Spec]:
     if not text.strip():
         return []
     try:
-        body = ast.parse(text.strip(), mode="eval").body
+        python = _OF_A_FILE.sub(lambda found: found[1] or f"{found[2]}.{found[3]}", text.strip())
+        body = ast.parse(python, mode="eval").body
     except SyntaxError as error:
         raise SpecError(f"{text!r} is not a component such as 'name(setting=1)': {error.msg}.") from None
     nodes = body.elts if isinstance(body, ast.Tuple) else [body]
@@ -87,20 +95,27 @@ def parse_many(text: str | Spec) -> list[Spec]:
 
 
 def _spec(node: ast.AST, text: str) -> Spec:
-    if isinstance(node, ast.Name):
-        return Spec(node.id)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+    if name := _name(node):
+        return Spec(name)
+    if isinstance(node, ast.Call) and (name := _name(node.func)):
         if any(keyword.arg is None for keyword in node.keywords):
             raise SpecError(f"{text!r} holds '**', which a component's settings cannot.")
         kwargs = {str(keyword.arg): _value(keyword.value, text) for keyword in node.keywords}
-        return Spec(node.func.id, tuple(_value(arg, text) for arg in node.args), kwargs)
+        return Spec(name, tuple(_value(arg, text) for arg in node.args), kwargs)
     raise SpecError(
         f"{text!r} is not a component: write a name, or a name with settings in brackets, such as 'name(setting=1)'."
     )
 
 
+def _name(node: ast.AST) -> str:
+    """`poly1`, or `my_parts:poly1` of a file; empty for anything else."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}:{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def _value(node: ast.AST, text: str) -> Any:
-    if isinstance(node, (ast.Name, ast.Call)):
+    if isinstance(node, ast.Call) or _name(node):
         return _spec(node, text)
     try:
         return ast.literal_eval(node)
@@ -117,10 +132,15 @@ def nearest(name: str, names: typing.Iterable[str]) -> str:
 
 
 class Registry:
-    """The components of one family, by name."""
+    """The components of one family, by name: the house's own, and those of the plugins that settings name.
 
-    def __init__(self, family: str, accepts: str = "") -> None:
-        self.family, self.accepts = family, accepts
+    Args:
+        accepts: what a component is called with and gives, in words.
+        facts: attributes that every component has; those it lacks are set to these.
+    """
+
+    def __init__(self, family: str, accepts: str = "", facts: Mapping[str, Any] | None = None) -> None:
+        self.family, self.accepts, self.facts = family, accepts, dict(facts or {})
         self._components: dict[str, Callable[..., Any]] = {}
 
     def register(self, component: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
@@ -130,24 +150,54 @@ class Registry:
         key = name or component.__name__
         if key in self._components:
             raise ValueError(f"{self.family} {key!r} is registered twice")
-        self._components[key] = component
+        self._components[key] = self._with_facts(component)
+        return component
+
+    def _with_facts(self, component: Callable[..., Any]) -> Callable[..., Any]:
+        for fact, value in self.facts.items():
+            if not hasattr(component, fact):
+                setattr(component, fact, value)
         return component
 
     def __iter__(self) -> Iterator[str]:
+        plugins.load_asked()
         return iter(sorted(self._components))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._components
+        if name not in self._components:
+            plugins.load_asked()
+        return name in self._components or (isinstance(name, str) and ":" in name)
 
     def __len__(self) -> int:
-        return len(self._components)
+        return len(list(iter(self)))
 
     def __getitem__(self, name: str) -> Any:
+        if ":" in name:
+            return self._of_a_file(*name.split(":", 1))
+        if name not in self._components:
+            plugins.load_asked()
         try:
             return self._components[name]
         except KeyError:
-            known = ", ".join(self)
-            raise SpecError(f"unknown {self.family} {name!r}.{nearest(name, self)} Known: {known}.") from None
+            looked = f" (looked in {', '.join(plugins.asked())} too)" if plugins.asked() else ""
+            raise SpecError(
+                f"unknown {self.family} {name!r}.{nearest(name, self)} Known: {', '.join(self)}{looked}."
+            ) from None
+
+    def _of_a_file(self, file: str, name: str) -> Callable[..., Any]:
+        """The component `name` of a plugin: filed by its decorator, or a function or class that is written there."""
+        module = plugins.load(file)
+        own = {
+            key: value
+            for key, value in {**vars(module), **self._components}.items()
+            if callable(value) and getattr(value, "__module__", None) == module.__name__
+        }
+        if name not in own:
+            raise SpecError(
+                f"unknown {self.family} '{file}:{name}'.{nearest(name, own)} {plugins.place(file)} has: "
+                f"{', '.join(sorted(own)) or 'no function or class'}."
+            )
+        return self._with_facts(own[name])
 
     def settings(self, name: str) -> dict[str, inspect.Parameter]:
         """The parameters of a component that a spec string may set."""

@@ -15,7 +15,8 @@ from flyai_local.submission.refusals import MAX_FILE_MB, Refused, examine_file, 
 
 __all__ = ["Packed", "Selection", "pack", "select"]
 
-# The own project says exactly what it consists of.
+# The own project says exactly what it consists of: these, and every Python file beside main.py (plugins and what they
+# import).
 OWN = ("main.py", "prediction.py", "path.py", "app.yaml", "app.json", "requirements.txt", "LICENSE")
 OWN_FOLDERS = (PurePosixPath("recipe"), PurePosixPath("protocol"), PurePosixPath("flyai_local/sdk"))
 # Of any other project, files with these endings: code, cards, tables, and small things that code reads.
@@ -159,8 +160,10 @@ def _left_out(name: PurePosixPath, own: bool, with_model: bool) -> str | None:
     if MODEL_FOLDER in name.parents:
         return None if model or name.name in RUN_CARDS else "not needed to predict"
     if own:
-        inside = any(folder in name.parents for folder in OWN_FOLDERS) and name.suffix == ".py"
-        return None if str(name) in OWN or inside else "not part of this project's submission"
+        inside = len(name.parts) == 1 or any(folder in name.parents for folder in OWN_FOLDERS)
+        return (
+            None if str(name) in OWN or (inside and name.suffix == ".py") else "not part of this project's submission"
+        )
     if model:
         return None if with_model else "a model; --with-model takes it along"
     return None if name.suffix.lower() in ENDINGS or name.name in ("LICENSE", "Makefile") else "ending not on the list"

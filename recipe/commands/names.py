@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 
+from recipe import plugins
 from recipe.components.families import FAMILIES, family
 from recipe.errors import UserError
 from recipe.registry import nearest
@@ -13,6 +14,9 @@ from recipe.registry import nearest
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The family, and whether timm's backbones are listed too."""
     parser.add_argument("family", nargs="?", help=f"one of {', '.join(FAMILIES)}; all without it")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="with those of a file beside main.py; repeatable"
+    )
     parser.add_argument(
         "--timm", action="store_true", help="after the project's own backbones, those of timm that have weights"
     )
@@ -24,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"unknown family {arguments.family!r}.{nearest(arguments.family, FAMILIES)} Known: {', '.join(FAMILIES)}."
         )
+    plugins.ask(",".join(arguments.plugin))
     for name in [arguments.family] if arguments.family else FAMILIES:
         print(f"\n{name}")
         for line in lines(name):

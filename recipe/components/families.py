@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 
+from recipe import plugins
 from recipe.config import Config, ConfigError
 from recipe.registry import Registry, SpecError, parse_many
 
@@ -36,7 +37,9 @@ def check_components(config: Config) -> None:
 
     Raises:
         ConfigError: names the setting and what is accepted.
+        PluginError: a file with components of your own is absent or cannot be imported.
     """
+    plugins.load_asked()
     for name, (_, setting) in FAMILIES.items():
         if not setting or setting == "backbone":  # `models.build` knows timm's names as well
             continue

@@ -15,7 +15,11 @@ import numpy as np
 
 from recipe.registry import Count, Registry
 
-METRICS = Registry("metric", accepts="labels (N,), probs (N, K); gives a number")
+METRICS = Registry(
+    "metric",
+    accepts="labels (N,), probs (N, K); gives a number",
+    facts={"higher_is_better": True, "bounds": (0.0, 1.0), "precision": 4},
+)
 
 
 class MetricError(ValueError):

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from recipe import plugins
 from recipe.config import ConfigError
 
 RECIPE = Path(__file__).resolve().parent.parent
@@ -58,14 +59,12 @@ ADJUSTABLE = {  # settings that a state can go on under, where one accepts a res
 
 def code(folder: Path = RECIPE) -> dict[str, str]:
     """The first 16 digits of the SHA-256 of every source file below `folder` that a result may depend on, by its name
-    there: what lies in the folder counts, not what happens to be loaded.
+    there, and of every plugin that settings name: what lies there counts, not what happens to be loaded.
     """
-    files = {file.relative_to(folder): file for file in sorted(folder.rglob("*.py"))}
-    return {
-        f"{folder.name}/{name.as_posix()}": hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-        for name, file in files.items()
-        if name.parts[0] not in BESIDE
-    }
+    names = {file: file.relative_to(folder) for file in sorted(folder.rglob("*.py"))}
+    files = {f"{folder.name}/{name.as_posix()}": file for file, name in names.items() if name.parts[0] not in BESIDE}
+    files |= {file.name: file for file in plugins.files()}
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for name, file in files.items()}
 
 
 def versions() -> dict[str, str]:
