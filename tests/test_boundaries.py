@@ -194,8 +194,9 @@ def test_a_fault_in_the_house_is_named(tmp_path, monkeypatch, files, table, sent
 def test_the_house_is_small_enough_to_be_listed():
     top = ROOT / "recipe"
     rooms = [path for path in top.iterdir() if (path / "__init__.py").is_file()]
-    assert len(rooms) <= 12 and len(list(top.glob("*.py"))) <= 11
-    sizes = {folder.name: len(list(folder.glob("*.py"))) - 1 for folder in top.rglob("*") if folder.is_dir()}
+    assert len(rooms) <= 12
+    folders = [top, *(folder for folder in top.rglob("*") if folder.is_dir())]
+    sizes = {folder.name: len(list(folder.glob("*.py"))) - 1 for folder in folders}  # without __init__.py
     assert {name: size for name, size in sizes.items() if size > 13 and name != "cifar"} == {}
 
 
