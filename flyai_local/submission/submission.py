@@ -12,6 +12,7 @@ import yaml
 
 from flyai_local.contest.competitions import NAME
 from flyai_local.states import Code
+from flyai_local.submission import columns
 from flyai_local.submission.unpack import ArchiveError
 
 __all__ = ["Submission", "ids", "read"]
@@ -27,14 +28,25 @@ class Submission:
     """One unpacked submission.
 
     `generation` is "2.0" (also for the 2022 form) or "1.x". `ids` are the data ids that its code and cards name, in the
-    order found; `columns` are the image and label column of a 1.x app.yaml, or None; `metric` is what app.yaml says
-    that it trains for.
+    order found; `columns` are the image and label column of app.yaml (1.x) or app.json, or None; `metric` is what
+    app.yaml says that it trains for; `asks` holds the texts by which its code may ask for a column.
     """
 
     generation: str
     ids: tuple[str, ...]
     columns: tuple[str, str] | None
     metric: str | None = None
+    asks: frozenset[str] = frozenset()
+
+    def table(self, competition: str, own: tuple[str, str]) -> tuple[str, str]:
+        """The header that train.csv gets in a run on `competition`, whose own columns are `own`.
+
+        A 2.0 project that asks for this very competition finds its header; in a stand-in's place it finds the one that
+        it was written for.
+        """
+        if self.generation == "1.x":
+            return self.columns or own
+        return own if competition in self.ids else columns.header(self.columns, own, self.asks)
 
 
 def read(folder: Path) -> Submission:
@@ -56,9 +68,9 @@ def read(folder: Path) -> Submission:
         raise ArchiveError(Code.NO_PREDICTION, "neither prediction.py nor model.py with processor.py and app.yaml")
     generation = "1.x" if old and not (new and _mentions_flyai(folder / "prediction.py")) else "2.0"
     metric = _within(card, "competition", "metric")
-    return Submission(
-        generation, ids(folder), _columns(card) if generation == "1.x" else None, str(metric) if metric else None
-    )
+    named = columns.asked(card if generation == "1.x" else _mapping(folder / "app.json"))
+    asks = columns.keys(_trees(folder))
+    return Submission(generation, ids(folder), named, str(metric) if metric else None, asks)
 
 
 def ids(folder: Path) -> tuple[str, ...]:
@@ -69,7 +81,7 @@ def ids(folder: Path) -> tuple[str, ...]:
     sources = _within(app, "data", "source")
     found += [source.get("id") for source in sources if isinstance(source, dict)] if isinstance(sources, list) else []
     found += [app.get("data_id")]
-    trees = [tree for file in _sources(folder) if (tree := _tree(file)) is not None]
+    trees = _trees(folder)
     constants = {name: value for tree in trees for name, value in _constants(tree)}
     for tree in trees:
         found += _asked_for(tree, constants)
@@ -104,6 +116,10 @@ def _sources(folder: Path) -> list[Path]:
     return ([path for path in tops if path.suffix == ".py"] + nested)[:MOST_SOURCES]
 
 
+def _trees(folder: Path) -> list[ast.Module]:
+    return [tree for file in _sources(folder) if (tree := _tree(file)) is not None]
+
+
 def _constants(tree: ast.Module) -> list[tuple[str, str]]:
     """Names of a module that are assigned a text."""
     return [
@@ -127,15 +143,6 @@ def _text(node: ast.expr, constants: dict[str, str]) -> str | None:
         return str(node.value)
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
     return constants.get(name)
-
-
-def _columns(card: dict[str, Any]) -> tuple[str, str] | None:
-    image = _within(card, "model", "input", "columns")
-    label = _within(card, "model", "output", "columns")
-    try:
-        return str(image[0]["name"]), str(label[0]["name"])
-    except (TypeError, KeyError, IndexError):
-        return None
 
 
 def _within(card: Any, *names: str) -> Any:

@@ -21,6 +21,7 @@ sys.path.append(str(SDK))
 from flyai import train_helper
 from flyai.data_helper import DataHelper
 from flyai.framework import FlyAI
+from flyai.model.base import Base as ModelBase
 from flyai.utils import remote_helper
 from flyai.utils.log_helper import train_log
 
@@ -324,7 +325,15 @@ def test_what_the_console_cannot_show_does_not_end_the_training(tmp_path):
 # remote_helper
 
 
-@pytest.mark.parametrize("get", [remote_helper.get_remote_data, remote_helper.get_remote_date])
+@pytest.mark.parametrize(
+    "get",
+    [
+        remote_helper.get_remote_data,
+        remote_helper.get_remote_date,
+        ModelBase().get_remote_date,  # six public 1.x projects ask their Model
+        ModelBase().get_remote_data,
+    ],
+)
 def test_file_under_data_input_model_comes_first(project, weights, get):
     folder = project / "data" / "input" / "model"
     folder.mkdir(parents=True)

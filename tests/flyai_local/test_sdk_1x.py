@@ -214,9 +214,15 @@ def test_every_row_comes_once_per_round(online):
     assert sorted(seen) == list(range(80)) and list(seen) != list(range(80))
 
 
-@given(length=st.integers(0, 40), sizes=st.lists(st.integers(0, 60), max_size=12))
-def test_rounds_use_rows_evenly(length, sizes):
-    rounds = _Rounds(length)
+def test_validation_walks_through_its_table_in_order_without_end(online):
+    dataset = Dataset(val_batch=12)
+    seen = np.concatenate([dataset.next_validation_batch()[0][:, 0, 0] for _ in range(5)])
+    assert list(seen) == list(range(80, 100)) * 3
+
+
+@given(length=st.integers(0, 40), sizes=st.lists(st.integers(0, 60), max_size=12), shuffled=st.booleans())
+def test_rounds_use_rows_evenly(length, sizes, shuffled):
+    rounds = _Rounds(length, shuffled)
     taken = [row for size in sizes for row in rounds.take(min(size, length))]
     counts = [taken.count(row) for row in range(length)]
     assert len(taken) == sum(min(size, length) for size in sizes)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from flyai.project import project_path
+from flyai.utils import remote_helper
 
 
 class Base:
@@ -18,6 +19,14 @@ class Base:
     def save_model(self, network, path, name=None, overwrite=False):
         """Prepare the folder; how to save is the submission's own."""
         self.check(path, overwrite)
+
+    def get_remote_data(self, url, unzip=True):
+        """Return the path of a pretrained file, as `flyai.utils.remote_helper.get_remote_data` does."""
+        return remote_helper.get_remote_data(url, unzip)
+
+    def get_remote_date(self, url, unzip=True):
+        """Return the same: submissions ask their Model for a file by the misspelt name."""
+        return remote_helper.get_remote_data(url, unzip)
 
     def check(self, path, overwrite=False):
         """Make the folder `path`, emptied first with `overwrite`; the project itself is never emptied.

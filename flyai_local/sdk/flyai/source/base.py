@@ -52,7 +52,7 @@ class Base:
         return _columns(self.data.iloc[self._take("train", size, len(self.data))])
 
     def next_validation_batch(self, size):
-        """Return (inputs, outputs) of the next `size` validation rows, in the same way."""
+        """Return (inputs, outputs) of the next `size` validation rows: in the order of the table, endless."""
         return _columns(self.test.iloc[self._take("validation", size, len(self.test))])
 
     def next_batch(self, size, test_size):
@@ -68,25 +68,27 @@ class Base:
         return _columns(self.test)
 
     def _take(self, part, size, length):
-        """Return the next `size` row numbers of a part; all of them, shuffled, where it has fewer."""
+        """Return the next `size` row numbers of a part; all of them where it has fewer."""
         rounds = self.__dict__.setdefault("_rounds", {})
         if part not in rounds or rounds[part].length != length:
-            rounds[part] = _Rounds(length)
+            rounds[part] = _Rounds(length, shuffled=part == "train")
         return rounds[part].take(min(size, length))
 
 
 class _Rounds:
-    """An endless walk over row numbers: every round passes each of them once, in a new order that a seed fixes."""
+    """An endless walk over row numbers: every round passes each of them once, shuffled by a seed or in order."""
 
-    def __init__(self, length):
+    def __init__(self, length, shuffled):
         self.length = length
+        self.shuffled = shuffled
         self.random = random.Random(0)
         self.waiting = []
 
     def take(self, size):
         while len(self.waiting) < size:
             order = list(range(self.length))
-            self.random.shuffle(order)
+            if self.shuffled:
+                self.random.shuffle(order)
             self.waiting += order
         taken, self.waiting = self.waiting[:size], self.waiting[size:]
         return taken
