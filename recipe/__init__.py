@@ -1,5 +1,11 @@
 """The learning recipe: what happens between a table of labelled pictures and a folder of checkpoints.
 
 Start reading at cli.py, prepare.py, train.py and afterwards.py, in this order; then training/fold.py (one fold) and
-training/step/update.py (one step). docs/architecture.md says where the rest lives.
+training/step/update.py (one step). docs/architecture.md says where says where the rest lives.
 """
+
+import os
+
+from protocol.waiting import waiting_asleep
+
+os.environ.update(waiting_asleep(os.environ))  # before torch is loaded, whichever door one comes in by

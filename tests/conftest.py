@@ -10,6 +10,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+import recipe  # noqa: F401  (before torch: how its threads wait)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # A loaded machine is no reason to fail.

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocol.waiting import VARIABLES, waiting_asleep
+
 __all__ = ["ALLOWED", "MARK", "Layout", "variables"]
 
 MINUTES = "FLYAI_MINUTES"  # tells a submission its time, training and answers together
@@ -21,6 +23,7 @@ ALLOWED = (
     MINUTES,
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
+    *VARIABLES,
     "NUMBER_OF_PROCESSORS",
     "SYSTEMROOT",
     "SYSTEMDRIVE",
@@ -103,6 +106,7 @@ def variables(
         "FLYAI_LOCAL_CURVES": str(layout.project / "data" / "output" / "logs" / "train_log.jsonl"),
         MARK: mark,
     }
+    chosen |= waiting_asleep(chosen)
     if layout.weights is not None:
         chosen["FLYAI_LOCAL_WEIGHTS"] = str(layout.weights)
     if minutes is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from protocol.waiting import sleeps
 from recipe.serving.parallel import Layout, Network
 
 FORMATS = ("onnx",)
@@ -25,6 +27,8 @@ def load(files: Sequence[Path], layout: Layout) -> Network:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = layout.threads, 1
     options.log_severity_level = 3  # errors alone
+    if sleeps(os.environ):
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(files[0]), options, providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
 
