@@ -39,21 +39,22 @@ class Mark:
     kind: str  # limit or reference
     place: str  # a family of components, or a module
     name: str
-    test: str  # file::function
+    test: str  # file::function, below tests/
 
 
 def marks(tests: Path) -> list[Mark]:
     """All limit and reference marks of the test files of a folder, in their order."""
-    return [mark for path in sorted(tests.glob("test_*.py")) for mark in _marks_of(path)]
+    return [mark for path in sorted(tests.rglob("test_*.py")) for mark in _marks_of(path, tests)]
 
 
-def _marks_of(path: Path) -> Iterator[Mark]:
+def _marks_of(path: Path, tests: Path) -> Iterator[Mark]:
+    file = path.relative_to(tests).with_suffix("").as_posix()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
             kind = ast.unparse(decorator.func).removeprefix("pytest.mark.") if isinstance(decorator, ast.Call) else ""
-            if kind in KINDS and isinstance(decorator, ast.Call):
+            if kind in KINDS and isinstance(node, ast.FunctionDef) and isinstance(decorator, ast.Call):
                 place, *names = [ast.literal_eval(argument) for argument in decorator.args]
-                yield from (Mark(kind, place, name, f"{path.stem}::{node.name}") for name in names)  # type: ignore[attr-defined]
+                yield from (Mark(kind, place, name, f"{file}::{node.name}") for name in names)
 
 
 def component(place: str, name: str) -> Any:

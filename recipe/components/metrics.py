@@ -2,7 +2,8 @@
 
 A metric is `metric(labels (N,) int, probs (N, K)) -> float` and knows its direction (`higher_is_better`), its range
 (`bounds`) and how many decimals to show (`precision`). With settings: `METRICS.build("calibration_error(bins=10)",
-labels, probs)`. Predictions are the class of the highest probability.
+labels, probs)`. Those of labels alone, which the board scores by as well, come from protocol/metrics.py; their answer
+is the class of the highest probability.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from protocol.metrics import METRICS as LABEL_METRICS
+from protocol.metrics import Metric as LabelMetric
 from recipe.registry import Count, Registry
 
 METRICS = Registry(
@@ -63,19 +66,19 @@ def checked(labels: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return labels, probs / probs.sum(1, keepdims=True)
 
 
-def _answers(labels: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    labels, probs = checked(labels, probs)
-    return labels, probs.argmax(1)
+def _of_labels(scored: LabelMetric) -> Callable[[np.ndarray, np.ndarray], float]:
+    """A metric of labels as one of probabilities: the answer is the most probable class."""
+
+    def of_probs(labels: np.ndarray, probs: np.ndarray, /) -> float:
+        labels, probs = checked(labels, probs)
+        return scored.of(labels, probs.argmax(1), probs.shape[1])
+
+    of_probs.__name__, of_probs.__doc__ = scored.name, scored.of.__doc__
+    return of_probs
 
 
-@metric()
-def accuracy(labels: np.ndarray, probs: np.ndarray, /) -> float:
-    """Share of rows whose most probable class is the label.
-
-    Source: sklearn.metrics, accuracy_score.
-    """
-    labels, answers = _answers(labels, probs)
-    return float((labels == answers).mean())
+for _scored in LABEL_METRICS.values():
+    metric(bounds=_scored.bounds)(_of_labels(_scored))
 
 
 @metric()
@@ -88,84 +91,6 @@ def top5(labels: np.ndarray, probs: np.ndarray, /, k: Count = 5) -> float:
     labels, probs = checked(labels, probs)
     best = np.argsort(-probs, axis=1, kind="stable")[:, :k]
     return float((best == labels[:, None]).any(1).mean())
-
-
-@metric()
-def balanced_accuracy(labels: np.ndarray, probs: np.ndarray, /) -> float:
-    """Mean over classes of the share of their rows that are right; classes without rows do not count.
-
-    Source: Brodersen et al., "The Balanced Accuracy and Its Posterior Distribution", 2010; sklearn,
-    balanced_accuracy_score.
-    """
-    labels, answers = _answers(labels, probs)
-    rights = np.bincount(labels, weights=labels == answers)
-    rows = np.bincount(labels)
-    return float((rights[rows > 0] / rows[rows > 0]).mean())
-
-
-@metric()
-def macro_f1(labels: np.ndarray, probs: np.ndarray, /) -> float:
-    """Mean over classes of F1, the harmonic mean of precision and recall; 0 where a class is never right.
-
-    Source: sklearn.metrics, f1_score(average="macro"): over the classes that occur as label or answer.
-    """
-    return _f1(labels, probs, "macro")
-
-
-@metric()
-def weighted_f1(labels: np.ndarray, probs: np.ndarray, /) -> float:
-    """Mean of F1 over classes, weighted by their rows.
-
-    Source: sklearn.metrics, f1_score(average="weighted").
-    """
-    return _f1(labels, probs, "weighted")
-
-
-def _f1(labels: np.ndarray, probs: np.ndarray, average: str) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(*_answers(labels, probs), average=average, zero_division=0))
-
-
-@metric(bounds=(-1.0, 1.0))
-def matthews(labels: np.ndarray, probs: np.ndarray, /) -> float:
-    """Matthews correlation of labels and answers; 0 is chance, also where all rows have one label.
-
-    Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004.
-    """
-    from sklearn.metrics import matthews_corrcoef
-
-    labels, answers = _answers(labels, probs)
-    if len(set(labels)) == 1:
-        return 0.0  # as sklearn has it, without its warning about a table of one cell
-    return float(matthews_corrcoef(labels, answers))
-
-
-@metric(bounds=(-1.0, 1.0))
-def kappa(labels: np.ndarray, probs: np.ndarray, /) -> float:
-    """Cohen's kappa: agreement above chance as a share of what is possible.
-
-    Source: Cohen, "A Coefficient of Agreement for Nominal Scales", 1960; sklearn.metrics, cohen_kappa_score.
-    """
-    return _kappa(labels, probs, None)
-
-
-@metric(bounds=(-1.0, 1.0))
-def quadratic_kappa(labels: np.ndarray, probs: np.ndarray, /) -> float:
-    """Cohen's kappa with errors weighted by the squared distance of class numbers: for classes that have an order.
-
-    Source: Cohen, "Weighted Kappa", 1968; sklearn.metrics, cohen_kappa_score(weights="quadratic").
-    """
-    return _kappa(labels, probs, "quadratic")
-
-
-def _kappa(labels: np.ndarray, probs: np.ndarray, weights: str | None) -> float:
-    from sklearn.metrics import cohen_kappa_score
-
-    labels, answers = _answers(labels, probs)
-    if len(set(labels) | set(answers)) == 1:
-        return 1.0  # one class only, always right: sklearn divides 0 by 0
-    return float(cohen_kappa_score(labels, answers, labels=np.arange(np.asarray(probs).shape[1]), weights=weights))
 
 
 @metric(higher_is_better=False, bounds=(0.0, math.inf))

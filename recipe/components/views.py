@@ -10,6 +10,7 @@ Source: Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convol
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +18,32 @@ from recipe.pictures.decode import centre_crop, resize_short
 from recipe.registry import Positive, Registry, parse_many
 
 View = Callable[[np.ndarray], np.ndarray]
-VIEWS = Registry("view")
+VIEWS = Registry("view", facts={"on_request": False})  # whether `tune` tries it only where it is named
 
 
 def build_views(text: str, size: int) -> list[View]:
     """Views from `identity(), hflip()`; an empty string is the identity alone."""
     return [view for spec in parse_many(text or "identity()") for view in VIEWS.build(spec, size)]
+
+
+def on_request(component: Any) -> Any:
+    """Decorator: `tune` tries these views only where they are named, for they suit few pictures or cost much."""
+    component.on_request = True
+    return component
+
+
+def worth_trying() -> tuple[str, ...]:
+    """What `tune` tries where nothing is named: every registered component of views but those on request, the cheapest
+    first; one that is a single view is averaged with the identity.
+    """
+    counts = {name: len(VIEWS.build(name, 1)) for name in VIEWS if not VIEWS[name].on_request and not _needs(name)}
+    texts = [f"{name}()" if name == "identity" or n > 1 else f"identity(), {name}()" for name, n in counts.items()]
+    return tuple(sorted(texts, key=lambda text: (len(build_views(text, 1)), text)))
+
+
+def _needs(name: str) -> bool:
+    """Whether a component has a setting without a default, so that its name alone says nothing."""
+    return any(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in VIEWS.settings(name).values())
 
 
 @VIEWS.register
@@ -45,6 +66,7 @@ def hflip(size: int, /) -> list[View]:
 
 
 @VIEWS.register
+@on_request
 def vflip(size: int, /) -> list[View]:
     """The centre crop upside down: only for pictures without an up.
 
@@ -72,6 +94,7 @@ def five_crop(size: int, /) -> list[View]:
 
 
 @VIEWS.register
+@on_request
 def ten_crop(size: int, /) -> list[View]:
     """Five crops and their mirror images.
 
@@ -82,6 +105,7 @@ def ten_crop(size: int, /) -> list[View]:
 
 
 @VIEWS.register
+@on_request
 def dihedral(size: int, /) -> list[View]:
     """The eight rotations and mirror images of the centre crop: for pictures without an up.
 

@@ -1,6 +1,5 @@
-"""Sorting, filtering and comparing rows of the experiment record.
-
-The experiment record: every run is a row of one table that lies beside the run folders.
+"""The experiment record: every finished run is a row of one table beside the run folders; here it is appended, read,
+filtered, sorted and compared.
 
     record.append(Path("data/output/model"))       # data/output/runs.jsonl and runs.csv gain a row
     record.read(Path("data/output/runs.jsonl"))
@@ -162,7 +161,6 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "!=": operator.ne, "=": operator.eq,
 }  # fmt: skip
 CONDITION = re.compile(r"\s*([A-Za-z_][\w]*)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*")
-LOSSES = {"log_loss", "calibration_error"}  # metrics of which less is better
 
 
 def check_name(rows: Sequence[Row], name: str) -> str:
@@ -222,11 +220,18 @@ def ordered(rows: Sequence[Row], name: str, reverse: bool = False) -> list[Row]:
     check_name(rows, name)
     filled = [row for row in rows if value(row, name) is not None]
     numeric = all(isinstance(value(row, name), int | float) for row in filled)
-    falling = numeric and not (name in ("score", "mean") and all(row["metric"] in LOSSES for row in filled))
+    falling = numeric and not (name in ("score", "mean") and all(less_is_better(row["metric"]) for row in filled))
     made = sorted(
         filled, key=lambda row: value(row, name) if numeric else str(value(row, name)), reverse=falling != reverse
     )
     return made + [row for row in rows if value(row, name) is None]
+
+
+def less_is_better(metric: str) -> bool:
+    """Whether the registered metric falls as runs get better; False for a name that this version does not know."""
+    from recipe.components.metrics import METRICS  # needs numpy: only who sorts by a score waits for it
+
+    return metric in METRICS and not METRICS[metric].higher_is_better
 
 
 def chosen(rows: Sequence[Row], text: str) -> Row:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from recipe.components.views import worth_trying
 from recipe.runs.ensemble import Serving
 from recipe.runs.folder import RunFolder, TuneError
 from recipe.tune.choice import Choice, Trial
 from recipe.tune.out_of_fold import Answers, OutOfFold
 from recipe.tune.soup import ingredients
 
-VIEWS = ("identity()", "identity(), hflip()", "five_crop()", "scales()")
 SIZE_FACTORS = (1.25, 1.5)  # of the present size
 
 
@@ -52,7 +52,7 @@ class Outcome:
 def everything(size: int) -> Wishes:
     """What is tried where nothing is named: larger sizes are multiples of 32."""
     sizes = sorted({max(32, 32 * round(size * factor / 32)) for factor in SIZE_FACTORS} - {size})
-    return Wishes(VIEWS, tuple(sizes), soup=True, temperature=True, weights=True)
+    return Wishes(worth_trying(), tuple(sizes), soup=True, temperature=True, weights=True)
 
 
 def pictures_to_answer(run: RunFolder, wishes: Wishes | None = None) -> int:

@@ -5,6 +5,9 @@ refused.
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from flyai_local.board import records
 from flyai_local.board.board import ranking
 from flyai_local.board.records import SCHEMA_VERSION
 from flyai_local.contest.competitions import competition as card_of
-from flyai_local.contest.metrics import METRICS, NEED_PROBABILITIES
+from flyai_local.contest.metrics import METRICS
 from flyai_local.contest.register import add
 from flyai_local.home import records_file
 from flyai_local.run.answers import Answer, Other
@@ -24,6 +27,7 @@ from flyai_local.run.score import final_line, score
 from flyai_local.states import State
 from recipe.components.metrics import METRICS as TRAINING
 
+ROOT = Path(__file__).resolve().parents[2]
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
 
 
@@ -36,10 +40,29 @@ def scored(labels, values, metric, classes=range(5)) -> float:
     return score("T", keys, labels, answers(values), metric, list(classes)).total
 
 
-def test_every_metric_of_training_is_accepted_or_refused_by_name():
-    assert {*METRICS, *NEED_PROBABILITIES} == set(TRAINING)
+def test_training_and_board_have_one_list():
+    assert set(METRICS) < set(TRAINING)
     for name, metric in METRICS.items():
         assert metric.bounds == TRAINING[name].bounds and TRAINING[name].higher_is_better
+        assert TRAINING[name].__doc__ == metric.of.__doc__
+
+
+def test_a_metric_of_labels_is_added_in_one_place(tmp_path):
+    added = """
+import protocol.metrics as shared
+
+@shared.metric("hits")
+def hits(labels, answers, classes):
+    \"\"\"The number of hits.\"\"\"
+    return float(sum(labels == answers))
+
+import numpy as np
+from flyai_local.contest.metrics import find
+from recipe.components.metrics import METRICS
+print(METRICS["hits"](np.array([0, 1]), np.eye(2)), find("hits").of(np.array([0, 1]), np.array([0, 0]), 2))
+"""
+    done = subprocess.run([sys.executable, "-c", added], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2.0", "1.0"]
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -81,7 +104,7 @@ def test_the_last_line_names_the_metric():
     assert '"The Score is Total macro F1"' in final_line(12.5, "macro_f1")
 
 
-@pytest.mark.parametrize("name", NEED_PROBABILITIES)
+@pytest.mark.parametrize("name", sorted(set(TRAINING) - set(METRICS)))
 def test_what_needs_probabilities_is_refused_in_a_sentence(competition, name, capsys):
     words = [
         "add",
@@ -97,7 +120,8 @@ def test_what_needs_probabilities_is_refused_in_a_sentence(competition, name, ca
     ]
     assert main(words) == 1
     error = capsys.readouterr().err
-    assert f"{name!r} needs probabilities" in error and "accepted: accuracy, balanced_accuracy, macro_f1" in error
+    assert f"by the metric {name!r}" in error and "no metric of probabilities" in error
+    assert "accepted: accuracy, balanced_accuracy, macro_f1" in error
 
 
 def test_the_card_keeps_the_metric(competition):

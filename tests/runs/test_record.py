@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from recipe.__main__ import main
+from recipe.components.metrics import METRICS, metric
 from recipe.runs import record
-from recipe.runs import record as record_query
+from recipe.runs.record import ordered
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,10 +74,10 @@ def test_a_torn_line_costs_nothing_but_itself(runs, tmp_path):
 
 def test_sorting_puts_the_best_first_and_losses_lowest_first(runs, tmp_path):
     rows = record.read(runs)
-    assert [row["score"] for row in record_query.ordered(rows, "score")] == [0.95, 0.9, 0.8]
-    assert [row["score"] for row in record_query.ordered(rows, "score", reverse=True)] == [0.8, 0.9, 0.95]
+    assert [row["score"] for row in record.ordered(rows, "score")] == [0.95, 0.9, 0.8]
+    assert [row["score"] for row in record.ordered(rows, "score", reverse=True)] == [0.8, 0.9, 0.95]
     losses = [row | {"metric": "log_loss"} for row in rows]
-    assert [row["score"] for row in record_query.ordered(losses, "score")] == [0.8, 0.9, 0.95]
+    assert [row["score"] for row in record.ordered(losses, "score")] == [0.8, 0.9, 0.95]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_sorting_puts_the_best_first_and_losses_lowest_first(runs, tmp_path):
     ],
 )
 def test_filters(runs, condition, kept):
-    assert [row["score"] for row in record_query.filtered(record.read(runs), [condition])] == kept
+    assert [row["score"] for row in record.filtered(record.read(runs), [condition])] == kept
 
 
 @pytest.mark.parametrize(
@@ -150,8 +151,19 @@ def test_a_thousand_records_need_no_heavy_library(runs, tmp_path):
     assert answer.stdout.splitlines()[-1] == "[]" and "1000 of 1000 runs" in answer.stdout
 
 
-def test_the_record_knows_which_metrics_fall_without_importing_them():
-    from recipe.components.metrics import METRICS
-    from recipe.runs.record import LOSSES
+@pytest.mark.parametrize(("higher", "best"), [(True, 0.9), (False, 0.1)])
+def test_a_metric_that_is_registered_today_is_sorted_by_its_own_direction(monkeypatch, higher, best):
+    monkeypatch.setattr(METRICS, "_components", dict(METRICS._components))
 
-    assert {name for name in METRICS if not METRICS[name].higher_is_better} == LOSSES
+    @metric(higher_is_better=higher)
+    def newcomer(labels, probs, /):
+        return 0.0
+
+    rows = [{"metric": "newcomer", "score": score, "settings": {}} for score in (0.5, 0.1, 0.9)]
+    assert ordered(rows, "score")[0]["score"] == best
+    assert ordered(rows, "score", reverse=True)[0]["score"] == pytest.approx(1 - best)
+
+
+def test_a_metric_of_another_version_is_sorted_as_most_are():
+    rows = [{"metric": "not known here", "score": score, "settings": {}} for score in (0.1, 0.9)]
+    assert ordered(rows, "score")[0]["score"] == 0.9

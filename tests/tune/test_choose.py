@@ -19,6 +19,7 @@ from scipy.stats import binomtest
 
 from recipe.__main__ import main
 from recipe.components.metrics import METRICS
+from recipe.components.views import VIEWS, identity, on_request
 from recipe.config import Config, ConfigError
 from recipe.console import Bar
 from recipe.data.table import read
@@ -40,6 +41,7 @@ from recipe.tune.choice import Choice, select_weights
 from recipe.tune.out_of_fold import Answers
 from recipe.tune.significance import bootstrap, compare, mcnemar
 from recipe.tune.soup import average, greedy_soup
+from recipe.tune.tuning import everything
 
 TINY = Config(
     backbone="test_efficientnet",
@@ -607,3 +609,28 @@ def test_a_member_that_is_an_ensemble_or_of_other_classes_is_refused(runs):
         save_checkpoint(folder, model.state_dict(), dataclasses.replace(description, values=("a", "b", "c")))
     with pytest.raises(CheckpointError, match="other classes"):
         Ensemble(first)
+
+
+def test_all_views_are_tried_but_those_on_request_and_one_that_is_registered_now_is(monkeypatch):
+    assert everything(32).views == ("identity()", "identity(), hflip()", "scales()", "five_crop()")
+    monkeypatch.setattr(VIEWS, "_components", dict(VIEWS._components))
+
+    @VIEWS.register
+    def alone(size, /, by=1):
+        return identity(size)
+
+    @VIEWS.register
+    def several(size, /):
+        return identity(size) * 9
+
+    @VIEWS.register
+    @on_request
+    def rare(size, /):
+        return identity(size)
+
+    @VIEWS.register
+    def unfinished(size, /, by):
+        return identity(size)
+
+    added = set(everything(32).views) - {"identity()", "identity(), hflip()", "scales()", "five_crop()"}
+    assert added == {"identity(), alone()", "several()"}
