@@ -17,9 +17,9 @@ LOCAL = sorted((ROOT / "flyai_local").rglob("*.py"))
 
 
 # Rooms from the ground up: a room imports itself and what stands on the lines before it; rooms of one line do not
-# import each other. A room is a folder with all below it that is no room of its own; files at the top are named.
+# import each other. A room is a folder with all below it that is no room of its own, * is everything; files at the top are named.
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "protocol": ((".",),),
+    "protocol": (("*",),),
     "recipe": (
         (". errors plain_files plugins registry config console",),
         ("system",),
@@ -95,7 +95,9 @@ def modules_of(root: Path, package: str) -> dict[str, Path]:
 
 def room_of(module: str, rooms: dict[str, int]) -> str | None:
     """The room with the longest name that holds a module."""
-    holding = [room for room in rooms for part in room.split() if module == part or module.startswith(f"{part}.")]
+    holding = [
+        room for room in rooms for part in room.split() if part in ("*", module) or module.startswith(f"{part}.")
+    ]
     own = [room for room in rooms if module in room.split()]
     return max(own or holding, key=len, default=None)
 
