@@ -41,11 +41,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES, allow_abbrev=False)
         if words and words[0] == name:
-            module = importlib.import_module(f"recipe.commands.{name.replace('-', '_')}")
-            module.add_arguments(sub)
-            sub.set_defaults(run=module.run)
+            fill(sub, name)
     arguments = parser.parse_args(words)
     return guarded(lambda: arguments.run(arguments))
+
+
+def fill(parser: argparse.ArgumentParser, name: str) -> None:
+    """Gives a parser the options of a command, whose module is imported for it."""
+    module = importlib.import_module(f"recipe.commands.{name.replace('-', '_')}")
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command on its own."""
+    parser = argparse.ArgumentParser(prog=f"python -m recipe {name}", allow_abbrev=False)
+    fill(parser, name)
+    return parser
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from recipe.config import Config
 from recipe.console import duration, say
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
+from recipe.proposal import proposed
 from recipe.training.clock.limit import TimeLimit
 
 EXPORT_SECONDS = 60.0  # with less under a time limit, nothing is exported: the networks answer as they are
@@ -57,17 +58,19 @@ def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
 
 def _exported(folder: Path, fmt: str, limit: TimeLimit) -> str:
     if _spare(limit) < EXPORT_SECONDS:
-        return f"left out: {duration(max(0.0, limit.left))} are left; python -m recipe export writes it later"
+        return (
+            f"left out: {duration(max(0.0, limit.left))} are left; {proposed('export', folder=folder)} writes it later"
+        )
     from recipe.serving.export import export_run
 
     return export_run(folder, fmt)
 
 
 def _recorded(folder: Path) -> str:
-    from recipe.runs.record import append
+    from recipe.runs.record import FILE, append
 
     append(folder)
-    return "one row more in python -m recipe runs"
+    return f"one row more in {proposed('runs', records=folder.parent / FILE)}"
 
 
 def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: TimeLimit) -> str:
@@ -80,7 +83,7 @@ def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: Time
 
 def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
     """The report by a process of its own, which is ended when the time is."""
-    later = "python -m recipe report writes it later"
+    later = f"{proposed('report', folder=folder)} writes it later"
     seconds = _spare(limit)
     if seconds < LEAST_REPORT_SECONDS:
         return f"left out: {duration(max(0.0, limit.left))} are left; {later}"

@@ -21,7 +21,7 @@ LOCAL = sorted((ROOT / "flyai_local").rglob("*.py"))
 ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "protocol": (("*",),),
     "recipe": (
-        (". errors plain_files plugins registry config console",),
+        (". errors plain_files plugins proposal registry config console",),
         ("system",),
         ("pictures",),
         ("data",),

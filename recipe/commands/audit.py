@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import numpy as np
 from recipe.console import Bar, say
 from recipe.data.csv_file import read_rows
 from recipe.data.image_paths import find_images
-from recipe.data.table import Table, read
+from recipe.data.table import read
 from recipe.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,8 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Exit codes: 0 done; 1 stopped with a reason in a sentence, or with --strict: something to "
         "mend was found; 2 an unknown option."
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--csv", type=Path, metavar="FILE", help="table of pictures and labels")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--csv", type=Path, metavar="FILE", help="table of pictures and labels; with --run, by default the run's own"
+    )
     source.add_argument(
         "--competition-folder",
         type=Path,
@@ -40,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder that the CSV's paths are relative to; the CSV's own by default",
     )
-    parser.add_argument("--image-column", default="image_path", metavar="NAME", help="column of the paths [image_path]")
-    parser.add_argument("--label-column", default="label", metavar="NAME", help="column of the labels [label]")
+    parser.add_argument("--image-column", metavar="NAME", help="column of the paths [image_path, or as the run has it]")
+    parser.add_argument("--label-column", metavar="NAME", help="column of the labels [label, or as the run has it]")
     parser.add_argument("--group-column", metavar="NAME", help="column whose equal values belong together")
     parser.add_argument(
         "--against",
@@ -84,16 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
     from recipe.data.audit.audit import audit, findings_of
     from recipe.data.audit.page import write_audit
     from recipe.data.audit.probe import FrozenNetwork
+    from recipe.data.audit.trained import out_of_fold
     from recipe.data.findings import summary
 
-    source = arguments.csv or arguments.competition_folder
-    table = read(source, arguments.image_column, arguments.label_column, arguments.images, arguments.group_column)
-    hidden = _second_set(arguments.against, arguments.image_column) if arguments.against else []
-    probs = _run_probs(arguments.run_folder, table) if arguments.run_folder else None
-    network, note = (
-        None,
-        "not asked for" if arguments.no_labels else f"out-of-fold probabilities of {arguments.run_folder}",
-    )
+    source, image_column, label_column = table_asked(arguments)
+    table = read(source, image_column, label_column, arguments.images, arguments.group_column)
+    hidden = _second_set(arguments.against, image_column) if arguments.against else []
+    probs = out_of_fold(arguments.run_folder, table) if arguments.run_folder else None
+    network, note = None, "not asked for" if probs is None else judged(probs, arguments.run_folder)
     if not arguments.no_labels and probs is None:
         try:
             network = FrozenNetwork(arguments.backbone, arguments.image_size)
@@ -110,6 +109,30 @@ def run(arguments: argparse.Namespace) -> int:
         say(summary(mend))
     say(f"page     {page}")
     return 1 if arguments.strict and mend else 0
+
+
+def table_asked(arguments: argparse.Namespace) -> tuple[Path, str, str]:
+    """The table to look at, with its columns of pictures and labels; the run's own where only a run is named.
+
+    Raises:
+        UserError: neither is named, or the run's table is gone.
+    """
+    from recipe.data.audit.trained import own_source
+
+    source, image, label = arguments.csv or arguments.competition_folder, "image_path", "label"
+    if source is None and arguments.run_folder is None:
+        raise UserError("what shall be looked at? Name a table with --csv, a folder with --competition-folder, or a "
+                        "finished run with --run.")  # fmt: skip
+    if source is None:
+        source, image, label = own_source(arguments.run_folder)
+    return source, arguments.image_column or image, arguments.label_column or label
+
+
+def judged(probs: np.ndarray, run: Path) -> str:
+    """What a run could say of the rows."""
+    known = int(np.isfinite(probs).all(axis=1).sum())
+    rest = f"; {len(probs) - known} could not be judged: the run holds no answer for them" if known < len(probs) else ""
+    return f"{known} of {len(probs)} judged by the out-of-fold probabilities of {run}{rest}"
 
 
 def figures(found: Audit) -> str:
@@ -134,25 +157,3 @@ def figures(found: Audit) -> str:
 def _second_set(file: Path, image_column: str) -> Sequence[Path]:
     rows, _ = read_rows(file, [image_column])
     return find_images(file, rows.columns[image_column], file.parent)[0]
-
-
-def _run_probs(run: Path, table: Table) -> np.ndarray:
-    """(N,K) from a run's oof.csv, in the order of the table; NaN for rows that it does not hold.
-
-    Raises:
-        UserError: no oof.csv, or one of other classes.
-    """
-    file = run / "oof.csv"
-    if not file.is_file():
-        raise UserError(f"{run} holds no oof.csv; give the folder of a finished run, or leave --run out.")
-    probs = np.full((len(table), len(table.classes)), np.nan, np.float32)
-    row_of = {name: row for row, name in enumerate(table.names)}
-    with open(file, encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        columns = [f"p_{name}" for name in table.classes]
-        if missing := [column for column in columns if column not in (reader.fieldnames or [])]:
-            raise UserError(f"{file} has no column {missing[0]!r}: the run was trained with other classes.")
-        for line in reader:
-            if (row := row_of.get(line["image_path"])) is not None:
-                probs[row] = [float(line[column] or "nan") for column in columns]
-    return probs

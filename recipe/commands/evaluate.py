@@ -105,4 +105,5 @@ def answered(arguments: argparse.Namespace) -> Any:
         pictures,
         out_of_fold=False,
         notes=notes,
+        table=arguments.csv,
     )

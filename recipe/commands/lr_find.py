@@ -8,6 +8,7 @@ from pathlib import Path
 
 from recipe.cli import Options, add_run_flags, options_of, overrides_of
 from recipe.errors import UserError
+from recipe.proposal import proposed
 
 MACHINE = {"workers", "cache_mb"}  # flags that do not belong in the command to train with
 
@@ -69,7 +70,8 @@ def data_folder(given: Path | None, asked: Options) -> Path:
     if folder.exists():
         return folder
     raise UserError(
-        f"{folder} does not exist. Run `python main.py` once or `python -m flyai_local download {competition}`, "
+        f"{folder} does not exist. Run `{proposed('main', competition=competition)}` once or `python -m flyai_local "
+        f"download {competition}`, "
         "or name the folder of the pictures with --data."
     )
 

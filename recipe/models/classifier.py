@@ -17,6 +17,7 @@ from recipe.components.initial import kaiming, replace_activation, zero_gamma
 from recipe.config import Config, ConfigError
 from recipe.models.weights import Fetch, load_pretrained
 from recipe.pictures.preprocessing import Preprocessing
+from recipe.proposal import proposed
 from recipe.registry import nearest, parse
 from recipe.system import torchvision_guard  # noqa: F401  (before timm)
 
@@ -85,8 +86,8 @@ def _backbone(config: Config) -> Any:
     if not timm.is_model(config.backbone):
         known = [*BACKBONES, *timm.list_models(), *timm.list_pretrained()]
         raise ConfigError(
-            f"unknown backbone {config.backbone!r}.{nearest(config.backbone, known)} `python -m recipe names "
-            "backbone` lists all."
+            f"unknown backbone {config.backbone!r}.{nearest(config.backbone, known)} "
+            f"`{proposed('names', family='backbone')}` lists all."
         )
     settings: dict[str, Any] = {"drop_path_rate": config.drop_path} if config.drop_path else {}
     try:

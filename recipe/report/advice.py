@@ -6,6 +6,7 @@ import numpy as np
 
 from recipe.components.metrics import METRICS
 from recipe.data.audit.label_noise import likely_wrong
+from recipe.proposal import proposed
 from recipe.report import copies
 from recipe.report.evidence import Evidence
 from recipe.report.numbers import counts, pairs, wilson
@@ -78,9 +79,10 @@ def _labels(evidence: Evidence) -> str:
     suspects = likely_wrong(evidence.labels[rows], evidence.probs[rows])
     if len(suspects) < max(3, 0.01 * len(rows)):
         return ""
-    return (
-        f"{len(suspects)} labels are doubtful by confident learning: `python -m recipe audit DATA --run RUN` "
-        "shows them."
+    return f"{len(suspects)} labels are doubtful by confident learning: " + (
+        f"`{proposed('audit', run_folder=evidence.folder)}` shows them."
+        if evidence.out_of_fold
+        else "they are among the surest mistakes below."
     )
 
 
@@ -121,6 +123,6 @@ def _sure(evidence: Evidence) -> str:
         return ""
     warmth = fit_temperature(labels, probs)
     return (
-        f"Probabilities are off by {error:.1%} on average; a temperature of {warmth:.2f} mends it (`python -m "
-        "recipe tune`)."
+        f"Probabilities are off by {error:.1%} on average; a temperature of {warmth:.2f} mends it "
+        f"(`{proposed('tune', runs=[evidence.folder], temperature=True)}`)."
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recipe.proposal import proposed
 from recipe.report.evidence import Evidence
 from recipe.report.numbers import wilson
 from recipe.report.pictures import caption, square
@@ -19,8 +20,8 @@ def copies_section(evidence: Evidence) -> Section:
     """A table of both parts, the flattery in words, and some pairs."""
     if not evidence.out_of_fold or evidence.pictures is None:
         why = f"The pictures cannot be compared: {evidence.no_pictures}." if evidence.out_of_fold else (
-            "Whether these pictures are copies of training ones is said by `python -m recipe audit --csv train.csv "
-            "--against TABLE`.")  # fmt: skip
+            "Whether these pictures are copies of training ones is said by "
+            f"`{proposed('audit', run_folder=evidence.folder, against=evidence.table)}`.")  # fmt: skip
         return Section("copies", "Copies across folds", [why])
     seen = with_a_copy(evidence)
     return Section(

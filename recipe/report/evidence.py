@@ -22,6 +22,7 @@ from recipe.data.table import Table
 from recipe.errors import UserError
 from recipe.pictures.cache import Pictures
 from recipe.pictures.decode import UnreadablePicture
+from recipe.proposal import proposed
 from recipe.runs.epochs import read_logs
 from recipe.runs.results import EpochLog
 
@@ -49,6 +50,7 @@ class Evidence:
     no_pictures: str = ""  # why they are absent
     out_of_fold: bool = True  # else the rows of another table, answered by all folds
     notes: Sequence[str] = field(default_factory=tuple)  # what the reader of the table should know of it
+    table: Path | None = None  # the other table
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -124,7 +126,7 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[EpochLo
         )
     except FileNotFoundError as error:
         raise ReportError(
-            f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: python main.py"
+            f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: {proposed('main')}"
         ) from None
     return info, totals, read_logs(folder / "log.jsonl")
 
@@ -161,7 +163,7 @@ def read_oof(file: Path, classes: tuple[str, ...]) -> tuple[tuple[str, ...], np.
         with open(file, encoding="utf-8", newline="") as stream:
             header, *rows = list(csv.reader(stream))
     except (FileNotFoundError, ValueError):
-        raise ReportError(f"there is no {file}, or it is empty; train first: python main.py") from None
+        raise ReportError(f"there is no {file}, or it is empty; train first: {proposed('main')}") from None
     if header != expected:
         raise ReportError(
             f"{file} has the columns {', '.join(header[:4])} ... where {', '.join(expected[:4])} ... are expected; "

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from recipe.config import Config, checked
 from recipe.errors import CheckpointError, DamagedError
 from recipe.pictures.preprocessing import Preprocessing
+from recipe.proposal import proposed
 from recipe.system.atomic import read_sealed_json
 
 FORMAT = 2  # 1 had no checksums and is refused
@@ -42,7 +43,7 @@ def read_description(folder: Path) -> Description:
         CheckpointError: it is absent, damaged, or was written by a newer version.
     """
     if not (folder / "fold.json").exists():
-        raise CheckpointError(f"{folder} holds no finished checkpoint; train first: python main.py")
+        raise CheckpointError(f"{folder} holds no finished checkpoint; train first: {proposed('main')}")
     try:
         return description_of(read_sealed_json(folder / "fold.json"), folder / "fold.json")
     except DamagedError as error:
@@ -88,5 +89,5 @@ def fold_folders(folder: Path) -> list[Path]:
         (path.parent for path in folder.glob("fold*/fold.json")), key=lambda path: int(path.name.removeprefix("fold"))
     )
     if not found:
-        raise CheckpointError(f"{folder} holds no trained fold; train first: python main.py")
+        raise CheckpointError(f"{folder} holds no trained fold; train first: {proposed('main')}")
     return found

@@ -14,6 +14,7 @@ from recipe.data.table import Table, read
 from recipe.errors import UserError
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.plain_files import read_json
+from recipe.proposal import go_on
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import Serving, read_serving
 
@@ -88,7 +89,7 @@ def open_run_folder(folder: Path) -> RunFolder:
     except (FileNotFoundError, KeyError) as error:
         lack = error.filename if isinstance(error, FileNotFoundError) else f"the entry {error}"
         raise TuneError(
-            f"{folder} lacks {lack}: only a finished run can be tuned. Go on with it: python main.py --resume."
+            f"{folder} lacks {lack}: only a finished run can be tuned. Go on with it: {go_on(folder)}."
         ) from None
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise TuneError(

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe.errors import CheckpointError, UserError
+from recipe.proposal import proposed
 from recipe.registry import nearest
 from recipe.system.atomic import write_bytes
 
@@ -60,7 +61,7 @@ def row_of(folder: Path) -> Row:
         )
     except FileNotFoundError as error:
         raise RecordError(
-            f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: python main.py"
+            f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: {proposed('main')}"
         ) from None
     began = time.strftime("%Y%m%d-%H%M%S", time.localtime(info.get("began", time.time())))
     facts = {
@@ -246,7 +247,7 @@ def chosen(rows: Sequence[Row], text: str) -> Row:
     if len({row["run"] for row in found}) != 1:
         how = "no run begins" if not found else f"{len(found)} runs begin"
         raise RecordError(
-            f"{how} with {text!r}; give the name as `python -m recipe runs` shows it, or a number such as -1 for "
+            f"{how} with {text!r}; give the name as `{proposed('runs')}` shows it, or a number such as -1 for "
             "the newest."
         )
     return found[-1]

@@ -20,12 +20,17 @@ from pydantic import Field
 
 from recipe.config import ConfigError, Strict, checked
 from recipe.errors import UserError
+from recipe.proposal import proposed
 from recipe.system.atomic import file_sha256
 
 FILE = "export.json"
 FORMAT = 1
 FILES = {"onnx": ("model.onnx",), "openvino": ("model.xml", "model.bin"), "torchscript": ("model.pt",)}
-REMEDY = "export it again: python -m recipe export"
+
+
+def remedy(fold: Path) -> str:
+    """What to do about an export of a fold that cannot be used."""
+    return f"export it again: {proposed('export', folder=fold.parent)}"
 
 
 class UnusableError(UserError):
@@ -69,7 +74,7 @@ def read_exported(fold: Path) -> Exported | None:
     except FileNotFoundError:
         return None
     except (ConfigError, ValueError, OSError) as error:
-        raise UnusableError(f"{fold.name}/{FILE} cannot be used ({str(error).rstrip('.')}); {REMEDY}") from None
+        raise UnusableError(f"{fold.name}/{FILE} cannot be used ({str(error).rstrip('.')}); {remedy(fold)}") from None
 
 
 def exported_files(fold: Path, exported: Exported, fmt: str, key: str) -> list[Path]:
@@ -79,9 +84,11 @@ def exported_files(fold: Path, exported: Exported, fmt: str, key: str) -> list[P
         UnusableError: it is absent, stale, or not as it was written.
     """
     if exported.key != key:
-        raise UnusableError(f"the export in {fold.name} is of other weights or another input size (stale); {REMEDY}")
+        raise UnusableError(
+            f"the export in {fold.name} is of other weights or another input size (stale); {remedy(fold)}"
+        )
     for name in FILES[fmt]:
         path = fold / name
         if not path.is_file() or file_sha256(path) != exported.files[fmt].get(name):
-            raise UnusableError(f"{fold.name}/{name} is not as it was exported; {REMEDY}")
+            raise UnusableError(f"{fold.name}/{name} is not as it was exported; {remedy(fold)}")
     return [fold / name for name in FILES[fmt]]

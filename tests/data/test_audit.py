@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import html.parser
+import json
+import re
 import struct
 from pathlib import Path
 
@@ -208,11 +210,56 @@ def test_the_command_takes_the_probabilities_of_a_run(folder: Path, tmp_path: Pa
     assert "trained with other classes" in capsys.readouterr().err
 
 
+@pytest.fixture
+def trained(folder: Path, tmp_path: Path) -> Path:
+    """A run folder of the table, whose answers doubt row 8."""
+    table = read_csv(folder / "train.csv")
+    probs = np.eye(3)[[(label + 1) % 3 if row == 8 else label for row, label in enumerate(table.labels)]]
+    lines = [f"{name},x,{p[0]},{p[1]},{p[2]}" for name, p in zip(table.names, probs, strict=True)]
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    (run_folder / "oof.csv").write_text("\n".join(["image_path,label,p_b,p_g,p_r", *lines]), encoding="utf-8")
+    (run_folder / "run.json").write_text(json.dumps({"source": str(folder / "train.csv")}), encoding="utf-8")
+    return run_folder
+
+
+def test_a_run_alone_names_the_table(trained: Path, tmp_path: Path, capsys):
+    assert run("--run", trained, "--out", tmp_path / "audit") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"1 probably wrong \((\d+) of \1 judged by", said)
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["the run's pictures lie there", "they have moved"])
+def test_a_row_is_matched_by_its_file_however_it_is_written(trained: Path, folder: Path, tmp_path: Path, capsys, moved):
+    """Absolute paths, backslashes and dots mean the same picture; a picture that the run does not know is counted."""
+    table = read_csv(folder / "train.csv")
+    if moved:
+        (trained / "run.json").write_text(json.dumps({"source": "gone/train.csv"}), encoding="utf-8")
+    styles = [lambda path: str(path), lambda path: f"..\\{folder.name}\\{path.relative_to(folder)}"]
+    lines = [f"{styles[row % 2](path)},{table.values[label]}"
+             for row, (path, label) in enumerate(zip(table.paths, table.labels, strict=True))]  # fmt: skip
+    (folder / "new.jpg").write_bytes(Path(table.paths[0]).read_bytes())
+    (folder / "other.csv").write_text("\n".join(["image_path,label", *lines, "new.jpg,r"]), encoding="utf-8")
+    assert run("--csv", folder / "other.csv", "--run", trained, "--out", tmp_path / "audit") == 0
+    said = capsys.readouterr().out
+    assert f"1 probably wrong ({len(table)} of {len(table) + 1} judged by" in said
+    assert "1 could not be judged" in said
+
+
+def test_a_run_of_other_pictures_is_no_all_clear(trained: Path, folder: Path, tmp_path: Path, capsys):
+    """None of the rows is the run's: that is refused, where "0 probably wrong" was said."""
+    for name in "rgb":
+        (folder / f"new_{name}.jpg").write_bytes(next(folder.rglob("*.png")).read_bytes())
+    lines = [f"new_{name}.jpg,{name}" for name in "rgb"]
+    (folder / "other.csv").write_text("\n".join(["image_path,label", *lines]), encoding="utf-8")
+    assert run("--csv", folder / "other.csv", "--run", trained, "--out", tmp_path / "audit") == 1
+    assert "none of the" in capsys.readouterr().err
+
+
 def test_bad_arguments_are_refused_in_a_sentence(folder: Path, tmp_path: Path, capsys):
-    with pytest.raises(SystemExit):
-        run("--no-labels")
-    assert "required" in capsys.readouterr().err
     for words, message in (
+        (["--no-labels"], "Name a table with --csv"),
+        (["--run", tmp_path], "cannot be read as a run"),
         (["--csv", tmp_path / "none.csv"], "There is no file or folder"),
         (["--csv", folder / "train.csv", "--run", tmp_path], "holds no oof.csv"),
         (

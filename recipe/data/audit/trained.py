@@ -1,0 +1,105 @@
+"""What a finished run says of a table's rows: its out-of-fold probabilities, matched as training finds pictures.
+
+A row is the run's where both mean the same file, however either writes its path; where the run's own pictures have
+moved, where the whole path that the run wrote ends one picture's path and no other's.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from recipe.data.table import Table, read
+from recipe.errors import UserError
+from recipe.plain_files import read_json
+
+
+def own_source(run: Path) -> tuple[Path, str, str]:
+    """The table a run was trained on, with its columns of pictures and labels.
+
+    Raises:
+        UserError: the run does not say, or the table is gone.
+    """
+    try:
+        about = read_json(run / "run.json")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run} cannot be read as a run ({error}); give the folder of a finished one.") from None
+    columns = about.get("columns") or {}
+    source = Path(about.get("source") or "")
+    if not about.get("source") or not source.exists():
+        raise UserError(f"the table that {run} was trained on is no longer at {source}; name it with --csv.")
+    return source, columns.get("image", "image_path"), columns.get("label", "label")
+
+
+def out_of_fold(run: Path, table: Table) -> np.ndarray:
+    """(N, K) out-of-fold probabilities of a run, in the order of the table; NaN for rows that it does not hold.
+
+    Raises:
+        UserError: no oof.csv, one of other classes, or one that holds none of the pictures.
+    """
+    file = run / "oof.csv"
+    if not file.is_file():
+        raise UserError(f"{run} holds no oof.csv; give the folder of a finished run, or leave --run out.")
+    with open(file, encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        columns = [f"p_{name}" for name in table.classes]
+        if missing := [column for column in columns if column not in (reader.fieldnames or [])]:
+            raise UserError(f"{file} has no column {missing[0]!r}: the run was trained with other classes.")
+        lines = list(reader)
+    rows = matched(run, [line["image_path"] for line in lines], table)
+    if not (rows >= 0).any():
+        raise UserError(
+            f"none of the {len(table)} pictures of {table.source} is among the {len(lines)} of {file} (such as "
+            f"{table.paths[0]} here, {lines[0]['image_path'] if lines else 'none'} there): the run can say nothing "
+            "about them. Give the table it was trained on, or leave --run out."
+        )
+    probs = np.full((len(table), len(table.classes)), np.nan, np.float32)
+    for row, line in zip(rows.tolist(), lines, strict=True):
+        if row >= 0:
+            probs[row] = [float(line[column] or "nan") for column in columns]
+    return probs
+
+
+def matched(run: Path, names: Sequence[str], table: Table) -> np.ndarray:
+    """(M,) the row of the table that each of a run's names means; -1 for none."""
+    here = [os.path.realpath(path) for path in table.paths]
+    row_of = {path: row for row, path in enumerate(here)}
+    paths = _own_paths(run)
+    ends = _unique_ends(here, names)
+    same_text = {name: row for row, name in enumerate(table.names)} if not paths else {}
+
+    def row(name: str) -> int:
+        if name in paths:
+            return row_of.get(os.path.realpath(paths[name]), -1)
+        return same_text.get(name, ends.get(_key(name), -1))
+
+    return np.array([row(name) for name in names], np.int64)
+
+
+def _own_paths(run: Path) -> dict[str, Path]:
+    """The files that a run's names mean, where its table and pictures still lie; empty else."""
+    try:
+        source, image, label = own_source(run)
+        table = read(source, image, label)
+    except UserError:
+        return {}
+    return dict(zip(table.names, table.paths, strict=True)) if Path(table.paths[0]).exists() else {}
+
+
+def _key(name: str) -> str:
+    return os.path.normpath(name.replace("\\", "/")).replace("\\", "/").lstrip("/")
+
+
+def _unique_ends(here: Sequence[str], names: Sequence[str]) -> dict[str, int]:
+    """The row whose path alone ends with what a run wrote."""
+    keys = {_key(name) for name in names}
+    lengths = {key.count("/") + 1 for key in keys}
+    found = [("/".join(path.replace("\\", "/").split("/")[-length:]), row)
+             for row, path in enumerate(here) for length in lengths]  # fmt: skip
+    often = Counter(end for end, _ in found)
+    return {end: row for end, row in found if end in keys and often[end] == 1}
