@@ -29,7 +29,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("models",),
         ("runs",),
         ("serving",),
-        ("training.step", "training.clock"),
+        ("training.step", "training.clock", "training.contender"),
         ("training",),
         ("data.audit",),
         ("report",),

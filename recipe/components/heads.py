@@ -52,6 +52,26 @@ class Linear(Head):
         return self.classifier(self.dropout(features))
 
 
+@HEADS.register(name="root")
+class Root(Linear):
+    """The signed square root of averaged features, dropout and one linear layer: what linear classifiers of frozen
+    features prefer, for rare large values then count for less.
+
+    Limit: features of -1, 0 and 1 are left as they are.
+    Source: Perronnin, Sanchez, Mensink, "Improving the Fisher Kernel for Large-Scale Image Classification", 2010,
+    section 3.3.
+    """
+
+    def embed(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, C) to (B, C), in float32."""
+        with torch.autocast(features.device.type, enabled=False):
+            return signed_sqrt(features.float())
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, C) to (B, K)."""
+        return self.classifier(self.dropout(self.embed(features)))
+
+
 class CosineLinear(nn.Module):
     """scale * cosine between the features and one direction per class."""
 
