@@ -28,9 +28,10 @@ from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.runs.checkpoint import load_checkpoint
 from recipe.serving.averaging import tempered
+from recipe.serving.backends import backend_of
 from recipe.serving.export import export_run
 from recipe.serving.predict import Ensemble, Member
-from recipe.serving.runtimes import EXPORTED, backend_of
+from recipe.serving.runtimes import EXPORTED
 from recipe.serving.torch import average_views
 from recipe.system.runtime import Runtime
 

@@ -32,8 +32,9 @@ from recipe.pictures.preprocessing import short_side
 from recipe.runs.checkpoint import load_checkpoint
 from recipe.runs.description import fold_folders
 from recipe.runs.ensemble import Serving, write_serving
+from recipe.serving.backends import backend_of
 from recipe.serving.predict import Ensemble
-from recipe.serving.runtimes import EXPORTED, backend_of
+from recipe.serving.runtimes import EXPORTED
 from recipe.system.memory import keep_freed_blocks
 
 VIEWS = {1: "identity()", 8: "dihedral()"}

@@ -21,9 +21,10 @@ from pathlib import Path
 
 from benchmarks import synthetic, table
 from benchmarks.untrained import untrained_run
+from recipe.serving.backends import backend_of
 from recipe.serving.exported import UnusableError
 from recipe.serving.parallel import Layout
-from recipe.serving.runtimes import EXPORTED, backend_of, run
+from recipe.serving.runtimes import EXPORTED, run
 
 ANSWER = (
     "import sys; from prediction import Predictor; p = Predictor({folder!r}, 'cpu', {runtime!r}); "

@@ -12,6 +12,7 @@ from pathlib import Path
 from recipe.data.csv_file import read_rows
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
 from recipe.errors import UserError
+from recipe.serving.backends import names
 from recipe.system.atomic import atomic
 
 
@@ -52,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--probs", action="store_true", help="add a column of probability per class")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
     parser.add_argument(
-        "--runtime",
-        default="",
-        help="auto, openvino, onnxruntime, torchscript or torch, and no other [as ensemble.json says]",
+        "--runtime", default="", help=f"auto, {', '.join(names())} or torch, and no other [as ensemble.json says]"
     )
 
 

@@ -9,7 +9,7 @@ Every key may be absent; an unknown one is refused.
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 from pydantic import Field, field_validator, model_validator
@@ -22,7 +22,6 @@ from recipe.system.atomic import write_json
 FILE = "ensemble.json"
 HERE = "."  # the run folder itself as a member
 WEIGHTS, SOUP = "model.safetensors", "soup.safetensors"
-RuntimeName = Literal["auto", "openvino", "onnxruntime", "torchscript", "torch"]
 
 
 class Weighted(Strict):
@@ -47,9 +46,7 @@ class Serving(Strict):
     soup: bool = Field(False, description="each fold answers with soup.safetensors instead of model.safetensors")
     temperature: Annotated[float, Gt(0)] = Field(1.0, description="divides the logarithm of the averaged probabilities")
     members: tuple[Weighted, ...] = Field((), description="runs that answer together; empty for this run alone")
-    runtime: RuntimeName = Field(
-        "auto", description="what answers, where it can and proves equal; auto takes the fastest"
-    )
+    runtime: str = Field("auto", description="what answers, where it can and proves equal; auto takes the fastest")
 
     @model_validator(mode="after")
     def _whole(self) -> Serving:

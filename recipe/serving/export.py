@@ -33,10 +33,11 @@ from recipe.pictures.preprocessing import Preprocessing, at_size
 from recipe.runs.checkpoint import load_checkpoint
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import HERE, Serving, read_member, read_serving
+from recipe.serving.backends import backend_of
 from recipe.serving.equality import UnequalError, prove, reference_pictures
 from recipe.serving.exported import FILE, FILES, FORMAT, Exported, UnusableError, key_of, read_exported
 from recipe.serving.parallel import Layout
-from recipe.serving.runtimes import EXPORTED, answered, backend_of, run
+from recipe.serving.runtimes import EXPORTED, answered, run
 from recipe.serving.torch import model_networks
 from recipe.system.atomic import atomic, file_sha256, write_json
 from recipe.system.runtime import Runtime
@@ -250,7 +251,8 @@ def format_for_here() -> str:
     """What an export is worth having in on this machine: ONNX where it can be written and a runtime for it is
     installed, else TorchScript.
     """
-    return "onnx" if find_spec("onnx") and (find_spec("openvino") or find_spec("onnxruntime")) else "torchscript"
+    readers = [name for name in EXPORTED if "onnx" in backend_of(name).FORMATS]
+    return "onnx" if find_spec("onnx") and any(map(find_spec, readers)) else "torchscript"
 
 
 def formats_of(folder: Path) -> list[str]:

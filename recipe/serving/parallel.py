@@ -8,22 +8,18 @@ took OpenVINO 146 ms so, 251 ms with both threads in each pass, and ONNX Runtime
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from recipe.system.machine import cores
+
 Network = Callable[[np.ndarray], np.ndarray]  # crops (B,S,S,3) uint8 to (B,K) float32; called from several threads
 PIXELS_PER_CALL = (
     224 * 224
 )  # a call at least this large hides its own overhead, and its activations stay in the core's cache
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

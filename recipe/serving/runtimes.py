@@ -7,31 +7,28 @@ the first two needs torch. On a GPU torch answers.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import logging
 import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from recipe.config import ConfigError
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.registry import nearest
-from recipe.runs.ensemble import RuntimeName
 from recipe.serving.averaging import CROPS_PER_PASS, Networks
+from recipe.serving.backends import backend_of, names
 from recipe.serving.equality import AT_LOAD, PICTURES, UnequalError, prove, reference_pictures
 from recipe.serving.exported import Exported, UnusableError, exported_files, key_of, read_exported
 from recipe.serving.parallel import Layout, Spread
 
 log = logging.getLogger(__name__)
-RUNTIMES = get_args(RuntimeName)
-EXPORTED = tuple(
-    name for name in RUNTIMES if name not in ("auto", "torch")
-)  # in the order they are tried; recipe/backend_NAME.py each
+EXPORTED = names()  # in the order they are tried
+RUNTIMES = ("auto", *EXPORTED, "torch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,11 +150,6 @@ def _format(name: str, exports: Sequence[Exported]) -> str:
         if all(fmt in exported.files for exported in exports):
             return fmt
     raise NotExportedError(f"the run is not exported to {' or '.join(backend_of(name).FORMATS)}")
-
-
-def backend_of(name: str) -> Any:
-    """The module of an exported runtime; importing it does not import the runtime."""
-    return importlib.import_module(f"recipe.serving.{name}")
 
 
 def run(backend: Any, files: Sequence[Path], layout: Layout) -> Any:

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from recipe.components.metrics import METRICS
 from recipe.config import ConfigError
 from recipe.console import duration, say
 from recipe.errors import UserError
 from recipe.runs.results import EpochLog
 from recipe.sweep.file import Row, SweepFile, Task, listed_rows, tasks_of
-from recipe.sweep.file_lock import FileLock
 from recipe.sweep.journal import Journal, State
 from recipe.sweep.objective import Objective, Outcome
 from recipe.sweep.search import ask, hopeless, load_optuna

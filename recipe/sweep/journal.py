@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from recipe.config import ConfigError
-from recipe.sweep.file_lock import FileLock, locked
 
 FINISHED = ("done", "pruned", "failed")
 
@@ -54,9 +55,9 @@ class Journal:
         self.folder, self.path = folder, folder / "journal.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
 
-    def lock(self):  # type: ignore[no-untyped-def]
-        """For reading and then writing without another process in between."""
-        return locked(self.folder / "journal.lock")
+    def lock(self) -> FileLock:
+        """For reading and then writing without another process in between: `with journal.lock():`."""
+        return FileLock(self.folder / "journal.lock")
 
     def write(self, event: str, **fields: Any) -> None:
         """Appends one line under the lock."""
@@ -95,8 +96,12 @@ class Journal:
 
     def claim(self, key: str) -> FileLock | None:
         """The lock of a task; None where another process works on it."""
-        lock = FileLock(self.folder / "claims" / f"{key}.lock")
-        return lock if lock.acquire(wait=False) else None
+        path = self.folder / "claims" / f"{key}.lock"
+        path.parent.mkdir(exist_ok=True)
+        try:
+            return FileLock(path).acquire(blocking=False).lock
+        except Timeout:
+            return None
 
 
 def _end_of_last_line(stream: Any) -> int:

@@ -1,6 +1,5 @@
-"""Which state of the code a run belongs to.
-
-The machine and the software that a figure was measured on.
+"""What a figure was measured on and a run was made by, for reports and journals: the machine, its software, the commit
+of the code.
 """
 
 from __future__ import annotations

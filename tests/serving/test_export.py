@@ -17,6 +17,7 @@ import torch
 from test_predict import picture, train_folder
 from torch import nn
 
+import recipe.serving.backends
 import recipe.serving.runtimes
 from recipe.__main__ import main
 from recipe.config import Config, ConfigError
@@ -29,9 +30,10 @@ from recipe.serving import openvino as backend_openvino
 from recipe.serving.equality import PICTURES, UnequalError, prove, reference_pictures
 from recipe.serving.export import Fold, _proof, export_fold, export_run, folds_of
 from recipe.serving.exported import FILES, UnusableError, read_exported
-from recipe.serving.parallel import Layout, Spread, cores
+from recipe.serving.parallel import Layout, Spread
 from recipe.serving.predict import Ensemble
 from recipe.serving.torch import in_half, model_networks
+from recipe.system.machine import cores
 from recipe.system.runtime import Runtime
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,7 +216,7 @@ def test_an_export_that_stands_is_not_written_again(run):
 def test_an_export_that_no_runtime_can_reproduce_is_not_kept(tmp_path, monkeypatch):
     train_folder(tmp_path, folds=1)
     monkeypatch.setattr(
-        recipe.serving.runtimes.backend_of("onnxruntime"),
+        recipe.serving.backends.backend_of("onnxruntime"),
         "load",
         lambda *_: lambda crops: np.full((len(crops), 3), 1 / 3),
     )
@@ -226,7 +228,7 @@ def test_an_export_that_no_runtime_can_reproduce_is_not_kept(tmp_path, monkeypat
 
 def test_one_runtime_is_refused_and_the_other_proven(run, monkeypatch):
     monkeypatch.setattr(
-        recipe.serving.runtimes.backend_of("onnxruntime"),
+        recipe.serving.backends.backend_of("onnxruntime"),
         "load",
         lambda *_: lambda crops: np.full((len(crops), 3), np.nan),
     )
@@ -412,7 +414,7 @@ def test_a_runtime_that_fails_is_refused(run, monkeypatch):
 
         return network
 
-    monkeypatch.setattr(recipe.serving.runtimes.backend_of("onnxruntime"), "load", load)
+    monkeypatch.setattr(recipe.serving.backends.backend_of("onnxruntime"), "load", load)
     with pytest.raises(ConfigError, match="fails on the reference pictures: no such operator"):
         Ensemble(run, runtime="onnxruntime")
 
@@ -452,3 +454,13 @@ def test_the_first_inferences_of_openvino_take_turns(monkeypatch, tmp_path):
     for thread in threads:
         thread.join()
     assert most == [1, 1] and not both.broken
+
+
+def test_a_runtime_is_added_by_its_module_alone(tmp_path, monkeypatch):
+    (tmp_path / "newcomer.py").write_text('RANK = 0\nFORMATS = ("onnx",)\nSPREADS_ITSELF = False\n', encoding="utf-8")
+    code = (
+        "import sys, recipe.serving.backends as b; b.__path__.append(sys.argv[1]); "
+        "from recipe.serving.runtimes import EXPORTED, Wish; Wish('newcomer'); print(*EXPORTED)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["newcomer", "openvino", "onnxruntime", "torchscript"]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ from recipe.config import ConfigError
 from recipe.errors import UserError
 from recipe.sweep.engine import Sweep, run_sweep
 from recipe.sweep.file import listed_rows, read_sweep, tasks_of
-from recipe.sweep.file_lock import FileLock
 from recipe.sweep.journal import Journal
 from recipe.sweep.page import short_labels, terminal, write_markdown, write_pictures, write_tables
 from recipe.sweep.summary import summarise
@@ -204,25 +204,20 @@ def test_a_torn_last_line_does_not_count_and_is_cut_off(tmp_path):
         journal.read()
 
 
-def test_a_lock_is_held_by_one_and_freed_by_death(tmp_path):
-    path = tmp_path / "a.lock"
-    code = f"import sys, time; sys.path.insert(0, {str(LAB.parent.parent)!r})\n"
-    code += (
-        "from pathlib import Path; from recipe.sweep.file_lock import FileLock; "
-        f"print(FileLock(Path({str(path)!r})).acquire()); "
-    )
-    holder = subprocess.Popen([sys.executable, "-u", "-c", code + "lock = FileLock(Path(sys.argv[1])); "
-                                                                  "lock.acquire(); print('held'); time.sleep(60)",
-                               str(tmp_path / "b.lock")], stdout=subprocess.PIPE, text=True)  # fmt: skip
+def test_a_claim_is_held_by_one_and_freed_by_death(tmp_path):
+    code = "import sys, time; from pathlib import Path; from recipe.sweep.journal import Journal; " \
+           "held = Journal(Path(sys.argv[1])).claim('b'); print(held is not None); time.sleep(60)"  # fmt: skip
+    holder = subprocess.Popen([sys.executable, "-u", "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True,
+                              cwd=LAB.parent.parent)  # fmt: skip
     assert holder.stdout.readline() == "True\n"
-    assert holder.stdout.readline() == "held\n"
-    lock = FileLock(tmp_path / "b.lock")
-    assert not lock.acquire(wait=False)
+    journal = Journal(tmp_path)
+    assert journal.claim("b") is None
     holder.kill()
     holder.communicate()
-    assert lock.acquire(wait=False)
-    assert not FileLock(tmp_path / "b.lock").acquire(wait=False)
-    lock.release()
+    held = journal.claim("b")
+    assert held is not None and journal.claim("b") is None and journal.claim("a") is not None
+    held.release()
+    assert journal.claim("b") is not None
 
 
 def test_a_finished_sweep_runs_nothing_again(tmp_path):

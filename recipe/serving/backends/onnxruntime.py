@@ -11,6 +11,7 @@ import numpy as np
 from protocol.waiting import sleeps
 from recipe.serving.parallel import Layout, Network
 
+RANK = 20
 FORMATS = ("onnx",)
 SPREADS_ITSELF = False
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from recipe.serving.parallel import Layout, Network
 
+RANK = 30
 FORMATS = ("torchscript",)
 SPREADS_ITSELF = True
 

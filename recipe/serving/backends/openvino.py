@@ -14,6 +14,7 @@ import numpy as np
 
 from recipe.serving.parallel import Layout, Network
 
+RANK = 10
 FORMATS = ("openvino", "onnx")
 SPREADS_ITSELF = False
 # OpenVINO's bindings set themselves up within the first inference: two threads in it at once wait for each other for
