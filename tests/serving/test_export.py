@@ -26,7 +26,7 @@ from recipe.pictures.preprocessing import Preprocessing
 from recipe.runs.checkpoint import save_checkpoint
 from recipe.runs.description import read_description
 from recipe.runs.ensemble import Serving, Weighted, write_serving
-from recipe.serving import openvino as backend_openvino
+from recipe.serving.backends import openvino as backend_openvino
 from recipe.serving.equality import PICTURES, UnequalError, prove, reference_pictures
 from recipe.serving.export import Fold, _proof, export_fold, export_run, folds_of
 from recipe.serving.exported import FILES, UnusableError, read_exported
