@@ -25,12 +25,13 @@ from tqdm import tqdm
 from recipe.config import Config
 from recipe.data.table import read
 from recipe.errors import UserError
-from recipe.models.start import plan
+from recipe.models import start as network
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
+from recipe.prepare import Prepared
 from recipe.runs.epochs import read_logs
 from recipe.system import sealed
-from recipe.train import cross_validate
+from recipe.train import RunOptions, cross_validate
 
 CONFIG = Config(
     backbone="test_efficientnet",
@@ -92,9 +93,10 @@ def start(data: Path, folder: Path, workers: int, fault: Fault = lambda: None) -
 
 def _train(data: Path, folder: Path, workers: int) -> None:
     config = CONFIG.model_copy(update={"workers": workers})
-    table, planned = read(data), plan(config, 3)
-    pictures = Pictures(table.paths, short_side(planned.preprocessing))
-    cross_validate(planned, table, pictures, folder, resume=(folder / "run.json").exists())
+    table, begun = read(data), network.start(config, 3)
+    pictures = Pictures(table.paths, short_side(begun.preprocessing))
+    options = RunOptions(resume=(folder / "run.json").exists())
+    cross_validate(Prepared(begun, table, pictures), folder, options)
 
 
 def ended(child: int) -> int:

@@ -25,11 +25,11 @@ import numpy as np
 from benchmarks import table
 from recipe.config import Config, read_app
 from recipe.data.table import Table, read
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
-from recipe.sweep.lr_find import TrialSteps, trial_job
+from recipe.sweep.lr_find import TrialSteps, trial_run
 from recipe.training.prefetch import passes_per_step
 
 LADDER = table.ROOT / "examples" / "cifar100"
@@ -72,9 +72,9 @@ def random_table(folder: Path, per_class: int = 5, classes: int = 100) -> Table:
 
 def steps(config: Config, pictures: Table, count: int) -> tuple[list[float], float]:
     """Losses before each of `count` steps of the schedule, and seconds per step without the first."""
-    planned = plan(config, len(pictures.classes))
+    begun = start(config, len(pictures.classes))
     trial = TrialSteps(
-        trial_job(Prepared(planned, pictures, Pictures(pictures.paths, short_side(planned.preprocessing)))), 0
+        trial_run(Prepared(begun, pictures, Pictures(pictures.paths, short_side(begun.preprocessing)))), 0
     )
     losses, times = [], []
     try:

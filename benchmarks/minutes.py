@@ -36,10 +36,11 @@ from flyai_local.contest import digits
 from recipe.config import Config
 from recipe.data.table import Table, read
 from recipe.errors import UserError
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
+from recipe.prepare import Prepared
 from recipe.serving.predict import Ensemble, short_side
-from recipe.train import cross_validate
+from recipe.train import RunOptions, cross_validate
 from recipe.training.clock.limit import TimeLimit
 
 MINUTES = 10.0
@@ -98,14 +99,14 @@ class Contest:
 
     def train(self, config: Config, run: Path, limit: TimeLimit | None = None) -> str:
         """What the run said; it may also have ended without a finished fold."""
-        planned = plan(config, 10)
-        pictures = Pictures(self.table.paths, short_side(planned.preprocessing))
+        begun = start(config, 10)
+        pictures = Pictures(self.table.paths, short_side(begun.preprocessing))
         with (
             contextlib.redirect_stdout(io.StringIO()) as said,
             contextlib.redirect_stderr(io.StringIO()),
             contextlib.suppress(UserError),
         ):
-            cross_validate(planned, self.table, pictures, run, limit=limit)
+            cross_validate(Prepared(begun, self.table, pictures), run, RunOptions(limit=limit))
         return said.getvalue()
 
     def probs(self, run: Path) -> np.ndarray:

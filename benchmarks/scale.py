@@ -87,7 +87,7 @@ def epoch_of(axis: str, value: int, count: int, side: int = SIDE, classes: int =
             contest_config(NETWORK, side, 64, folds=folds, memory_format="channels_last", threads=1), Path(name)
         )
         begin = time.perf_counter()
-        Pictures(read_folder(name).paths, trial.fold.job.pictures.short_side).load_all()
+        Pictures(read_folder(name).paths, trial.fold.run.pictures.short_side).load_all()
         decoded = time.perf_counter() - begin
         works = {
             "epoch_seconds": trial.later_epoch,
@@ -143,19 +143,19 @@ def stream_paths(count: int) -> None:
     """Trains a fold of no epochs, answers `count` paths, and prints the memory on the way as JSON."""
     from benchmarks.trial import contest_config
     from recipe.data.table import read_folder
-    from recipe.models.start import plan
+    from recipe.models.start import start
     from recipe.pictures.cache import Pictures
     from recipe.pictures.preprocessing import short_side
+    from recipe.prepare import Prepared
     from recipe.serving.predict import Ensemble
     from recipe.train import cross_validate
 
     with tempfile.TemporaryDirectory() as name:
         paths = synthetic.write(Path(name) / "pictures", 20, height=SIDE, width=SIDE)
         config = contest_config(NETWORK, SIDE, 8, epochs=0, views="identity()")
-        labelled, planned = read_folder(Path(name) / "pictures"), plan(config, 2)
-        cross_validate(
-            planned, labelled, Pictures(labelled.paths, short_side(planned.preprocessing)), Path(name) / "run"
-        )
+        labelled, begun = read_folder(Path(name) / "pictures"), start(config, 2)
+        pictures = Pictures(labelled.paths, short_side(begun.preprocessing))
+        cross_validate(Prepared(begun, labelled, pictures), Path(name) / "run")
         ensemble, resident = Ensemble(Path(name) / "run"), []
         begin = time.perf_counter()
         for number, _ in enumerate(ensemble.stream(paths[row % len(paths)] for row in range(count))):

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 import recipe.train
+import recipe.training.clock.pacer
 from recipe.components.optimizer_wrappers import passes_per_step
 from recipe.components.views import build_views
 from recipe.system.runtime import Runtime
@@ -87,7 +88,7 @@ class Machine:
             for target, name, new in (
                 (recipe.train, "choose_runtime", lambda *about: replace(timed)),
                 (
-                    recipe.train,
+                    recipe.training.clock.pacer,
                     "time_answers",
                     lambda *about: self.tried(len(build_views(about[2].views, about[2].evaluation_size))),
                 ),
@@ -117,7 +118,7 @@ class Machine:
 
     def _validating(self, real: Any) -> Any:
         def probs(validation: Validation, model: Any, views: str = "identity()") -> np.ndarray:
-            self._views = len(build_views(views, validation.job.preprocessing.size))
+            self._views = len(build_views(views, validation.run.preprocessing.size))
             return real(validation, model, views)
 
         return probs

@@ -11,13 +11,13 @@ from benchmarks import table
 from recipe.config import Config, read_app
 from recipe.data.folds import make_folds
 from recipe.data.table import read_folder
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.system.memory import keep_freed_blocks
 from recipe.system.timing import choose_runtime
 from recipe.training.fold import FoldTraining
-from recipe.training.run import Job
+from recipe.training.run import Run
 from recipe.training.state import Position
 
 
@@ -46,29 +46,17 @@ class Trial:
     def __init__(self, config: Config, folder: Path) -> None:
         keep_freed_blocks()
         found = read_folder(folder)
-        planned = plan(config, len(found.classes))
-        decoded = Pictures(found.paths, short_side(planned.preprocessing))
+        begun = start(config, len(found.classes))
+        decoded = Pictures(found.paths, short_side(begun.preprocessing))
         decoded.load_all()
-        job = Job(
-            config,
-            found,
-            decoded,
-            planned.model,
-            planned.preprocessing,
-            choose_runtime(config, planned.model),
-            None,
-            folder / "run",
-            "accuracy",
-            lambda *a: None,
-            lambda log: None,
-        )
-        self.fold = FoldTraining(job, make_folds(found, config.folds, 0)[0])
+        run = Run(begun, found, decoded, choose_runtime(config, begun.model), folder / "run")
+        self.fold = FoldTraining(run, make_folds(found, config.folds, 0)[0])
         self.images = len(self.fold.loader) * config.batch_size  # of an epoch
         self.resident = self._resident()
 
     def _resident(self) -> tuple[torch.Tensor, torch.Tensor]:
         batch = next(iter(self.fold.loader.epoch(1))).to(self.fold.runtime.device)
-        return self.fold.job.preprocessing.normalise(batch.images), batch.labels
+        return self.fold.run.preprocessing.normalise(batch.images), batch.labels
 
     def later_epoch(self) -> None:
         """An epoch on pictures that are decoded."""
@@ -83,7 +71,7 @@ class Trial:
 
     def fresh(self) -> Pictures:
         """The pictures with nothing decoded but those of the training rows, as the check before a run does it."""
-        pictures = self.fold.job.pictures
+        pictures = self.fold.run.pictures
         paths = [pictures.paths[row] for row in self.fold.fold.train_rows]
         fresh = Pictures(paths, pictures.short_side)
         fresh.load_all()

@@ -44,7 +44,7 @@ class Options:
     began: float = field(default_factory=time.monotonic)  # the time limit counts from here
 
 
-class Job(Protocol):
+class ThreeSteps(Protocol):
     """The platform's three steps."""
 
     def download_data(self) -> None: ...
@@ -188,12 +188,12 @@ def _auto_profile(device: str) -> tuple[str, str]:
     return choose_profile(choose_device(device))
 
 
-def run_main(job: Callable[[Options], Job], app_path: Path) -> None:
+def run_main(steps: Callable[[Options], ThreeSteps], app_path: Path) -> None:
     """main.py as a program: the three steps in order; errors for users are sentences, not stack traces."""
-    raise SystemExit(guarded(lambda: _three_steps(job, options(app_path))))
+    raise SystemExit(guarded(lambda: _three_steps(steps, options(app_path))))
 
 
-def _three_steps(job: Callable[[Options], Job], asked: Options) -> int:
+def _three_steps(steps: Callable[[Options], ThreeSteps], asked: Options) -> int:
     from recipe.system.memory import keep_freed_blocks
     from recipe.system.stopping import end_at_sigterm
 
@@ -202,7 +202,7 @@ def _three_steps(job: Callable[[Options], Job], asked: Options) -> int:
     others = [name for name in asked.app.profiles if name != asked.profile]
     hint = f"; force another with --profile {'|'.join(others)}" if others else ""
     print(f"competition {asked.app.competition.id}, profile {asked.profile}: {asked.why}{hint}", flush=True)
-    work = job(asked)
+    work = steps(asked)
     work.download_data()
     work.deal_with_data()
     work.train()

@@ -16,7 +16,7 @@ from recipe.console import Bar, say
 from recipe.data.check import check
 from recipe.data.findings import summary
 from recipe.data.table import Table, read
-from recipe.models.start import Plan, plan
+from recipe.models.start import Start, start
 from recipe.models.weights import Fetch
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
@@ -29,7 +29,7 @@ UNLIMITED_MB = 2**30  # more than any disk
 class Prepared:
     """A run that is ready to train."""
 
-    plan: Plan
+    start: Start
     table: Table
     pictures: Pictures
 
@@ -47,9 +47,9 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     METRICS[competition.metric]
     columns = competition.columns
     table = read(folder, columns.image, columns.label, group_column=columns.group or None)
-    planned = plan(options.config, len(table.classes), fetch)
+    begun = start(options.config, len(table.classes), fetch)
     cache_mb = None if options.config.cache_mb < 0 else options.config.cache_mb
-    pictures = Pictures(table.paths, short_side(planned.preprocessing), cache_mb, disk_mb(options.config), folder)
+    pictures = Pictures(table.paths, short_side(begun.preprocessing), cache_mb, disk_mb(options.config), folder)
     limit = TimeLimit.of(options.config, options.began)
     with Bar(len(table), "picture", "decoding") as bar:
 
@@ -61,7 +61,7 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     if findings:
         say(summary(findings))
     pictures = pictures.of(table.paths)
-    return Prepared(planned, _grouped(table, pictures) if options.config.group_duplicates else table, pictures)
+    return Prepared(begun, _grouped(table, pictures) if options.config.group_duplicates else table, pictures)
 
 
 def disk_mb(config: Config) -> int:

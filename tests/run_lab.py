@@ -5,10 +5,11 @@ from __future__ import annotations
 from benchmarks.killed import differing
 from recipe.config import Config
 from recipe.data.table import read
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.train import cross_validate
+from recipe.prepare import Prepared
+from recipe.train import RunOptions, cross_validate
 from recipe.training.fold import FoldTraining
 
 FAST = Config(
@@ -31,9 +32,9 @@ FAST = Config(
 
 def run(competition, folder, config=FAST, **how):
     table = read(competition)
-    planned = plan(config, len(table.classes))
+    begun = start(config, len(table.classes))
     return table, cross_validate(
-        planned, table, Pictures(table.paths, short_side(planned.preprocessing)), folder, **how
+        Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing))), folder, RunOptions(**how)
     )
 
 

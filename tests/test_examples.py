@@ -10,7 +10,7 @@ import pytest
 from benchmarks import ladder
 from recipe.components.families import check_components
 from recipe.config import read_app
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.sweep.file import listed_rows, read_sweep, tasks_of
 from recipe.sweep.lr_find import TrialSteps
 
@@ -34,7 +34,7 @@ def test_an_app_file_is_strict_and_builds(path):
         assert config.image_size == 32
         assert "Published:" in path.read_text(encoding="utf-8")
         assert f"--app examples/cifar100/{path.name}" in path.read_text(encoding="utf-8")
-    made = plan(app.config("cpu", {}), 100)
+    made = start(app.config("cpu", {}), 100)
     assert made.origin == "random"
     assert made.model.head.classifier.out_features == 100
 

@@ -1,1 +1,1 @@
-"""A classifier at its start: `start.plan(config, classes)` builds backbone and head and finds their weights."""
+"""A classifier at its start: `start.start(config, classes)` builds backbone and head and finds their weights."""

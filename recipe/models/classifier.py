@@ -122,7 +122,7 @@ def _check_feature_map(model: Classifier, config: Config) -> None:
         )
 
 
-def start(model: Classifier, config: Config, fetch: Fetch | None = None) -> str:
+def take_weights(model: Classifier, config: Config, fetch: Fetch | None = None) -> str:
     """Pretrained weights into the backbone, or the random start that was asked for; returns where the weights came
     from.
 

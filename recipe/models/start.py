@@ -9,13 +9,13 @@ import torch
 from recipe.components.families import check_components
 from recipe.components.losses import LOSSES, check_head
 from recipe.config import Config
-from recipe.models.classifier import Classifier, build, preprocessing, start
+from recipe.models.classifier import Classifier, build, preprocessing, take_weights
 from recipe.models.weights import Fetch
 from recipe.pictures.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
-class Plan:
+class Start:
     """A model and what it was started from."""
 
     config: Config
@@ -24,7 +24,7 @@ class Plan:
     origin: str  # where the weights came from
 
 
-def plan(config: Config, classes: int, fetch: Fetch | None = None) -> Plan:
+def start(config: Config, classes: int, fetch: Fetch | None = None) -> Start:
     """Builds the network and finds its weights.
 
     Raises:
@@ -35,4 +35,4 @@ def plan(config: Config, classes: int, fetch: Fetch | None = None) -> Plan:
     torch.manual_seed(config.seed)
     model = build(config, classes)
     check_head(LOSSES.build(config.loss, torch.ones(classes)), getattr(model.head.classifier, "scale", None))
-    return Plan(config, model, preprocessing(model, config), start(model, config, fetch))
+    return Start(config, model, preprocessing(model, config), take_weights(model, config, fetch))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from recipe.models.classifier import Classifier, build, start
+from recipe.models.classifier import Classifier, build, take_weights
 from recipe.models.weights import WeightsError
 from recipe.pictures.decode import centre_crop
 from recipe.pictures.preprocessing import Preprocessing
@@ -244,7 +244,7 @@ def _features(evidence: Evidence, network: Network, model: Classifier, rows: np.
 def _before(evidence: Evidence, network: Network, rows: np.ndarray) -> tuple[np.ndarray | None, str]:
     model = build(evidence.config, len(evidence.classes))
     try:
-        start(model, evidence.config)
+        take_weights(model, evidence.config)
     except WeightsError as error:
         return None, str(error).splitlines()[0]
     model.head = copy.deepcopy(

@@ -15,7 +15,7 @@ from recipe.runs.results import EpochLog
 from recipe.system.atomic import write_bytes
 
 
-class Journal:
+class EpochLogFile:
     """The epochs of a run, in the order of folds and epochs."""
 
     def __init__(self, path: Path) -> None:

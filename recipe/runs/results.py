@@ -10,6 +10,7 @@ import dataclasses
 import io
 import shutil
 import zipfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,11 +107,16 @@ def finished_fold(folder: Path, fold: Fold) -> FoldResult | None:
     return found
 
 
-def finished_folds(folder: Path, folds: tuple[Fold, ...]) -> list[FoldResult] | None:
+def finished_folds(folder: Path, folds: Sequence[Fold]) -> list[FoldResult] | None:
     """The results of a run that has all of them, whole; None where something is left to do."""
-    if not (folder / "metrics.json").exists() or not all(
-        (folder / f"fold{fold.index}" / "result.json").exists() for fold in folds
-    ):
+    if not is_complete(folder, [fold.index for fold in folds]):
         return None
     found = [finished_fold(folder / f"fold{fold.index}", fold) for fold in folds]
     return None if None in found else [result for result in found if result is not None]
+
+
+def is_complete(folder: Path, folds: Iterable[int]) -> bool:
+    """Whether a run has its scores and these folds: then going on with it adds nothing, and no second row to the
+    record.
+    """
+    return (folder / "metrics.json").exists() and all((folder / f"fold{n}" / "result.json").exists() for n in folds)

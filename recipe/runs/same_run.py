@@ -9,13 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import time
+import uuid
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from recipe import plugins
-from recipe.config import ConfigError
+from recipe.config import Config, ConfigError
+from recipe.console import say
+from recipe.data.table import Table
+from recipe.errors import CheckpointError
+from recipe.system.atomic import write_json
+from recipe.system.machine import commit
 
 RECIPE = Path(__file__).resolve().parent.parent
 BESIDE = {"audit", "report", "tune", "sweep", "commands"}  # rooms that come beside or after a run: no result has them
@@ -55,6 +62,57 @@ ADJUSTABLE = {  # settings that a state can go on under, where one accepts a res
     "snapshot_steps",
     "snapshot_keep",
 }
+
+
+def open_run(folder: Path, config: Config, table: Table, resume: bool, anyway: bool = False) -> str:
+    """Writes run.json; returns the run's number. An earlier run is moved aside, never overwritten; with `resume` it
+    must have the same settings and data.
+
+    Raises:
+        ConfigError: nothing to go on with, or something else lies there.
+    """
+    path = folder / "run.json"
+    here: dict[str, Any] = {
+        "config": config.model_dump(),
+        "classes": list(table.classes),
+        "fingerprint": table.fingerprint,
+    }
+    here |= {"code": code(), "versions": versions()}
+    if resume:
+        return _gone_on_with(path, here, anyway)
+    if path.exists():
+        aside = folder.with_name(
+            f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(path.stat().st_mtime))}"
+        )
+        try:
+            folder.rename(aside)
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot move the earlier run in {folder} aside: {error.strerror}. Choose another --output."
+            ) from error
+        say(f"the earlier run was moved to {aside}")
+    origin = {"source": str(table.source), "commit": commit(), "machine": platform.platform(), "began": time.time()}
+    write_json(path, here | {"values": list(table.values), "run": (number := uuid.uuid4().hex)} | origin)
+    return number
+
+
+def _gone_on_with(path: Path, here: dict[str, Any], anyway: bool) -> str:
+    """The number of the run that is gone on with; run.json then holds what it goes on under."""
+    if not path.exists():
+        raise ConfigError(f"--resume: {path.parent} holds no run to go on with; leave --resume out to begin one.")
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        changed = check_same_run(path.parent, there, here, anyway)
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(
+            f"--resume: {path} is damaged ({error}); leave --resume out to begin anew beside it."
+        ) from None
+    if changed:
+        say(f"--resume-anyway: goes on in spite of {', '.join(changed)}")
+        write_json(path, there | here | {"changed": [*there.get("changed", []), *changed]})
+    return str(there.get("run", ""))
 
 
 def code(folder: Path = RECIPE) -> dict[str, str]:

@@ -25,9 +25,9 @@ from recipe.prepare import Prepared
 from recipe.sweep.lr_curve import Curve, Suggestion, curve, has_diverged
 from recipe.system.atomic import atomic, write_bytes
 from recipe.system.timing import choose_runtime
-from recipe.train import start_features
 from recipe.training.fold import FoldTraining
-from recipe.training.run import Job
+from recipe.training.probe import start_features
+from recipe.training.run import Run
 from recipe.training.step.update import NonFiniteLossError, training_mode
 from recipe.training.validation import Validation
 
@@ -55,9 +55,9 @@ def range_test(step: Step, rates: np.ndarray) -> Curve:
 class TrialSteps:
     """Steps of a fold's training at rates that are given from outside; saves nothing."""
 
-    def __init__(self, job: Job, fold_index: int) -> None:
-        self.training = FoldTraining(job, make_folds(job.table, job.config.folds, job.config.seed)[fold_index])
-        config = job.config
+    def __init__(self, run: Run, fold_index: int) -> None:
+        self.training = FoldTraining(run, make_folds(run.table, run.config.folds, run.config.seed)[fold_index])
+        config = run.config
         self.training.enter_stage(config.freeze_epochs + 1)
         training_mode(self.training.model, config.freezes_batch_norm)
         self._mixes = config.mix_off_epochs < max(1, config.epochs)
@@ -80,7 +80,7 @@ class TrialSteps:
         """
         training, rows = self.training, self.training.fold.valid_rows
         some = dataclasses.replace(training.fold, valid_rows=rows[:pictures])
-        validation = Validation(training.job, some, training.folder, training.runtime)
+        validation = Validation(training.run, some, training.folder, training.runtime)
         begin = time.perf_counter()
         for model, _ in training.candidates():
             validation.probs(model)
@@ -91,29 +91,17 @@ class TrialSteps:
         self._batches.close()  # type: ignore[attr-defined]
 
 
-def trial_job(prepared: Prepared, metric: str = "accuracy") -> Job:
+def trial_run(prepared: Prepared, metric: str = "accuracy") -> Run:
     """What training would start from, without a run folder."""
-    planned = prepared.plan
-    runtime = choose_runtime(planned.config, planned.model)
-    features = start_features(planned, prepared.pictures, runtime)
-    return Job(
-        planned.config,
-        prepared.table,
-        prepared.pictures,
-        planned.model,
-        planned.preprocessing,
-        runtime,
-        features,
-        Path(),
-        metric,
-        lambda steps, doing: None,
-        lambda log: None,
-    )
+    start = prepared.start
+    runtime = choose_runtime(start.config, start.model)
+    features = start_features(start, prepared.pictures, runtime)
+    return Run(start, prepared.table, prepared.pictures, runtime, Path(), metric, features)
 
 
 def find(prepared: Prepared, rates: np.ndarray, fold: int = 0, on_step: Callable[[], None] = lambda: None) -> Curve:
     """The curve of a prepared run; its network stays as it is."""
-    trial = TrialSteps(trial_job(prepared), fold)
+    trial = TrialSteps(trial_run(prepared), fold)
 
     def step(lr: float) -> float:
         on_step()

@@ -79,22 +79,23 @@ class CrossValidated:
 
     def __call__(self, config: Config, folder: Path, on_epoch: Callable[[EpochLog], None]) -> Outcome:
         """The out-of-fold score; what is printed goes to log.txt in the folder."""
-        from recipe.train import cross_validate
+        from recipe.train import RunOptions, cross_validate
 
         resume = (folder / "run.json").exists()
         with output_to(folder / "log.txt"):
             prepared = self._prepared(config)
-            result = cross_validate(prepared.plan, prepared.table, prepared.pictures, folder,
-                                    metric=self.metric, resume=resume, anyway=True, on_epoch=on_epoch)  # fmt: skip
+            result = cross_validate(
+                prepared, folder, RunOptions(self.metric, resume=resume, anyway=True, on_epoch=on_epoch)
+            )
         if not self.keep_weights:
             drop_weights(folder)
         return Outcome(result.oof_score, result.scores, sum(fold.seconds for fold in result.folds), config.epochs)
 
     def seconds_per_epoch(self, config: Config) -> float:
         """Some steps of training and some pictures of validation, timed and multiplied."""
-        from recipe.sweep.lr_find import TrialSteps, trial_job
+        from recipe.sweep.lr_find import TrialSteps, trial_run
 
-        trial = TrialSteps(trial_job(self._prepared(config), self.metric), 0)
+        trial = TrialSteps(trial_run(self._prepared(config), self.metric), 0)
         try:
             trial.step(1e-8)
             begin = time.perf_counter()

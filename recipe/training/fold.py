@@ -1,6 +1,6 @@
 """Training of one fold: its epochs, and the state to go on from. How they are judged: validation.py.
 
-A fold is a pure task: a job (settings, table, pictures, machine) and a fold give a FoldResult. Order, augmentation,
+A fold is a pure task: a run (settings, table, pictures, machine) and a fold give a FoldResult. Order, augmentation,
 mixing and dropout depend on (seed, fold, epoch, step) alone, so a resumed fold needs no state of a random generator.
 """
 
@@ -26,7 +26,7 @@ from recipe.training.clock.cost import work_of
 from recipe.training.clock.limit import TimeIsUpError
 from recipe.training.clock.plan import Pace
 from recipe.training.prefetch import on_device
-from recipe.training.run import Job
+from recipe.training.run import Run
 from recipe.training.stages import stage_of
 from recipe.training.start import class_counts, kept_features, loader_of, seed_of, start_network, start_probe
 from recipe.training.state import Position, check_state, restore, state_of
@@ -42,26 +42,26 @@ from recipe.training.validation import Validation
 class FoldTraining:
     """One fold in training; between any two steps it can be saved and taken up again."""
 
-    def __init__(self, job: Job, fold: Fold, end: int | None = None) -> None:
+    def __init__(self, run: Run, fold: Fold, end: int | None = None) -> None:
         """`end` is the number of steps that it is planned for; by default those of the settings."""
-        self.job, self.fold, self.config = job, fold, job.config
+        self.run, self.fold, self.config = run, fold, run.config
         self.recovery = Recovery()
         self.runtime = dataclasses.replace(
-            job.runtime
+            run.runtime
         )  # a fold may change its micro-batch; the next begins as this one did
-        self.folder = job.folder / f"fold{fold.index}"
-        self.validation = Validation(job, fold, self.folder, self.runtime)
-        self.seed = seed_of(job, fold)
-        self.model = start_network(job, self.runtime, self.seed)
+        self.folder = run.folder / f"fold{fold.index}"
+        self.validation = Validation(run, fold, self.folder, self.runtime)
+        self.seed = seed_of(run, fold)
+        self.model = start_network(run, self.runtime, self.seed)
         if self.config.compile:
             self.model.compile()
-        self.probe = start_probe(job, fold, self.model)
+        self.probe = start_probe(run, fold, self.model)
         self.ema = ExponentialMovingAverage(self.model, self.config.ema_decay) if self.config.ema_decay else None
-        self.loader = loader_of(job, fold, self.runtime, self.seed)
+        self.loader = loader_of(run, fold, self.runtime, self.seed)
         self.mix = MIXES.build(self.config.mix)
-        self.teacher = build_teacher(self.config, job.table, fold, job.preprocessing, self.runtime)
+        self.teacher = build_teacher(self.config, run.table, fold, run.preprocessing, self.runtime)
         self.objective = Objective(
-            self.config, torch.from_numpy(class_counts(job, fold)).to(self.runtime.device), self.model.parameters()
+            self.config, torch.from_numpy(class_counts(run, fold)).to(self.runtime.device), self.model.parameters()
         )
         self.work = work_of(self.config, fold)
         self.pace = Pace(self.work.asked if end is None else end)
@@ -82,11 +82,11 @@ class FoldTraining:
             (epoch - 1) * steps, self.frozen_steps, self.pace.end, self.model, self.config, steps, planned
         )
         keeps = self.stage.frozen and self.teacher is None
-        self.features = kept_features(self.job, self.fold, self.runtime, self.model, self.loader) if keeps else None
+        self.features = kept_features(self.run, self.fold, self.runtime, self.model, self.loader) if keeps else None
         network = self.model if self.features is None else self.model.head
         self.update = Update(network, self.stage.optimizer, self.objective, self.runtime, self.config.clip_grad)
 
-    def run(self) -> FoldResult:
+    def complete(self) -> FoldResult:
         """Trains from where the fold stands to the last epoch; asked to stop, it saves its state first.
 
         Raises:
@@ -115,8 +115,8 @@ class FoldTraining:
             self.validation.offer(0, self._probe_probs(), self.model)
 
     def _probe_probs(self) -> np.ndarray:
-        assert self.probe is not None and self.job.features is not None
-        return self.probe.probs(self.job.features[self.fold.valid_rows])
+        assert self.probe is not None and self.run.features is not None
+        return self.probe.probs(self.run.features[self.fold.valid_rows])
 
     def _train_and_validate(self, epoch: int) -> None:
         """One epoch, or what is left of it."""
@@ -157,9 +157,9 @@ class FoldTraining:
         """What is kept on the way, after so many steps of the run."""
         if self.config.snapshot_steps and steps % self.config.snapshot_steps == 0:
             save_snapshot(self.folder, self.model.state_dict(), steps, self.config.snapshot_keep)
-        self._end_at(self.job.pacer.stepped(steps, self.pace.end, self.stage.frozen), steps)
-        self.job.on_step(1, f"fold {self.fold.index} epoch {epoch}/{-(-self.pace.end // len(self.loader))}")
-        self.job.check_stop()
+        self._end_at(self.run.pacer.stepped(steps, self.pace.end, self.stage.frozen), steps)
+        self.run.progress.stepped(1, f"fold {self.fold.index} epoch {epoch}/{-(-self.pace.end // len(self.loader))}")
+        self.run.progress.check_stop()
         self.rhythm.stepped()
         self._save_if_due()
 
@@ -192,16 +192,16 @@ class FoldTraining:
         )
         self.logs.append(log)
         steps = epoch * len(self.loader)
-        self._end_at(self.job.pacer.validated(steps, self.pace.end), steps)
+        self._end_at(self.run.pacer.validated(steps, self.pace.end), steps)
         self._save_if_due()
-        self.job.on_epoch(log)
+        self.run.progress.epoch(log)
 
     def _step_or_skip(self, batch: Batch, step: int, mixes: bool) -> None:
         """Takes the step, or passes over it where its numbers are none."""
         try:
             self.position.losses.append(self.take(batch, step, mixes))
         except NonFiniteLossError as error:
-            done = self.recovery.failed(error, self.runtime, self.job.table.names)
+            done = self.recovery.failed(error, self.runtime, self.run.table.names)
             say(f"fold {self.fold.index}, step {step + 1}: {done}")
             if self.runtime.precision != "fp16":
                 self.update.scale = None
@@ -211,7 +211,7 @@ class FoldTraining:
     def take(self, batch: Batch, step: int, mixes: bool) -> float:
         """One optimizer step; the loss before it."""
         seed = int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0])
-        images = self.job.preprocessing.normalise(batch.images) if self.features is None else self.features[batch.rows]
+        images = self.run.preprocessing.normalise(batch.images) if self.features is None else self.features[batch.rows]
         batch = dataclasses.replace(batch, images=images)
         if mixes:
             batch = self.mix(batch, torch.Generator().manual_seed(seed))
@@ -228,7 +228,7 @@ class FoldTraining:
         """
         self.model.load_state_dict(read_checkpoint(self.folder)[0])
         probs, view_probs = self.validation.out_of_fold(self.model)
-        self.job.pacer.finished()
+        self.run.pacer.finished()
         return self._result(probs, view_probs)
 
     def _cut_short(self, reason: TimeIsUpError) -> FoldResult:
@@ -294,7 +294,7 @@ class FoldTraining:
         return state is not None
 
 
-def train_fold(job: Job, fold: Fold, resume: bool = False, folds: int = 1) -> FoldResult | None:
+def train_fold(run: Run, fold: Fold, resume: bool = False, folds: int = 1) -> FoldResult | None:
     """Trains one fold, or returns its result where it is finished and `resume` is set; None where the time does not
     suffice for it.
 
@@ -304,25 +304,25 @@ def train_fold(job: Job, fold: Fold, resume: bool = False, folds: int = 1) -> Fo
     Raises:
         TimeIsUpError: within the fold, before any epoch was validated.
     """
-    folder = job.folder / f"fold{fold.index}"
+    folder = run.folder / f"fold{fold.index}"
     if resume and (finished := finished_fold(folder, fold)) is not None:
-        job.on_logs(fold.index, list(finished.logs))
+        run.progress.taken_up(fold.index, list(finished.logs))
         drop_states(folder / "last")
-        job.pacer.answering += 1
+        run.pacer.answering += 1
         return finished
-    if (end := job.pacer.begin(fold.index, work_of(job.config, fold), folds)) is None:
+    if (end := run.pacer.begin(fold.index, work_of(run.config, fold), folds)) is None:
         return None
-    training = FoldTraining(job, fold, end)
+    training = FoldTraining(run, fold, end)
     if resume and training.resume():
         say(
             f"fold {fold.index}: goes on after epoch {training.epoch}, step {training.position.step} of "
             f"{len(training.loader)}"
         )
-    job.on_logs(fold.index, training.logs)
+    run.progress.taken_up(fold.index, training.logs)
     done = training.epoch * len(training.loader) + training.position.step
-    job.pacer.started(done, training.pace.end)
-    job.on_step(done, f"fold {fold.index}")
-    result = training.run()
+    run.pacer.started(done, training.pace.end)
+    run.progress.stepped(done, f"fold {fold.index}")
+    result = training.complete()
     drop_states(folder / "last")
-    job.on_step(0, f"fold {fold.index} done")
+    run.progress.stepped(0, f"fold {fold.index} done")
     return result

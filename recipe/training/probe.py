@@ -8,7 +8,7 @@ Source: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperf
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,15 @@ import torch
 from torch import nn
 
 from recipe.components.views import build_views
+from recipe.config import ConfigError
+from recipe.console import Bar
 from recipe.models.classifier import Classifier
+from recipe.models.start import Start
+from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.serving.torch import run_views
 from recipe.system.runtime import Runtime, evaluating
+from recipe.training.clock.limit import TimeLimit
 
 TINY = 1e-12  # features that are all alike
 
@@ -94,3 +99,33 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int, c: float) 
     weight[model.classes_] = rows / scale
     bias[model.classes_] = intercept - (rows / scale) @ mean
     return Probe(weight, bias)
+
+
+def start_features(
+    start: Start, pictures: Pictures, runtime: Runtime, limit: TimeLimit | None = None
+) -> np.ndarray | None:
+    """Probe features of all rows, computed once for all folds: the frozen network is the same in each.
+
+    Raises:
+        TimeIsUpError: they take longer than there is time.
+    """
+    if not start.config.probes:
+        return None
+    model = start.model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]
+    if not isinstance(model.head.classifier, nn.Linear):
+        if start.config.head_init == "probe":
+            raise ConfigError(
+                f"head_init: probe needs a head that ends in a linear layer, not {start.config.head!r}; set "
+                "head_init: random."
+            )
+        return None
+    with Bar(len(pictures), "picture", "features for the probe") as bar:
+
+        def counted() -> Iterator[np.ndarray]:
+            for row in range(len(pictures)):
+                bar.advance()
+                if limit:
+                    limit.check("computing the features for the probe")
+                yield pictures[row]
+
+        return probe_features(model, counted(), start.preprocessing, runtime)

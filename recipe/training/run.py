@@ -1,8 +1,7 @@
-"""What every fold of a run shares, and how the epoch to keep is chosen."""
+"""What every fold of a run shares, for `fold.train_fold`; and the epoch to keep so far, for validation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,34 +10,43 @@ import numpy as np
 from recipe.config import Config
 from recipe.data.table import Table
 from recipe.models.classifier import Classifier
+from recipe.models.start import Start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing
-from recipe.runs.results import EpochLog
 from recipe.system.runtime import Runtime
 from recipe.training.clock.pacer import Pacer
+from recipe.training.said import Progress
 
 
 @dataclass
-class Job:
+class Run:
     """What every fold of a run shares."""
 
-    config: Config
+    start: Start  # folds copy its network
     table: Table
-    pictures: Pictures
-    model: Classifier  # at its start; folds copy it
-    preprocessing: Preprocessing
+    pictures: Pictures  # of the table's rows
     runtime: Runtime
-    features: np.ndarray | None  # (N, D) for the probe
     folder: Path
-    metric: str
-    on_step: Callable[[int, str], None]  # steps done, what is being done
-    on_epoch: Callable[[EpochLog], None]
-    on_logs: Callable[[int, list[EpochLog]], None] = lambda fold, logs: (
-        None
-    )  # all epochs of a fold, when it is taken up again
-    check_stop: Callable[[], None] = lambda: None  # raises Stopped once a signal has come
-    run: str = ""  # its number, in every state
+    metric: str = "accuracy"
+    features: np.ndarray | None = None  # (N, D) for the probe
+    number: str = ""  # in run.json and in every state
     pacer: Pacer = field(default_factory=Pacer)  # the clock; by default one that decides nothing
+    progress: Progress = field(default_factory=Progress)  # who is told; by default nobody
+
+    @property
+    def config(self) -> Config:
+        """The settings."""
+        return self.start.config
+
+    @property
+    def model(self) -> Classifier:
+        """The network at its start."""
+        return self.start.model
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What a picture goes through before the network."""
+        return self.start.preprocessing
 
 
 @dataclass

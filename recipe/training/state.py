@@ -37,7 +37,7 @@ def state_of(fold: FoldTraining) -> State:
     """Everything that a resumed fold needs."""
     schedule = fold.stage.plain_schedule
     return {
-        "run": fold.job.run,
+        "run": fold.run.number,
         "fold": fold.fold.index,
         "epoch": fold.epoch,
         "seconds": fold.seconds,
@@ -64,7 +64,7 @@ def check_state(fold: FoldTraining, state: State) -> None:
     Raises:
         DamagedError: it is of another run, another fold or another network.
     """
-    there, here = (state.get("run"), state.get("fold")), (fold.job.run, fold.fold.index)
+    there, here = (state.get("run"), state.get("fold")), (fold.run.number, fold.fold.index)
     if there != here:
         raise DamagedError(
             f"the state in {fold.folder / 'last'} belongs to fold {there[1]} of the run {there[0]}, and this is "

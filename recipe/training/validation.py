@@ -16,18 +16,18 @@ from recipe.runs.checkpoint import Description, save_checkpoint
 from recipe.serving.torch import average_views
 from recipe.system.runtime import Runtime, evaluating
 from recipe.training.clock.limit import TimeIsUpError
-from recipe.training.run import Best, Job
+from recipe.training.run import Best, Run
 from recipe.training.start import class_counts
 
 
 class Validation:
     """Judges the networks of one fold; chosen by these rows alone, the best is always on the disk."""
 
-    def __init__(self, job: Job, fold: Fold, folder: Path, runtime: Runtime) -> None:
+    def __init__(self, run: Run, fold: Fold, folder: Path, runtime: Runtime) -> None:
         """`folder` of the fold, `runtime` as it is at each judgement: a fold may change its own."""
-        self.job, self.fold, self.folder, self.runtime = job, fold, folder, runtime
-        self.labels = job.table.labels[fold.valid_rows]
-        self.metric: Any = METRICS[job.metric]
+        self.run, self.fold, self.folder, self.runtime = run, fold, folder, runtime
+        self.labels = run.table.labels[fold.valid_rows]
+        self.metric: Any = METRICS[run.metric]
         self.best = Best()
         self.best_probs: np.ndarray | None = (
             None  # (n, K) of the kept epoch; unknown to a resumed fold until it finds a better one
@@ -60,17 +60,17 @@ class Validation:
             Stopped: after a signal.
             TimeIsUpError: no more time is left than answering takes.
         """
-        listed = build_views(views, self.job.preprocessing.size)
+        listed = build_views(views, self.run.preprocessing.size)
         with evaluating(model):  # once for all passes
             return np.stack(
-                list(average_views([model], self._pictures(), listed, self.job.preprocessing, self.runtime))
+                list(average_views([model], self._pictures(), listed, self.run.preprocessing, self.runtime))
             )
 
     def _pictures(self) -> Iterator[np.ndarray]:
         for row in self.fold.valid_rows:
-            self.job.check_stop()
-            self.job.pacer.check()
-            yield self.job.pictures[row]
+            self.run.progress.check_stop()
+            self.run.pacer.check()
+            yield self.run.pictures[row]
 
     def offer(self, epoch: int, probs: np.ndarray, model: nn.Module, average: bool = False) -> None:
         """Keeps a network if it is the best so far, by its probabilities for the validation rows."""
@@ -87,12 +87,12 @@ class Validation:
         self._keep(epoch, model, None, None, False)
 
     def _keep(self, epoch: int, model: nn.Module, score: float | None, loss: float | None, average: bool) -> None:
-        counts = class_counts(self.job, self.fold)
+        counts = class_counts(self.run, self.fold)
         description = Description(
-            self.job.config,
-            self.job.table.values,
+            self.run.config,
+            self.run.table.values,
             tuple((counts / counts.sum()).tolist()),
-            self.job.preprocessing,
+            self.run.preprocessing,
             self.fold.index,
             epoch,
             score,
@@ -110,7 +110,7 @@ class Validation:
         """
         try:
             probs = self.probs(model)
-            views = self.job.config.views
+            views = self.run.config.views
             return probs, probs if views == "identity()" else self.probs(model, views)
         except TimeIsUpError:
             if self.best_probs is None:

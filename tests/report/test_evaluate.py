@@ -11,9 +11,10 @@ import pytest
 from recipe.__main__ import main
 from recipe.config import Config
 from recipe.data.table import read
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
+from recipe.prepare import Prepared
 from recipe.report import cost
 from recipe.runs.tensorboard import write_events
 from recipe.serving.predict import Ensemble
@@ -38,8 +39,8 @@ CONFIG = Config(
 @pytest.fixture
 def trained(competition, tmp_path):
     table = read(competition)
-    planned = plan(CONFIG, len(table.classes))
-    cross_validate(planned, table, Pictures(table.paths, short_side(planned.preprocessing)), tmp_path / "run")
+    begun = start(CONFIG, len(table.classes))
+    cross_validate(Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing))), tmp_path / "run")
     return tmp_path / "run"
 
 

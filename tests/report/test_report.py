@@ -17,9 +17,10 @@ from sklearn.calibration import calibration_curve
 from recipe.components.metrics import METRICS
 from recipe.config import Config
 from recipe.data.table import read
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
+from recipe.prepare import Prepared
 from recipe.report import copies, cost, curves, network, page, scores
 from recipe.report import numbers as calibration
 from recipe.report import numbers as confusion
@@ -80,9 +81,9 @@ def evidence(tmp_path, labels, probs, classes=None, folds=2, logs=(), **more) ->
 @pytest.fixture
 def trained(competition, tmp_path):
     table = read(competition)
-    planned = plan(CONFIG, len(table.classes))
-    pictures = Pictures(table.paths, short_side(planned.preprocessing))
-    cross_validate(planned, table, pictures, tmp_path / "run")
+    begun = start(CONFIG, len(table.classes))
+    pictures = Pictures(table.paths, short_side(begun.preprocessing))
+    cross_validate(Prepared(begun, table, pictures), tmp_path / "run")
     return tmp_path / "run", table, pictures
 
 
@@ -351,9 +352,9 @@ def test_fed_pictures_are_those_that_training_takes(competition, tmp_path, monke
     taken = []
     monkeypatch.setattr(Update, "step", lambda self, batch, step, seed: taken.append(batch) or 1.0)
     table = read(competition)
-    planned = plan(CONFIG, len(table.classes))
-    pictures = Pictures(table.paths, short_side(planned.preprocessing))
-    cross_validate(planned, table, pictures, tmp_path / "run")
+    begun = start(CONFIG, len(table.classes))
+    pictures = Pictures(table.paths, short_side(begun.preprocessing))
+    cross_validate(Prepared(begun, table, pictures), tmp_path / "run")
     made = report_pictures.first_batch(of_run(tmp_path / "run", table=table, pictures=pictures))
     torch.testing.assert_close(made.images, taken[0].images)
     assert made.rows.tolist() == taken[0].rows.tolist()

@@ -17,12 +17,12 @@ from recipe.config import Config
 from recipe.data.batch import Batch
 from recipe.data.table import read
 from recipe.errors import UserError
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
 from recipe.sweep.lr_curve import curve, exponential_rates, has_diverged, smooth, suggest, text_plot
-from recipe.sweep.lr_find import TrialSteps, find, range_test, setting_for, trial_job
+from recipe.sweep.lr_find import TrialSteps, find, range_test, setting_for, trial_run
 from recipe.system.runtime import Runtime
 from recipe.training.step.update import NonFiniteLossError, Update
 
@@ -48,8 +48,8 @@ FAST = Config(
 @pytest.fixture
 def prepared(competition):
     table = read(competition)
-    planned = plan(FAST, len(table.classes))
-    return Prepared(planned, table, Pictures(table.paths, short_side(planned.preprocessing)))
+    begun = start(FAST, len(table.classes))
+    return Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing)))
 
 
 def test_rates_grow_by_a_constant_factor():
@@ -150,12 +150,12 @@ def test_a_loss_that_is_no_number_ends_the_test():
 
 def test_the_network_of_the_run_is_untouched_and_nothing_is_written(prepared, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = {key: value.clone() for key, value in prepared.plan.model.state_dict().items()}
+    before = {key: value.clone() for key, value in prepared.start.model.state_dict().items()}
     files = sorted(tmp_path.rglob("*"))
     found = find(prepared, exponential_rates(1e-5, 1.0, 12))
     assert len(found.losses) >= 8
     assert np.isfinite(found.losses).all()
-    assert all(torch.equal(before[key], value) for key, value in prepared.plan.model.state_dict().items())
+    assert all(torch.equal(before[key], value) for key, value in prepared.start.model.state_dict().items())
     assert sorted(tmp_path.rglob("*")) == files
 
 
@@ -177,12 +177,12 @@ def test_the_steps_are_those_of_training_with_sam_mixing_and_accumulation(prepar
 
 
 def test_the_weights_of_the_trial_do_move(prepared):
-    trial = TrialSteps(trial_job(prepared), 0)
+    trial = TrialSteps(trial_run(prepared), 0)
     before = [parameter.detach().clone() for parameter in trial.training.model.parameters()]
     trial.step(0.1)
     trial.close()
     assert any(not torch.equal(old, new) for old, new in zip(before, trial.training.model.parameters(), strict=True))
-    assert isinstance(trial.training.job.runtime, Runtime)
+    assert isinstance(trial.training.run.runtime, Runtime)
 
 
 @pytest.mark.parametrize(("ema", "passes"), [(0.0, 1), (0.9, 2)])
@@ -190,8 +190,8 @@ def test_the_weights_of_the_trial_do_move(prepared):
 def test_validation_is_timed_on_no_more_pictures_than_asked_for(prepared, monkeypatch, ema, passes, asked):
     """The time grows with the rows that are left out, so that a timing of some tells that of all."""
     config = FAST.model_copy(update={"ema_decay": ema})
-    job = dataclasses.replace(trial_job(prepared), config=config)
-    trial, looked, views = TrialSteps(job, 0), [], recipe.training.validation.average_views
+    run = dataclasses.replace(trial_run(prepared), config=config)
+    trial, looked, views = TrialSteps(run, 0), [], recipe.training.validation.average_views
 
     def watched(models, pictures, *others):
         looked.append(len(pictures := list(pictures)))

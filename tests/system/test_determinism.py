@@ -12,8 +12,9 @@ from recipe import train
 from recipe.cli import options
 from recipe.config import Config, ConfigError
 from recipe.data.table import read
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
+from recipe.prepare import Prepared
 from recipe.system.determinism import WORKSPACE, make_deterministic
 
 APP = Path(__file__).resolve().parents[2] / "app.yaml"
@@ -96,5 +97,5 @@ def test_cublas_is_told_before_the_network_is_timed(competition, tmp_path, monke
         deterministic=True,
     )
     with pytest.raises(KeyboardInterrupt):
-        train.cross_validate(plan(config, 3), table, Pictures(table.paths, 32), tmp_path / "run")
+        train.cross_validate(Prepared(start(config, 3), table, Pictures(table.paths, 32)), tmp_path / "run")
     assert told == [":4096:8"]

@@ -10,7 +10,7 @@ import torch
 from run_lab import FAST, run
 
 from recipe.config import Config, ConfigError
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.serving.predict import Ensemble
 from recipe.training.fold import FoldTraining
 from recipe.training.run import Best
@@ -144,7 +144,7 @@ def test_the_first_stage_moves_the_head_alone(competition, tmp_path, monkeypatch
     config = LITE.model_copy(update={"freeze_epochs": 1, "augment": augment, "head_init": "random"})
     run(competition, tmp_path / "run", config, only_fold=0)
     (_, stem_1, head_1), (_, stem_2, head_2) = seen
-    reference = plan(config, 3).model.backbone.conv_stem.weight
+    reference = start(config, 3).model.backbone.conv_stem.weight
     assert torch.equal(stem_1, reference)
     assert not torch.equal(stem_2, reference)
     assert not torch.equal(head_1, head_2)
@@ -205,7 +205,7 @@ def test_snapshots_are_thinned_evenly_and_the_newest_stays(competition, tmp_path
 )
 def test_combinations_without_sense_are_refused_in_a_sentence(changes, message):
     with pytest.raises(ValueError, match=message):
-        plan(Config(**(FAST.model_dump() | changes)), 3)
+        start(Config(**(FAST.model_dump() | changes)), 3)
 
 
 def test_copies_and_groups_stay_in_one_fold(competition):

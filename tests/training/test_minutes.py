@@ -23,13 +23,14 @@ from recipe.cli import within_limits
 from recipe.config import App, Config, ConfigError
 from recipe.data.folds import Fold
 from recipe.data.table import read
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
+from recipe.prepare import Prepared
 from recipe.runs.description import read_description
 from recipe.runs.epochs import read_logs
 from recipe.serving.predict import Ensemble, short_side
 from recipe.system.runtime import Runtime
-from recipe.train import cross_validate
+from recipe.train import RunOptions, cross_validate
 from recipe.training.clock.cost import Measured, Speed, estimate, expected_costs
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.pacer import Pacer
@@ -61,8 +62,9 @@ STEPS = 6  # of an epoch: 24 rows, 4 per step
 
 def run(competition, folder, config=ASKED, **how):
     table = read(competition)
-    planned = plan(config, len(table.classes))
-    return cross_validate(planned, table, Pictures(table.paths, short_side(planned.preprocessing)), folder, **how)
+    begun = start(config, len(table.classes))
+    prepared = Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing)))
+    return cross_validate(prepared, folder, RunOptions(**how))
 
 
 def on(machine, minutes, competition, folder, config=ASKED, **how):
@@ -127,7 +129,7 @@ def test_a_tight_limit_is_kept_whatever_the_machine_does(competition, tmp_path, 
         result, minutes = on(machine(**profile), 20, competition, tmp_path / "run")
     assert minutes <= 20
     assert result.folds
-    assert all(done == end for done, end in ends.values())  # each fold went to the end that was planned for it
+    assert all(done == end for done, end in ends.values())  # each fold went to the end that was begun for it
     last = {log.fold: log.lr for log in read_logs(tmp_path / "run" / "log.jsonl")}
     assert all(lr < 0.25 * ASKED.lr for lr in last.values()), last  # and its learning rate came down
     assert "limit    fold 0, epoch 0: " in capsys.readouterr().out
@@ -280,7 +282,7 @@ def test_a_killed_run_goes_on_with_what_is_left_and_as_it_had_decided(competitio
         save(self)
         saved.append(self)
         if len(saved) == 30:
-            self.job.pacer.note()
+            self.run.pacer.note()
             raise Killed
 
     with monkeypatch.context() as patch:

@@ -24,9 +24,10 @@ from recipe.config import Config, ConfigError
 from recipe.console import Bar
 from recipe.data.table import read
 from recipe.errors import CheckpointError
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
+from recipe.prepare import Prepared
 from recipe.runs.checkpoint import load_checkpoint, save_checkpoint
 from recipe.runs.description import read_description
 from recipe.runs.ensemble import Serving, Weighted, read_serving, write_serving
@@ -334,9 +335,9 @@ def trained(tmp_path_factory):
     (folder / "data" / "train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     table = read(folder / "data")
     for name, seed in (("first", 0), ("second", 1)):
-        planned = plan(TINY.model_copy(update={"seed": seed}), 3)
-        pictures = Pictures(table.paths, short_side(planned.preprocessing))
-        cross_validate(planned, table, pictures, folder / name)
+        begun = start(TINY.model_copy(update={"seed": seed}), 3)
+        pictures = Pictures(table.paths, short_side(begun.preprocessing))
+        cross_validate(Prepared(begun, table, pictures), folder / name)
     return folder
 
 

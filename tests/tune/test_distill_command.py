@@ -17,9 +17,10 @@ from recipe.__main__ import main
 from recipe.components.metrics import METRICS
 from recipe.config import Config
 from recipe.data.table import read
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
+from recipe.prepare import Prepared
 from recipe.runs.folder import open_run_folder
 from recipe.train import cross_validate
 from recipe.tune import before_after
@@ -64,8 +65,8 @@ def unmeasured(monkeypatch):
 
 def trained(competition, folder, config):
     table = read(competition)
-    planned = plan(config, len(table.classes))
-    cross_validate(planned, table, Pictures(table.paths, short_side(planned.preprocessing)), folder)
+    begun = start(config, len(table.classes))
+    cross_validate(Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing))), folder)
     return folder
 
 

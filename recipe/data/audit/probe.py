@@ -11,7 +11,7 @@ import numpy as np
 from recipe.config import Config
 from recipe.data.folds import Fold
 from recipe.data.table import Table
-from recipe.models.start import plan
+from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing, short_side
 from recipe.system.runtime import Runtime, choose_device
@@ -28,13 +28,13 @@ class FrozenNetwork:
             UserError: they cannot be reached, or there is no such network.
         """
         self.config = Config.model_validate({"backbone": backbone, "image_size": image_size, "device": device})
-        self._plan = plan(self.config, classes=2)
+        self._start = start(self.config, classes=2)
         self._runtime = Runtime(choose_device(device))
 
     @property
     def preprocessing(self) -> Preprocessing:
         """What its pictures need."""
-        return self._plan.preprocessing
+        return self._start.preprocessing
 
     @property
     def short_side(self) -> int:
@@ -50,7 +50,7 @@ class FrozenNetwork:
                     progress(row + 1, len(pictures))
                 yield pictures[row]
 
-        model = self._plan.model.to(self._runtime.device)
+        model = self._start.model.to(self._runtime.device)
         return probe_features(model, counted(), self.preprocessing, self._runtime)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe.config import Config
+from recipe.console import duration
 from recipe.errors import UserError
 from recipe.system.atomic import write_json
 
@@ -114,6 +115,13 @@ class TimeLimit:
                 f"--minutes {self.seconds / 60:g} are over while {doing}, and nothing can answer yet. Give more "
                 "minutes."
             )
+
+    def too_short(self, folder: Path) -> str:
+        """Why a run in this folder finished no fold, and what to do."""
+        why = f"--minutes {self.seconds / 60:g} ended before a fold was finished ({duration(self.used)} are used). "
+        if any(folder.glob("fold*/fold.json")):
+            return why + f"What was trained answers all the same: {folder}. Go on with --resume and more --minutes."
+        return why + "Give more minutes, or lower --image-size or --hidden-pictures."
 
     def decide(self, decision: Decision) -> None:
         """Writes a decision down."""

@@ -12,7 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from recipe.console import duration, say
-from recipe.training.clock.cost import Measured
+from recipe.data.folds import Fold
+from recipe.data.table import Table
+from recipe.models.start import Start
+from recipe.system.runtime import Runtime
+from recipe.training.clock.cost import Measured, expected_costs, time_answers
 from recipe.training.clock.limit import SECONDS_BETWEEN_NOTES, Decision, TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import Costs, Work, plan, seconds_of
 
@@ -227,3 +231,26 @@ class Pacer:
         """Seconds since the last event."""
         before, self._lap = self._lap, self.limit.clock()
         return self._lap - before
+
+
+def pacer_of(
+    start: Start, table: Table, fold: Fold, runtime: Runtime, limit: TimeLimit, report_seconds: float = 0.0
+) -> Pacer:
+    """The clock of a run, with what a fold is expected to cost; pictures are only answered on trial where there is a
+    limit.
+    """
+    hidden = start.config.hidden_pictures or max(1, len(table) // 4)
+    expected = expected_costs(start.config, fold, runtime, hidden)
+    if not limit.limited:
+        return Pacer(limit, expected)
+
+    def predict() -> float:
+        return hidden * time_answers(start.model, table.paths, start.config, start.preprocessing, runtime)
+
+    expected = replace(expected, predict=predict())
+    ms = 1000 * expected.predict / hidden
+    say(
+        f"limit    {limit.seconds / 60:g} minutes, {duration(limit.used)} are used; {hidden} hidden pictures at "
+        f"{ms:.1f} ms for one fold"
+    )
+    return Pacer(limit, expected, predict=predict, report=report_seconds)
