@@ -110,7 +110,7 @@ class Machine:
 
     def _stepping(self, real: Any) -> Any:
         def step(fold: FoldTraining, *words: Any, **named: Any) -> float:
-            first = fold.fold.index == 0 and fold.epoch == 0
+            first = fold.fold.index == 0 and fold.state.epoch == 0
             self.spend(passes_per_step(fold.stage.optimizer) * self.step_seconds(fold.runtime.micro_batch, first))
             return real(fold, *words, **named)
 

@@ -60,7 +60,7 @@ class Trial:
 
     def later_epoch(self) -> None:
         """An epoch on pictures that are decoded."""
-        self.fold.position = Position()
+        self.fold.state.position = Position()
         self.fold._train(1)
 
     def first_epoch(self) -> None:

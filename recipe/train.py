@@ -30,9 +30,9 @@ from recipe.system.disk import check_room, needed_bytes
 from recipe.system.runtime import Runtime
 from recipe.system.stopping import graceful_stop
 from recipe.system.timing import choose_runtime
-from recipe.training.clock.limit import TimeIsUpError, TimeLimit
+from recipe.training.clock.limit import TimeLimit
 from recipe.training.clock.pacer import pacer_of
-from recipe.training.fold import train_fold
+from recipe.training.folds import train_folds
 from recipe.training.probe import start_features
 from recipe.training.run import Run
 from recipe.training.said import EPOCH_HEADER, Shown, announce, announce_feeding
@@ -114,25 +114,6 @@ def _machine(start: Start, folder: Path, folds: int) -> Runtime:
     weights = sum(tensor.numel() * tensor.element_size() for tensor in start.model.state_dict().values())
     check_room(folder, needed_bytes(weights, folds, 4 + bool(start.config.ema_decay)))
     return runtime
-
-
-def train_folds(run: Run, folds: Sequence[Fold], resume: bool) -> list[FoldResult]:
-    """The results of the folds for which the time suffices.
-
-    Raises:
-        TimeIsUpError: it suffices for none.
-    """
-    results = []
-    try:
-        for number, fold in enumerate(folds):
-            if (result := train_fold(run, fold, resume, len(folds) - number)) is None:
-                break
-            results.append(result)
-    except TimeIsUpError as reason:
-        say(f"limit    {reason}")
-    if not results:
-        raise TimeIsUpError(run.pacer.limit.too_short(run.folder))
-    return results
 
 
 def _folds(prepared: Prepared, options: RunOptions) -> tuple[Fold, ...]:

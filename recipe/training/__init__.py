@@ -1,1 +1,1 @@
-"""The training of one fold: `fold.train_fold(run, fold)` gives a FoldResult."""
+"""The training of one fold: `folds.train_folds(run, folds)` gives a FoldResult of each."""

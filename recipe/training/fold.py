@@ -19,21 +19,21 @@ from recipe.console import say
 from recipe.data.batch import Batch
 from recipe.data.folds import Fold
 from recipe.runs.checkpoint import read_checkpoint, save_snapshot
-from recipe.runs.results import EpochLog, FoldResult, finished_fold, save_result
+from recipe.runs.results import EpochLog, FoldResult, save_result
 from recipe.system.disk import RoomWatch
+from recipe.system.out_of_memory import recompute
 from recipe.system.stopping import Stopped
 from recipe.training.clock.cost import work_of
 from recipe.training.clock.limit import TimeIsUpError
 from recipe.training.clock.plan import Pace
 from recipe.training.prefetch import on_device
-from recipe.training.run import Run
+from recipe.training.run import Best, Run
 from recipe.training.stages import stage_of
-from recipe.training.start import class_counts, kept_features, loader_of, seed_of, start_network, start_probe
-from recipe.training.state import Position, check_state, restore, state_of
-from recipe.training.state_file import SaveRhythm, drop_states, newest_state, write_state
+from recipe.training.start import kept_features, loader_of, objective_of, seed_of, start_network, start_probe
+from recipe.training.state import FoldState, Parts, Position, StagePosition, best_kept, check_state, packed
+from recipe.training.state_file import SaveRhythm, State, newest_state, write_state
 from recipe.training.step.average import ExponentialMovingAverage
-from recipe.training.step.objective import Objective
-from recipe.training.step.recovery import NumbersError, Recovery
+from recipe.training.step.recovery import NumbersError
 from recipe.training.step.update import NonFiniteLossError, Update, training_mode
 from recipe.training.teacher import build_teacher
 from recipe.training.validation import Validation
@@ -45,41 +45,33 @@ class FoldTraining:
     def __init__(self, run: Run, fold: Fold, end: int | None = None) -> None:
         """`end` is the number of steps that it is planned for; by default those of the settings."""
         self.run, self.fold, self.config = run, fold, run.config
-        self.recovery = Recovery()
-        self.runtime = dataclasses.replace(
-            run.runtime
-        )  # a fold may change its micro-batch; the next begins as this one did
+        self.runtime = dataclasses.replace(run.runtime)  # a fold may change its micro-batch; the next begins anew
         self.folder = run.folder / f"fold{fold.index}"
         self.validation = Validation(run, fold, self.folder, self.runtime)
         self.seed = seed_of(run, fold)
         self.model = start_network(run, self.runtime, self.seed)
         if self.config.compile:
             self.model.compile()
-        self.probe = start_probe(run, fold, self.model)
+        self.probe_probs = start_probe(run, fold, self.model)
         self.ema = ExponentialMovingAverage(self.model, self.config.ema_decay) if self.config.ema_decay else None
         self.loader = loader_of(run, fold, self.runtime, self.seed)
         self.mix = MIXES.build(self.config.mix)
         self.teacher = build_teacher(self.config, run.table, fold, run.preprocessing, self.runtime)
-        self.objective = Objective(
-            self.config, torch.from_numpy(class_counts(run, fold)).to(self.runtime.device), self.model.parameters()
-        )
+        self.objective = objective_of(run, fold, self.runtime, self.model)
         self.work = work_of(self.config, fold)
-        self.pace = Pace(self.work.asked if end is None else end)
-        self.frozen_steps = self.work.frozen_of(self.pace.end)
+        pace = Pace(self.work.asked if end is None else end)
+        frozen_steps = self.work.frozen_of(pace.end)
+        self.state = FoldState(run.number, fold.index, pace, frozen_steps, StagePosition(pace, 0))
         self.enter_stage(1)
-        self.epoch, self.position, self.seconds = 0, Position(), 0.0
-        self.logs: list[EpochLog] = []
         self._last_validation = 0.0  # seconds
-        self.rhythm, self.room = (
-            SaveRhythm(self.config.save_seconds, self.config.save_steps, say),
-            RoomWatch(self.folder, say),
-        )
+        self.rhythm = SaveRhythm(self.config.save_seconds, self.config.save_steps, say)
+        self.room = RoomWatch(self.folder, say)
 
     def enter_stage(self, epoch: int, planned: int = 0) -> None:
         """Optimizer and schedule of the stage that an epoch belongs to, entered for so many steps."""
         steps = len(self.loader)
         self.stage = stage_of(
-            (epoch - 1) * steps, self.frozen_steps, self.pace.end, self.model, self.config, steps, planned
+            (epoch - 1) * steps, self.state.frozen_steps, self.state.pace.end, self.model, self.config, steps, planned
         )
         keeps = self.stage.frozen and self.teacher is None
         self.features = kept_features(self.run, self.fold, self.runtime, self.model, self.loader) if keeps else None
@@ -94,8 +86,8 @@ class FoldTraining:
         """
         try:
             self._consider_probe()
-            while self.epoch * len(self.loader) < self.pace.end and not self._out_of_patience():
-                self._train_and_validate(self.epoch + 1)
+            while self.state.epoch * len(self.loader) < self.state.pace.end and not self._out_of_patience():
+                self._train_and_validate(self.state.epoch + 1)
             if self.validation.best.epoch < 0:
                 self.validation.judge(0, self.candidates())
         except (Stopped, NumbersError):
@@ -107,20 +99,17 @@ class FoldTraining:
         return self._finish()
 
     def _out_of_patience(self) -> bool:
-        return bool(self.config.patience) and self.epoch - max(self.validation.best.epoch, 0) >= self.config.patience
+        patience = self.config.patience
+        return bool(patience) and self.state.epoch - max(self.validation.best.epoch, 0) >= patience
 
     def _consider_probe(self) -> None:
         """Epoch 0 is the probe: the network never ends below it on the validation rows."""
-        if self.probe is not None and self.epoch == 0:
-            self.validation.offer(0, self._probe_probs(), self.model)
-
-    def _probe_probs(self) -> np.ndarray:
-        assert self.probe is not None and self.run.features is not None
-        return self.probe.probs(self.run.features[self.fold.valid_rows])
+        if self.probe_probs is not None and self.state.epoch == 0:
+            self.validation.offer(0, self.probe_probs, self.model)
 
     def _train_and_validate(self, epoch: int) -> None:
         """One epoch, or what is left of it."""
-        if self.stage.frozen and (epoch - 1) * len(self.loader) >= self.frozen_steps:
+        if self.stage.frozen and (epoch - 1) * len(self.loader) >= self.state.frozen_steps:
             self.enter_stage(epoch)
         self._train(epoch)
         self._save_if_due(self._last_validation)
@@ -138,75 +127,70 @@ class FoldTraining:
     def _train(self, epoch: int) -> None:
         """The steps of an epoch, from the position on."""
         training_mode(self.model, self.config.freezes_batch_norm or self.stage.frozen)
-        mixed = (
-            1 - self.config.mix_off_epochs / max(1, self.config.epochs) - 1e-9
-        )  # share of the fold; the margin is for rounding
-        first, begin = (epoch - 1) * len(self.loader), time.perf_counter() - self.position.seconds
+        # Share of the fold; the margin is for rounding.
+        mixed = 1 - self.config.mix_off_epochs / max(1, self.config.epochs) - 1e-9
+        first, begin = (epoch - 1) * len(self.loader), time.perf_counter() - self.state.position.seconds
         loader = self.loader if self.features is None else self.loader.without_pictures()
-        for batch in on_device(loader.epoch(epoch, self.position.step), self.runtime.device):
-            step = first + self.position.step
-            if step >= self.pace.end:
+        for batch in on_device(loader.epoch(epoch, self.state.position.step), self.runtime.device):
+            step = first + self.state.position.step
+            if step >= self.state.pace.end:
                 break
-            self.position.lr = self.stage.set_lr(step, self.recovery.rate)
-            self.objective.progress = self.pace.at(step)
+            self.state.position.lr = self.stage.set_lr(step, self.state.recovery.rate)
+            self.objective.progress = self.state.pace.at(step)
             self._step_or_skip(batch, step, mixes=self.objective.progress < mixed)
-            self.position.step, self.position.seconds = self.position.step + 1, time.perf_counter() - begin
+            self.state.position.step, self.state.position.seconds = (
+                self.state.position.step + 1,
+                time.perf_counter() - begin,
+            )
             self._after_step(step + 1, epoch)
 
     def _after_step(self, steps: int, epoch: int) -> None:
         """What is kept on the way, after so many steps of the run."""
         if self.config.snapshot_steps and steps % self.config.snapshot_steps == 0:
             save_snapshot(self.folder, self.model.state_dict(), steps, self.config.snapshot_keep)
-        self._end_at(self.run.pacer.stepped(steps, self.pace.end, self.stage.frozen), steps)
-        self.run.progress.stepped(1, f"fold {self.fold.index} epoch {epoch}/{-(-self.pace.end // len(self.loader))}")
+        self._end_at(self.run.pacer.stepped(steps, self.state.pace.end, self.stage.frozen), steps)
+        self.run.progress.stepped(
+            1, f"fold {self.fold.index} epoch {epoch}/{-(-self.state.pace.end // len(self.loader))}"
+        )
         self.run.progress.check_stop()
         self.rhythm.stepped()
         self._save_if_due()
 
     def _end_at(self, end: int, step: int) -> None:
         """From `step` on towards another end: progress, and with it all that depends on it, still reaches 1 there."""
-        if end == self.pace.end:
+        if end == self.state.pace.end:
             return
-        self.pace = self.pace.ending(end, step)
+        self.state.pace = self.state.pace.ending(end, step)
         if self.stage.frozen:
             whole_epochs = -(-step // len(self.loader)) * len(self.loader)
-            self.frozen_steps = max(whole_epochs, min(self.frozen_steps, self.work.frozen_of(end)))
-        self.stage.pace = self.stage.pace.ending(min(self.frozen_steps, end) if self.stage.frozen else end, step)
+            self.state.frozen_steps = max(whole_epochs, min(self.state.frozen_steps, self.work.frozen_of(end)))
+        self.stage.pace = self.stage.pace.ending(min(self.state.frozen_steps, end) if self.stage.frozen else end, step)
 
     def _close_epoch(self, epoch: int, score: float, loss: float, average: bool) -> None:
         """The epoch is finished: its line in the log, and a new position."""
-        done, self.position, self.epoch = self.position, Position(), epoch
+        done, self.state.position, self.state.epoch = self.state.position, Position(), epoch
         rate = done.step * self.config.batch_size / done.seconds
         seconds = done.seconds + self._last_validation
-        self.seconds += seconds
-        log = EpochLog(
-            self.fold.index,
-            epoch,
-            done.lr,
-            float(np.mean(done.losses)) if done.losses else math.nan,
-            loss,
-            score,
-            average,
-            rate,
-            seconds,
-        )
-        self.logs.append(log)
+        self.state.seconds += seconds
+        train_loss = float(np.mean(done.losses)) if done.losses else math.nan
+        log = EpochLog(self.fold.index, epoch, done.lr, train_loss, loss, score, average, rate, seconds)
+        self.state.logs.append(log)
         steps = epoch * len(self.loader)
-        self._end_at(self.run.pacer.validated(steps, self.pace.end), steps)
+        self._end_at(self.run.pacer.validated(steps, self.state.pace.end), steps)
         self._save_if_due()
         self.run.progress.epoch(log)
 
     def _step_or_skip(self, batch: Batch, step: int, mixes: bool) -> None:
         """Takes the step, or passes over it where its numbers are none."""
         try:
-            self.position.losses.append(self.take(batch, step, mixes))
+            self.state.position.losses.append(self.take(batch, step, mixes))
         except NonFiniteLossError as error:
-            done = self.recovery.failed(error, self.runtime, self.run.table.names)
+            done = self.state.recovery.failed(error, self.runtime, self.run.table.names)
             say(f"fold {self.fold.index}, step {step + 1}: {done}")
             if self.runtime.precision != "fp16":
                 self.update.scale = None
         else:
-            self.recovery.passed()
+            self.state.recovery.passed()
 
     def take(self, batch: Batch, step: int, mixes: bool) -> float:
         """One optimizer step; the loss before it."""
@@ -240,25 +224,17 @@ class FoldTraining:
         if (probs := self.validation.best_probs) is not None:
             return self._result(probs, probs)
         if not (self.folder / "fold.json").exists():
-            self.validation.keep_unjudged(self.epoch + 1, self.model)
+            self.validation.keep_unjudged(self.state.epoch + 1, self.model)
         self.save()
         raise reason
 
     def _result(self, probs: np.ndarray, view_probs: np.ndarray) -> FoldResult:
-        probe_probs = self._probe_probs() if self.probe is not None else None
-        probe_score = None if probe_probs is None else self.validation.score(probe_probs)
+        probe_score = None if self.probe_probs is None else self.validation.score(self.probe_probs)
         score = self.validation.score(probs)
         result = FoldResult(
-            self.fold.index,
-            score,
-            probe_score,
-            self.validation.best.epoch,
-            self.seconds,
-            probs,
-            view_probs,
-            probe_probs,
-            tuple(self.logs),
-        )
+            self.fold.index, score, probe_score, self.validation.best.epoch, self.state.seconds, probs, view_probs,
+            self.probe_probs, tuple(self.state.logs),
+        )  # fmt: skip
         save_result(self.folder, result)
         return result
 
@@ -273,9 +249,21 @@ class FoldTraining:
             CheckpointError: it cannot be written; the earlier states are still there.
         """
         begin = time.perf_counter()
-        path = write_state(self.folder / "last", state_of(self), self.epoch, self.position.step)
+        state = packed(self._moment(), self._parts())
+        path = write_state(self.folder / "last", state, self.state.epoch, self.state.position.step)
         self.room.saved(path.stat().st_size)
         self.rhythm.saved(time.perf_counter() - begin)
+
+    def _moment(self) -> FoldState:
+        """The state, with what others keep of it."""
+        stage = StagePosition(self.stage.pace, self.stage.planned)
+        return dataclasses.replace(
+            self.state, best=self.validation.best, stage=stage, micro_batch=self.runtime.micro_batch,
+            recomputes=self.runtime.recomputes,
+        )  # fmt: skip
+
+    def _parts(self) -> Parts:
+        return Parts(self.model, self.stage.optimizer, self.ema, self.stage.plain_schedule, self.update.scale)
 
     def resume(self) -> bool:
         """Takes up the newest state that is whole; False where there is none, and the fold begins anew.
@@ -283,46 +271,30 @@ class FoldTraining:
         Raises:
             CheckpointError: an earlier version of this project saved the state.
         """
-        state, reasons = newest_state(self.folder / "last", lambda state: check_state(self, state))
+        saved, reasons = newest_state(self.folder / "last", self._check)
         for reason in reasons:
-            say(
-                f"fold {self.fold.index}: {reason}; "
-                + ("the state before it is used" if state else "no other is left, the fold begins anew")
-            )
-        if state is not None:
-            restore(self, state)
-        return state is not None
+            then = "the state before it is used" if saved else "no other is left, the fold begins anew"
+            say(f"fold {self.fold.index}: {reason}; {then}")
+        if saved is not None:
+            self._take_up(saved)
+        return saved is not None
 
+    def _check(self, saved: State) -> None:
+        check_state(saved, self.run.number, self.fold.index, self.folder, self.model.state_dict())
+        self._best(FoldState.of(saved))
 
-def train_fold(run: Run, fold: Fold, resume: bool = False, folds: int = 1) -> FoldResult | None:
-    """Trains one fold, or returns its result where it is finished and `resume` is set; None where the time does not
-    suffice for it.
+    def _best(self, state: FoldState) -> Best:
+        return best_kept(state.best, self.folder, self.validation.metric.higher_is_better)
 
-    Args:
-        folds: still to be trained, with this one.
-
-    Raises:
-        TimeIsUpError: within the fold, before any epoch was validated.
-    """
-    folder = run.folder / f"fold{fold.index}"
-    if resume and (finished := finished_fold(folder, fold)) is not None:
-        run.progress.taken_up(fold.index, list(finished.logs))
-        drop_states(folder / "last")
-        run.pacer.answering += 1
-        return finished
-    if (end := run.pacer.begin(fold.index, work_of(run.config, fold), folds)) is None:
-        return None
-    training = FoldTraining(run, fold, end)
-    if resume and training.resume():
-        say(
-            f"fold {fold.index}: goes on after epoch {training.epoch}, step {training.position.step} of "
-            f"{len(training.loader)}"
-        )
-    run.progress.taken_up(fold.index, training.logs)
-    done = training.epoch * len(training.loader) + training.position.step
-    run.pacer.started(done, training.pace.end)
-    run.progress.stepped(done, f"fold {fold.index}")
-    result = training.complete()
-    drop_states(folder / "last")
-    run.progress.stepped(0, f"fold {fold.index} done")
-    return result
+    def _take_up(self, saved: State) -> None:
+        """Puts the fold where a state was saved."""
+        self.state = state = FoldState.of(saved)
+        self.validation.best = self._best(state)
+        self.runtime.micro_batch = state.micro_batch
+        self.runtime.precision = state.recovery.precision or self.runtime.precision
+        if state.recomputes:
+            recompute(self.model, self.runtime)
+        self.model.load_state_dict(saved["model"])
+        self.enter_stage(state.epoch + 1 if state.position.step else max(1, state.epoch), state.stage.planned)
+        self.stage.pace = state.stage.pace
+        self._parts().load(saved)

@@ -1,4 +1,4 @@
-"""What every fold of a run shares, for `fold.train_fold`; and the epoch to keep so far, for validation."""
+"""What every fold of a run shares, for `folds.train_folds`; and the epoch to keep so far, for validation."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ from recipe.models.classifier import Classifier
 from recipe.system.runtime import Runtime
 from recipe.training.loader import Loader
 from recipe.training.prefetch import transform_of
-from recipe.training.probe import Probe, fit_probe, frozen_features
+from recipe.training.probe import fit_probe, frozen_features
 from recipe.training.run import Run
+from recipe.training.step.objective import Objective
 
 
 def seed_of(run: Run, fold: Fold) -> int:
@@ -33,15 +34,23 @@ def start_network(run: Run, runtime: Runtime, seed: int) -> Classifier:
     return model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]
 
 
-def start_probe(run: Run, fold: Fold, model: Classifier) -> Probe | None:
-    """The probe of a fold, already in the head of its network; None where the head starts at random."""
+def start_probe(run: Run, fold: Fold, model: Classifier) -> np.ndarray | None:
+    """Puts the probe of a fold into the head of its network; its (n, K) probabilities for the validation rows, or None
+    where the head starts at random.
+    """
     if run.features is None:
         return None
     rows = fold.train_rows
     probe = fit_probe(run.features[rows], run.table.labels[rows], len(run.table.classes), run.config.probe_c)
-    assert isinstance(model.head.classifier, nn.Linear)  # held by cross_validate, which makes the features
+    assert isinstance(model.head.classifier, nn.Linear)  # held by start_features, which makes them
     probe.start(model.head.classifier)
-    return probe
+    return probe.probs(run.features[fold.valid_rows])
+
+
+def objective_of(run: Run, fold: Fold, runtime: Runtime, model: Classifier) -> Objective:
+    """What a fold minimises."""
+    counts = torch.from_numpy(class_counts(run, fold)).to(runtime.device)
+    return Objective(run.config, counts, model.parameters())
 
 
 def class_counts(run: Run, fold: Fold) -> np.ndarray:

@@ -1,5 +1,5 @@
-"""What a fold's state is made of: all that changes while it trains, so that a resumed fold ends bit for bit where it
-would have.
+"""What a fold's state is made of, for `fold.FoldTraining` to save and to take up: all that changes while it trains, so
+that a resumed fold ends bit for bit where it would have.
 
 Order, augmentation, mixing and dropout are functions of (seed, fold, epoch, step) and need no state of a random
 generator.
@@ -8,119 +8,160 @@ generator.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
 
 from recipe.errors import DamagedError
 from recipe.runs.checkpoint import read_checkpoint
 from recipe.runs.results import EpochLog
-from recipe.system.out_of_memory import recompute
 from recipe.training.clock.plan import Pace
 from recipe.training.run import Best
 from recipe.training.state_file import State
+from recipe.training.step.average import ExponentialMovingAverage
 from recipe.training.step.recovery import Recovery
 
-if TYPE_CHECKING:
-    from recipe.training.fold import FoldTraining
 
-
-@dataclasses.dataclass
+@dataclass
 class Position:
     """How far the epoch in work has come."""
 
     step: int = 0  # finished batches
     lr: float = 0.0  # base rate of the last of them
     seconds: float = 0.0  # spent on them
-    losses: list[float] = dataclasses.field(default_factory=list)  # of the steps that were taken
+    losses: list[float] = field(default_factory=list)  # of the steps that were taken
 
 
-def state_of(fold: FoldTraining) -> State:
+@dataclass
+class StagePosition:
+    """Where the stage in work stands."""
+
+    pace: Pace
+    planned: int  # steps it was entered for
+
+
+@dataclass
+class FoldState:
+    """Everything of a fold that changes, but for the tensors: plain values, in a file by these very names."""
+
+    run: str  # the number of the run
+    fold: int
+    pace: Pace
+    frozen_steps: int  # the first ones, which train the head alone
+    stage: StagePosition
+    epoch: int = 0  # finished ones
+    seconds: float = 0.0  # spent on them
+    position: Position = field(default_factory=Position)
+    best: Best = field(default_factory=Best)
+    logs: list[EpochLog] = field(default_factory=list)  # of the finished epochs
+    micro_batch: int = 0
+    recomputes: bool = False  # activations, to save memory
+    recovery: Recovery = field(default_factory=Recovery)
+
+    @classmethod
+    def of(cls, state: State) -> FoldState:
+        """The plain part of a state that was read from its file.
+
+        Raises:
+            DamagedError: something is missing, or is of another version.
+        """
+        try:
+            return cls._of(state)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DamagedError(f"the state lacks what a fold goes on with ({error})") from None
+
+    @classmethod
+    def _of(cls, state: State) -> FoldState:
+        values = {each.name: state[each.name] for each in dataclasses.fields(cls)}
+        stage = StagePosition(Pace(**state["stage"]["pace"]), state["stage"]["planned"])
+        logs = [EpochLog(**log) for log in state["logs"]]
+        values |= {"pace": Pace(**state["pace"]), "stage": stage, "position": Position(**state["position"])}
+        values |= {"best": Best(**state["best"]), "logs": logs, "recovery": Recovery(**state["recovery"])}
+        return cls(**values)
+
+
+@dataclass
+class Parts:
+    """What of a fold keeps a state of its own."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    ema: ExponentialMovingAverage | None
+    schedule: Any  # one that observes has a state
+    scale: Any  # of the loss, in fp16
+
+    def saved(self) -> State:
+        """Their states, by name."""
+        return {
+            "model": dict(self.model.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema and {"model": dict(self.ema.model.state_dict()), "steps": self.ema.steps},
+            "schedule": self.schedule.state_dict() if hasattr(self.schedule, "state_dict") else None,
+            "scale": self.scale and dataclasses.asdict(self.scale),
+        }
+
+    def load(self, state: State) -> None:
+        """Takes up what `saved` gave, but for the model: optimizer and schedule are made for one that has its
+        weights.
+        """
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema is not None:
+            self.ema.model.load_state_dict(state["ema"]["model"])
+            self.ema.steps = state["ema"]["steps"]
+        if state["schedule"] is not None:
+            self.schedule.load_state_dict(state["schedule"])
+        if self.scale is not None:
+            for name, value in state["scale"].items():
+                setattr(self.scale, name, value)
+
+
+def packed(state: FoldState, parts: Parts) -> State:
     """Everything that a resumed fold needs."""
-    schedule = fold.stage.plain_schedule
-    return {
-        "run": fold.run.number,
-        "fold": fold.fold.index,
-        "epoch": fold.epoch,
-        "seconds": fold.seconds,
-        "position": dataclasses.asdict(fold.position),
-        "best": dataclasses.asdict(fold.validation.best),
-        "logs": [dataclasses.asdict(log) for log in fold.logs],
-        "model": dict(fold.model.state_dict()),
-        "optimizer": fold.stage.optimizer.state_dict(),
-        "ema": fold.ema and {"model": dict(fold.ema.model.state_dict()), "steps": fold.ema.steps},
-        "schedule": schedule.state_dict() if hasattr(schedule, "state_dict") else None,
-        "scale": fold.update.scale and dataclasses.asdict(fold.update.scale),
-        "micro_batch": fold.runtime.micro_batch,
-        "recomputes": fold.runtime.recomputes,
-        "recovery": dataclasses.asdict(fold.recovery),
-        "pace": dataclasses.asdict(fold.pace),
-        "frozen_steps": fold.frozen_steps,
-        "stage": {"pace": dataclasses.asdict(fold.stage.pace), "planned": fold.stage.planned},
-    }
+    return dataclasses.asdict(state) | parts.saved()
 
 
-def check_state(fold: FoldTraining, state: State) -> None:
+def check_state(state: State, run: str, fold: int, folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
     """Refuses a whole state that belongs elsewhere.
+
+    Args:
+        run: the number of the run that wants to go on, of this `fold`, in this `folder`.
+        weights: of its network.
 
     Raises:
         DamagedError: it is of another run, another fold or another network.
     """
-    there, here = (state.get("run"), state.get("fold")), (fold.run.number, fold.fold.index)
+    there, here = (state.get("run"), state.get("fold")), (run, fold)
     if there != here:
         raise DamagedError(
-            f"the state in {fold.folder / 'last'} belongs to fold {there[1]} of the run {there[0]}, and this is "
+            f"the state in {folder / 'last'} belongs to fold {there[1]} of the run {there[0]}, and this is "
             f"fold {here[1]} of {here[0]}"
         )
-    own = {name: tuple(tensor.shape) for name, tensor in fold.model.state_dict().items()}
+    own = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if own != {name: tuple(tensor.shape) for name, tensor in state["model"].items()}:
-        raise DamagedError(f"the state in {fold.folder / 'last'} is that of another network")
-    _best_kept(fold, Best(**state["best"]))
+        raise DamagedError(f"the state in {folder / 'last'} is that of another network")
 
 
-def _best_kept(fold: FoldTraining, known: Best) -> Best:
+def best_kept(known: Best, folder: Path, higher_is_better: bool) -> Best:
     """The best so far. The checkpoint may be younger than the state: then it counts, and the steps that lead to it are
     repeated.
+
+    Args:
+        known: to the state.
+        folder: of the fold, with the checkpoint.
 
     Raises:
         DamagedError: the checkpoint that the state relies on is damaged or gone.
     """
     if known.epoch < 0:
         return known
-    description = read_checkpoint(fold.folder)[1]
+    description = read_checkpoint(folder)[1]
     kept = Best(description.score or 0.0, description.loss or 0.0, description.epoch)
-    if kept != known and not known.beaten_by(kept.score, kept.loss, fold.validation.metric.higher_is_better):
+    if kept != known and not known.beaten_by(kept.score, kept.loss, higher_is_better):
         raise DamagedError(
-            f"the checkpoint in {fold.folder} is of epoch {kept.epoch}, and the state relies on that of epoch "
-            f"{known.epoch}"
+            f"the checkpoint in {folder} is of epoch {kept.epoch}, and the state relies on that of epoch {known.epoch}"
         )
     return kept
-
-
-def restore(fold: FoldTraining, state: State) -> None:
-    """Puts a fold where `state_of` was taken."""
-    fold.epoch, fold.seconds, fold.validation.best = (
-        state["epoch"],
-        state["seconds"],
-        _best_kept(fold, Best(**state["best"])),
-    )
-    fold.position, fold.logs = Position(**state["position"]), [EpochLog(**log) for log in state["logs"]]
-    fold.runtime.micro_batch, fold.recovery = state["micro_batch"], Recovery(**state["recovery"])
-    fold.runtime.precision = fold.recovery.precision or fold.runtime.precision
-    if state["recomputes"]:
-        recompute(fold.model, fold.runtime)
-    fold.model.load_state_dict(state["model"])
-    fold.pace, fold.frozen_steps = Pace(**state["pace"]), state["frozen_steps"]
-    fold.enter_stage(fold.epoch + 1 if fold.position.step else max(1, fold.epoch), state["stage"]["planned"])
-    fold.stage.pace = Pace(**state["stage"]["pace"])
-    fold.stage.optimizer.load_state_dict(state["optimizer"])
-    if fold.ema is not None:
-        fold.ema.model.load_state_dict(state["ema"]["model"])
-        fold.ema.steps = state["ema"]["steps"]
-    if state["schedule"] is not None:
-        fold.stage.plain_schedule.load_state_dict(state["schedule"])
-    if fold.update.scale is not None:
-        _set(fold.update.scale, state["scale"])
-
-
-def _set(target: Any, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        setattr(target, name, value)

@@ -133,7 +133,7 @@ def test_the_first_stage_moves_the_head_alone(competition, tmp_path, monkeypatch
     def spy(self, *words):
         seen.append(
             (
-                self.epoch,
+                self.state.epoch,
                 self.model.backbone.conv_stem.weight.detach().clone(),
                 self.model.head.classifier.weight.detach().clone(),
             )

@@ -388,7 +388,7 @@ def test_what_no_state_can_go_on_under_is_refused_even_then(stopped, key, value)
 def test_a_finished_run_ends_at_once_with_its_results(competition, tmp_path, capsys, monkeypatch):
     config = FAST.model_copy(update={"epochs": 1})
     _, whole = run(competition, tmp_path / "run", config)
-    monkeypatch.delattr("recipe.train.train_fold")
+    monkeypatch.delattr("recipe.train.train_folds")
     _, again = run(competition, tmp_path / "run", config, resume=True)
     assert "nothing is trained" in capsys.readouterr().out
     assert np.array_equal(again.oof_probs, whole.oof_probs)

@@ -1,0 +1,69 @@
+"""The folds of a run one after another, for cross-validation: each is taken over, gone on with or trained, while the
+time suffices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recipe.console import say
+from recipe.data.folds import Fold
+from recipe.runs.results import FoldResult, finished_fold
+from recipe.training.clock.cost import work_of
+from recipe.training.clock.limit import TimeIsUpError
+from recipe.training.fold import FoldTraining
+from recipe.training.run import Run
+from recipe.training.state_file import drop_states
+
+
+def train_folds(run: Run, folds: Sequence[Fold], resume: bool) -> list[FoldResult]:
+    """The results of the folds for which the time suffices.
+
+    Raises:
+        TimeIsUpError: it suffices for none.
+    """
+    results = []
+    try:
+        for number, fold in enumerate(folds):
+            if (result := train_fold(run, fold, resume, len(folds) - number)) is None:
+                break
+            results.append(result)
+    except TimeIsUpError as reason:
+        say(f"limit    {reason}")
+    if not results:
+        raise TimeIsUpError(run.pacer.limit.too_short(run.folder))
+    return results
+
+
+def train_fold(run: Run, fold: Fold, resume: bool = False, folds: int = 1) -> FoldResult | None:
+    """Trains one fold, or returns its result where it is finished and `resume` is set; None where the time does not
+    suffice for it.
+
+    Args:
+        folds: still to be trained, with this one.
+
+    Raises:
+        TimeIsUpError: within the fold, before any epoch was validated.
+    """
+    folder = run.folder / f"fold{fold.index}"
+    if resume and (finished := finished_fold(folder, fold)) is not None:
+        run.progress.taken_up(fold.index, list(finished.logs))
+        drop_states(folder / "last")
+        run.pacer.answering += 1
+        return finished
+    if (end := run.pacer.begin(fold.index, work_of(run.config, fold), folds)) is None:
+        return None
+    training = FoldTraining(run, fold, end)
+    if resume and training.resume():
+        say(
+            f"fold {fold.index}: goes on after epoch {training.state.epoch}, step {training.state.position.step} of "
+            f"{len(training.loader)}"
+        )
+    run.progress.taken_up(fold.index, training.state.logs)
+    done = training.state.epoch * len(training.loader) + training.state.position.step
+    run.pacer.started(done, training.state.pace.end)
+    run.progress.stepped(done, f"fold {fold.index}")
+    result = training.complete()
+    drop_states(folder / "last")
+    run.progress.stepped(0, f"fold {fold.index} done")
+    return result
