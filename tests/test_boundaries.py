@@ -51,9 +51,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
 LAZY = re.compile(r"[a-z_]\w*(\.\w+)+(:\w+)?")  # `package.module` or `package.module:name`
 MAY_IMPORT = {"protocol": set(), "recipe": {"protocol"}, "flyai_local": {"protocol"}}
 CUTS: dict[tuple[str, str], str] = {  # (module, what it imports against the order): why it may
-    ("recipe.runs.tensorboard", "recipe.report.evidence"): "read_run moves to runs.folder",
     ("recipe.training.clock.cost", "recipe.training.prefetch"): "passes_per_step moves to the clock",
-    ("recipe.training.state", "recipe.training.fold"): "FoldTraining is given a state of its own",
 }
 
 

@@ -79,8 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _taught(arguments: argparse.Namespace, out: Path) -> list[Row]:
     """Trains the student; its scores against the run's."""
     from recipe.afterwards import after_training
-    from recipe.report.evidence import read_oof
-    from recipe.runs.folder import open_run_folder
+    from recipe.runs.folder import open_run_folder, read_oof
     from recipe.tune.before_after import judged
     from recipe.tune.student import task_of, train_student
 
@@ -99,7 +98,7 @@ def _taught(arguments: argparse.Namespace, out: Path) -> list[Row]:
             "--test CSV is free of that"
         )
     held = task.fold.valid_rows
-    probs = read_oof(arguments.folder / "oof.csv", teacher.classes)[3]
+    probs = read_oof(arguments.folder / "oof.csv", teacher.classes).probs
     what = f"{teacher.metric}, {len(held)} rows of fold {arguments.fold}: its own network | student"
     rows = [judged(what, teacher.metric, table.labels[held], probs[held], student.oof_probs[held])[0]]
     return rows + ([_tested(arguments, out, teacher.metric, set(teacher.names))[0]] if arguments.test else [])

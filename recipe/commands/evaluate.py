@@ -72,10 +72,13 @@ def answered(arguments: argparse.Namespace) -> Any:
     from recipe.data.table import read_labelled
     from recipe.pictures.cache import Pictures
     from recipe.pictures.preprocessing import short_side
-    from recipe.report.evidence import Evidence, read_oof, read_run
+    from recipe.report.evidence import Evidence
+    from recipe.runs.epochs import read_logs
+    from recipe.runs.folder import read_about, read_oof, read_scores
     from recipe.serving.predict import Ensemble
 
-    info, totals, logs = read_run(arguments.folder)
+    info, totals = read_about(arguments.folder), read_scores(arguments.folder)
+    logs = read_logs(arguments.folder / "log.jsonl")
     ensemble = Ensemble(arguments.folder, arguments.device)
     table, labels = read_labelled(
         arguments.csv, ensemble.values, arguments.image_column, arguments.label_column, arguments.images
@@ -87,7 +90,7 @@ def answered(arguments: argparse.Namespace) -> Any:
             f"{len(ensemble.unreadable)} pictures could not be read and count with the class prior: "
             f"{', '.join(ensemble.unreadable[:3])}"
         )
-    if known := len(set(table.names) & set(read_oof(arguments.folder / "oof.csv", tuple(info["classes"]))[0])):
+    if known := len(set(table.names) & set(read_oof(arguments.folder / "oof.csv", info["classes"]).names)):
         notes.append(
             f"{known} of the {len(table)} pictures bear the name of one the run was trained on: the scores flatter."
         )

@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the report and says where."""
     from recipe.console import duration, say
-    from recipe.report.evidence import read_run
+    from recipe.runs.folder import read_scores
 
-    read_run(arguments.folder)  # refuses before the drawing libraries are imported
+    read_scores(arguments.folder)  # refuses before the drawing libraries are imported
     from recipe.report.page import write_report
     from recipe.system.memory import keep_freed_blocks
 

@@ -4,8 +4,6 @@ it.
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,16 +17,11 @@ from recipe.config import Config
 from recipe.data.duplicates import find_pairs, groups_of, thumbnail
 from recipe.data.image_paths import find_images
 from recipe.data.table import Table
-from recipe.errors import UserError
 from recipe.pictures.cache import Pictures
 from recipe.pictures.decode import UnreadablePicture
-from recipe.proposal import proposed
 from recipe.runs.epochs import read_logs
+from recipe.runs.folder import read_about, read_answers, read_scores
 from recipe.runs.results import EpochLog
-
-
-class ReportError(UserError, ValueError):
-    """A run that cannot be reported on; the message says what is missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,23 +107,6 @@ class Evidence:
         return self.scored[self.fold_of[self.scored] == self.folds[0]] if self.folds else self.scored
 
 
-def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[EpochLog]]:
-    """run.json, metrics.json and the epochs of log.jsonl.
-
-    Raises:
-        ReportError: the run is absent or not finished.
-    """
-    try:
-        info, totals = (
-            json.loads((folder / name).read_text(encoding="utf-8")) for name in ("run.json", "metrics.json")
-        )
-    except FileNotFoundError as error:
-        raise ReportError(
-            f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: {proposed('main')}"
-        ) from None
-    return info, totals, read_logs(folder / "log.jsonl")
-
-
 def of_run(
     folder: Path, data: Path | None = None, table: Table | None = None, pictures: Pictures | None = None
 ) -> Evidence:
@@ -142,39 +118,16 @@ def of_run(
         table: as it was trained on; with `pictures` it saves looking for them.
 
     Raises:
-        ReportError: the run is absent, not finished or of an earlier version.
+        RunError: the run is absent, not finished or of an earlier version.
     """
-    info, totals, logs = read_run(folder)
-    names, labels, fold_of, probs = read_oof(folder / "oof.csv", tuple(info["classes"]))
+    info, totals, logs = read_about(folder), read_scores(folder), read_logs(folder / "log.jsonl")
+    oof = read_answers(folder, info["classes"])
     reason = ""
-    if table is None or pictures is None or tuple(table.names) != names:
-        pictures, reason = _find_pictures(names, data or Path(info.get("source") or folder), folder)
-    return Evidence(folder, folder.name, info, totals, logs, names, labels, probs, fold_of, pictures, reason)
-
-
-def read_oof(file: Path, classes: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
-    """Names, labels (N,), folds (N,) and probabilities (N, K) of an oof.csv.
-
-    Raises:
-        ReportError: the file is absent or has other columns.
-    """
-    expected = ["image_path", "label", "fold", *(f"p_{name}" for name in classes)]
-    try:
-        with open(file, encoding="utf-8", newline="") as stream:
-            header, *rows = list(csv.reader(stream))
-    except (FileNotFoundError, ValueError):
-        raise ReportError(f"there is no {file}, or it is empty; train first: {proposed('main')}") from None
-    if header != expected:
-        raise ReportError(
-            f"{file} has the columns {', '.join(header[:4])} ... where {', '.join(expected[:4])} ... are expected; "
-            "train again."
-        )
-    number = {name: label for label, name in enumerate(classes)}
-    probs = np.array([[float(cell or "nan") for cell in row[3:]] for row in rows], np.float32).reshape(
-        len(rows), len(classes)
+    if table is None or pictures is None or tuple(table.names) != oof.names:
+        pictures, reason = _find_pictures(oof.names, data or Path(info.get("source") or folder), folder)
+    return Evidence(
+        folder, folder.name, info, totals, logs, oof.names, oof.labels, oof.probs, oof.fold_of, pictures, reason
     )
-    labels = np.array([number[row[1]] for row in rows], np.int64)
-    return tuple(row[0] for row in rows), labels, np.array([int(row[2] or -1) for row in rows], np.int64), probs
 
 
 def _find_pictures(names: Sequence[str], source: Path, folder: Path) -> tuple[Pictures | None, str]:

@@ -55,7 +55,7 @@ def write_report(
         The path of report.html.
 
     Raises:
-        ReportError: the run is not finished.
+        RunError: the run is not finished.
         CheckpointError: the folder cannot be written.
     """
     evidence = of_run(folder, data, table, pictures)

@@ -14,13 +14,106 @@ from recipe.data.table import Table, read
 from recipe.errors import UserError
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.plain_files import read_json
-from recipe.proposal import go_on
+from recipe.proposal import proposed
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import Serving, read_serving
 
 
-class TuneError(UserError, ValueError):
+class RunError(UserError, ValueError):
+    """A run folder whose files are absent, damaged or of something else; the message says which and what to do."""
+
+
+class TuneError(RunError):
     """A run, or a wish, that nothing can be chosen for; the message says why and what to do."""
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """run.json: settings, classes, data, code and versions that a run began with.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    return _content(folder, "run.json")
+
+
+def read_scores(folder: Path) -> dict[str, Any]:
+    """metrics.json, which a finished run has.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    return _content(folder, "metrics.json")
+
+
+def _content(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        return read_json(folder / name)
+    except FileNotFoundError:
+        raise RunError(f"{folder} holds no finished run ({name} is missing); train first: {proposed('main')}") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / name} cannot be read ({error}): restore it, or train again.") from None
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """What the folds say of rows that they were not trained on: an oof.csv."""
+
+    names: tuple[str, ...]  # (N,) pictures as train.csv writes them
+    labels: np.ndarray  # (N,) int64; -1 where there is none of the classes
+    fold_of: np.ndarray  # (N,) int64; -1 for rows that no trained fold left out
+    probs: np.ndarray  # (N, K) float32; NaN for those
+
+    def of(self, names: Sequence[str]) -> np.ndarray:
+        """(M, K) probabilities in another order of pictures; NaN for those that it does not hold."""
+        row_of = {name: row for row, name in enumerate(self.names)}
+        unknown = np.full((1, self.probs.shape[1]), np.nan, np.float32)
+        return np.concatenate([self.probs, unknown])[[row_of.get(name, -1) for name in names]]
+
+
+def read_oof(file: Path, classes: Sequence[str]) -> OutOfFold:
+    """The out-of-fold answers of a run that knows these classes, in columns of any order.
+
+    Raises:
+        RunError: the file is absent, damaged or of other classes.
+    """
+    columns = [f"p_{name}" for name in classes]
+    number = {name: label for label, name in enumerate(classes)}
+    try:
+        lines, known = _lines(file)
+        if lacking := [name for name in ("image_path", *columns) if name not in known]:
+            raise RunError(f"{file} has no column {lacking[0]!r}: it is that of a run with other classes.")
+        probs = np.array([[float(line[name] or "nan") for name in columns] for line in lines], np.float32)
+        labels = np.array([number.get(line.get("label") or "", -1) for line in lines], np.int64)
+        fold_of = np.array([int(line.get("fold") or -1) for line in lines], np.int64)
+    except FileNotFoundError:
+        train = proposed("main")
+        raise RunError(f"there is no {file}; give the oof.csv of a finished run, or train: {train}") from None
+    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"{file} is damaged ({error}): restore it, or train again.") from None
+    return OutOfFold(tuple(line["image_path"] for line in lines), labels, fold_of, probs.reshape(-1, len(classes)))
+
+
+def _lines(file: Path) -> tuple[list[dict[str, str]], Sequence[str]]:
+    with open(file, encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        return list(reader), reader.fieldnames or ()
+
+
+def read_answers(folder: Path, classes: Sequence[str]) -> OutOfFold:
+    """The oof.csv of a run folder, whose every row has a label of these classes.
+
+    Raises:
+        RunError: as `read_oof`, or a row has none.
+    """
+    found = read_oof(folder / "oof.csv", classes)
+    if (lacking := np.flatnonzero(found.labels < 0)).size:
+        raise RunError(
+            f"{folder / 'oof.csv'} gives {found.names[lacking[0]]!r} a label that is none of the run's classes: "
+            "restore it, or train again."
+        )
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,40 +171,20 @@ def open_run_folder(folder: Path) -> RunFolder:
     """A finished run.
 
     Raises:
-        TuneError: the run is not finished or of an older version.
+        RunError: the run is not finished or of an older version.
         CheckpointError: it holds no trained fold.
     """
     description = read_description(fold_folders(folder)[0])
+    about, scores = read_about(folder), read_scores(folder)
     try:
-        about = read_json(folder / "run.json")
-        metric = read_json(folder / "metrics.json")["metric"]
-        names, labels, fold_of = _rows(folder / "oof.csv", about["classes"])
-    except (FileNotFoundError, KeyError) as error:
-        lack = error.filename if isinstance(error, FileNotFoundError) else f"the entry {error}"
-        raise TuneError(
-            f"{folder} lacks {lack}: only a finished run can be tuned. Go on with it: {go_on(folder)}."
-        ) from None
-    except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise TuneError(
-            f"{folder} cannot be read ({error}): restore run.json, metrics.json and oof.csv, or train again."
-        ) from None
+        classes, metric, fingerprint = tuple(about["classes"]), scores["metric"], about["fingerprint"]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder} lacks {error}: restore run.json and metrics.json, or train again.") from None
+    oof = read_answers(folder, classes)
     return RunFolder(
-        folder, names, labels, fold_of, tuple(about["classes"]), about["fingerprint"], about.get("source", ""), metric,
+        folder, oof.names, oof.labels, oof.fold_of, classes, fingerprint, about.get("source", ""), metric,
         read_serving(folder), description.config.views, description.preprocessing,
     )  # fmt: skip
-
-
-def _rows(file: Path, classes: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Names, label numbers and folds of an oof.csv."""
-    with open(file, encoding="utf-8", newline="") as stream:
-        lines: list[dict[str, Any]] = list(csv.DictReader(stream))
-    number = {name: place for place, name in enumerate(classes)}
-    labels = np.array([number[line["label"]] for line in lines], np.int64)
-    return (
-        tuple(line["image_path"] for line in lines),
-        labels,
-        np.array([int(line["fold"] or -1) for line in lines], np.int64),
-    )
 
 
 def open_run_folders(folders: Sequence[Path]) -> list[RunFolder]:

@@ -53,16 +53,11 @@ def row_of(folder: Path) -> Row:
     """The row of a finished run, from its files.
 
     Raises:
-        RecordError: the run is not finished.
+        RunError: the run is not finished.
     """
-    try:
-        info, totals = (
-            json.loads((folder / name).read_text(encoding="utf-8")) for name in ("run.json", "metrics.json")
-        )
-    except FileNotFoundError as error:
-        raise RecordError(
-            f"{folder} holds no finished run ({Path(error.filename).name} is missing); train first: {proposed('main')}"
-        ) from None
+    from recipe.runs.folder import read_about, read_scores  # not above: a list of runs needs neither numpy nor OpenCV
+
+    info, totals = read_about(folder), read_scores(folder)
     began = time.strftime("%Y%m%d-%H%M%S", time.localtime(info.get("began", time.time())))
     facts = {
         "run": f"{began}-{info['fingerprint'][:4]}",

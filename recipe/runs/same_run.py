@@ -21,6 +21,7 @@ from recipe.config import Config, ConfigError
 from recipe.console import say
 from recipe.data.table import Table
 from recipe.errors import CheckpointError
+from recipe.runs.folder import read_about
 from recipe.system.atomic import write_json
 from recipe.system.machine import commit
 
@@ -101,9 +102,9 @@ def _gone_on_with(path: Path, here: dict[str, Any], anyway: bool) -> str:
     if not path.exists():
         raise ConfigError(f"--resume: {path.parent} holds no run to go on with; leave --resume out to begin one.")
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = read_about(path.parent)
         changed = check_same_run(path.parent, there, here, anyway)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(

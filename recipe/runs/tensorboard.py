@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from recipe.report.evidence import read_run
+from recipe.runs.epochs import read_logs
+from recipe.runs.folder import read_about, read_scores
 from recipe.runs.results import EpochLog
 
 FOLDER = "tensorboard"
@@ -56,9 +57,9 @@ def write_events(folder: Path) -> Path:
     """Writes RUN/tensorboard anew from the files of a finished run; returns the folder.
 
     Raises:
-        ReportError: the run is not finished.
+        RunError: the run is not finished.
     """
-    info, totals, logs = read_run(folder)
+    info, totals, logs = read_about(folder), read_scores(folder), read_logs(folder / "log.jsonl")
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     live = LiveEvents(folder)
     for log in logs:

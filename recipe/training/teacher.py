@@ -9,7 +9,6 @@ Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.runs.checkpoint import load_checkpoint
+from recipe.runs.folder import read_oof
 from recipe.system.runtime import Runtime, evaluating
 from recipe.training.step.distill import mixed_teacher
 
@@ -43,36 +43,27 @@ def build_teacher(
         return None
     path = Path(name).expanduser()
     if path.suffix == ".csv":
-        return stored_teacher(read_oof(path, table), runtime)
+        return stored_teacher(taught(path, table), runtime)
     if path.is_dir():
         return _run_teacher(path, table, fold, config, preprocessing, runtime)
     return _timm_teacher(name, len(table.classes), preprocessing, runtime)
 
 
-def read_oof(path: Path, table: Table) -> np.ndarray:
+def taught(path: Path, table: Table) -> np.ndarray:
     """(N, K) float32 out-of-fold probabilities in the order of the table.
 
     Raises:
-        ConfigError: the file is missing, of other classes, or has no prediction for a row.
+        RunError: the file is missing or of other classes.
+        ConfigError: it has no prediction for a row.
     """
-    if not path.is_file():
-        raise ConfigError(f"teacher: there is no file {str(path)!r}; give the oof.csv of a finished run.")
-    with open(path, encoding="utf-8", newline="") as stream:
-        rows = {row["image_path"]: row for row in csv.DictReader(stream)}
-    columns = [f"p_{name}" for name in table.classes]
-    known = set(next(iter(rows.values()), {}))
-    if not set(columns) <= known:
-        raise ConfigError(
-            f"teacher: {path} has no columns for the classes {sorted(set(columns) - known)[:3]}; it belongs to "
-            "another competition."
-        )
-    missing = [name for name in table.names if not rows.get(name, {}).get(columns[0])]
+    probs = read_oof(path, table.classes).of(table.names)
+    missing = [name for name, row in zip(table.names, probs, strict=True) if np.isnan(row[0])]
     if missing:
         raise ConfigError(
             f"teacher: {path} has no prediction for {len(missing)} rows, for example {missing[0]!r}; train all its "
             "folds first."
         )
-    return np.array([[float(rows[name][column]) for column in columns] for name in table.names], dtype=np.float32)
+    return probs
 
 
 def stored_teacher(probs: np.ndarray, runtime: Runtime) -> Teacher:

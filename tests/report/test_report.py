@@ -26,8 +26,9 @@ from recipe.report import numbers as calibration
 from recipe.report import numbers as confusion
 from recipe.report import numbers as one_vs_rest
 from recipe.report import pictures as report_pictures
-from recipe.report.evidence import Evidence, ReportError, of_run
+from recipe.report.evidence import Evidence, of_run
 from recipe.report.numbers import bootstrap, wilson
+from recipe.runs.folder import RunError
 from recipe.runs.results import EpochLog
 from recipe.serving.calibrate import fit_temperature
 from recipe.train import cross_validate
@@ -425,5 +426,5 @@ def test_curves_have_a_line_per_fold(tmp_path):
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path):
-    with pytest.raises(ReportError, match=r"no finished run \(run.json is missing\)"):
+    with pytest.raises(RunError, match=r"no finished run \(run.json is missing\)"):
         of_run(tmp_path)

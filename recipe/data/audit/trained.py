@@ -6,7 +6,6 @@ moved, where the whole path that the run wrote ends one picture's path and no ot
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import numpy as np
 
 from recipe.data.table import Table, read
 from recipe.errors import UserError
-from recipe.plain_files import read_json
+from recipe.runs.folder import RunError, read_about, read_oof
 
 
 def own_source(run: Path) -> tuple[Path, str, str]:
@@ -26,8 +25,8 @@ def own_source(run: Path) -> tuple[Path, str, str]:
         UserError: the run does not say, or the table is gone.
     """
     try:
-        about = read_json(run / "run.json")
-    except (OSError, ValueError) as error:
+        about = read_about(run)
+    except RunError as error:
         raise UserError(f"{run} cannot be read as a run ({error}); give the folder of a finished one.") from None
     columns = about.get("columns") or {}
     source = Path(about.get("source") or "")
@@ -45,23 +44,16 @@ def out_of_fold(run: Path, table: Table) -> np.ndarray:
     file = run / "oof.csv"
     if not file.is_file():
         raise UserError(f"{run} holds no oof.csv; give the folder of a finished run, or leave --run out.")
-    with open(file, encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        columns = [f"p_{name}" for name in table.classes]
-        if missing := [column for column in columns if column not in (reader.fieldnames or [])]:
-            raise UserError(f"{file} has no column {missing[0]!r}: the run was trained with other classes.")
-        lines = list(reader)
-    rows = matched(run, [line["image_path"] for line in lines], table)
+    oof = read_oof(file, table.classes)
+    rows = matched(run, oof.names, table)
     if not (rows >= 0).any():
         raise UserError(
-            f"none of the {len(table)} pictures of {table.source} is among the {len(lines)} of {file} (such as "
-            f"{table.paths[0]} here, {lines[0]['image_path'] if lines else 'none'} there): the run can say nothing "
+            f"none of the {len(table)} pictures of {table.source} is among the {len(oof.names)} of {file} (such as "
+            f"{table.paths[0]} here, {oof.names[0] if oof.names else 'none'} there): the run can say nothing "
             "about them. Give the table it was trained on, or leave --run out."
         )
     probs = np.full((len(table), len(table.classes)), np.nan, np.float32)
-    for row, line in zip(rows.tolist(), lines, strict=True):
-        if row >= 0:
-            probs[row] = [float(line[column] or "nan") for column in columns]
+    probs[rows[rows >= 0]] = oof.probs[rows >= 0]
     return probs
 
 
