@@ -31,9 +31,9 @@ class Predictor:
     def __init__(self, folder: str | Path = MODEL_PATH, device: str = "auto", runtime: str = "") -> None:
         self.ensemble = Ensemble(folder, device, runtime)
 
-    def predict(self, image_path: str | Path) -> Any:
-        """The class of one picture; an int label stays an int. An unreadable picture gets the most frequent class, and
-        a warning.
+    def predict(self, image_path: Any) -> Any:
+        """The class of one picture: a path, the bytes of a file, an array (h, w, 3) of uint8 in RGB, or a picture of
+        Pillow's. An int label stays an int. An unreadable picture gets the most frequent class, and a warning.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -41,7 +41,7 @@ class Predictor:
         must_exist(image_path)
         return next(self.predict_many([image_path])).label
 
-    def predict_proba(self, paths: Sequence[str | Path], progress: bool = False):
+    def predict_proba(self, paths: Sequence[Any], progress: bool = False):
         """(N, K) float32 class probabilities; the classes are `classes`, in this order.
 
         Raises:
@@ -49,8 +49,9 @@ class Predictor:
         """
         return self.ensemble.probs_of_files(paths, progress)
 
-    def predict_many(self, paths: Iterable[str | Path]) -> Iterator[Answer]:
-        """An answer for each of any number of pictures, in order and one at a time, while later ones are decoded.
+    def predict_many(self, paths: Iterable[Any]) -> Iterator[Answer]:
+        """An answer for each of any number of pictures, named or in memory, in order and one at a time, while later
+        ones are decoded.
 
         An answer holds `label`, `probability`, `probs`, `path`, and `status`: "ok", or "unreadable" with the `reason`;
         then it is the class prior. A file that does not exist is unreadable too: it may have vanished since it was

@@ -183,16 +183,16 @@ def _decode_other(encoded: bytes, head: Header) -> np.ndarray | None:
     if image.ndim == 3 and image.shape[2] >= 3:
         image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
     exif = [chunk for kind, chunk in zip(kinds, chunks, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
-    return _upright(_rgb(image, head.bits), orientation(exif[0].tobytes()) if exif else 1)
+    return upright(rgb(image, head.bits), orientation(exif[0].tobytes()) if exif else 1)
 
 
 def _decode_odd(encoded: bytes, head: Header) -> np.ndarray | None:
     """What OpenCV decodes wrongly or not at all."""
     image, turn = decode_with_pillow(encoded, head.format, MAX_PIXELS)
-    return image if image is None or image.dtype not in (np.uint8, np.uint16) else _upright(_rgb(image), turn)
+    return image if image is None or image.dtype not in (np.uint8, np.uint16) else upright(rgb(image), turn)
 
 
-def _rgb(image: np.ndarray, bits: int = 16) -> np.ndarray:
+def rgb(image: np.ndarray, bits: int = 16) -> np.ndarray:
     """8-bit RGB from grey, RGB or RGBA of 8 bits, or of up to 16; transparency over white, rounded."""
     if image.dtype == np.uint16:
         image = cv2.convertScaleAbs(image, alpha=255 / (2**bits - 1))
@@ -217,7 +217,7 @@ def exif_orientation(encoded: bytes) -> int:
     return orientation(encoded[start + 6 : start + (1 << 16)]) if start >= 0 else 1
 
 
-def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+def upright(image: np.ndarray, orientation: int) -> np.ndarray:
     """The picture turned as its orientation asks; 5 to 8 swap height and width."""
     if orientation >= 5:
         image = image.transpose(1, 0, 2)

@@ -7,8 +7,10 @@ No torch is imported here: recipe/serving/runtimes.py chooses who answers. Nothi
 
 from __future__ import annotations
 
+import html
 import itertools
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +22,8 @@ import numpy as np
 
 from recipe.components.views import build_views
 from recipe.errors import CheckpointError
-from recipe.pictures.decode import UnreadablePicture, read, resize_short
+from recipe.pictures.anything import name_of, pixels, refusal
+from recipe.pictures.decode import UnreadablePicture, resize_short
 from recipe.pictures.preprocessing import at_size, short_side
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import HERE, Serving, read_member, read_serving
@@ -48,6 +51,14 @@ class Answer:
     def status(self) -> Literal["ok", "unreadable"]:
         """Whether the picture was seen, or its answer is the class prior."""
         return "unreadable" if self.reason else "ok"
+
+    def _repr_html_(self) -> str:
+        """A row for a notebook: the label, a bar as long as its probability, and the picture's name."""
+        label, path, why = (html.escape(str(text)) for text in (self.label, self.path, self.reason))
+        return (
+            f"<div><b>{label}</b> <meter min=0 max=1 value={self.probability:.4f}></meter> {self.probability:.1%} "
+            f"<small>{path}{f' (unreadable: {why})' if why else ''}</small></div>"
+        )
 
 
 class Member:
@@ -134,8 +145,9 @@ class Ensemble:
         """What answers, in words: the runtime with its version, or torch with its device."""
         return "; ".join(dict.fromkeys(member.answering.how for member in self.members))
 
-    def stream(self, paths: Iterable[Path | str]) -> Iterator[Answer]:
+    def stream(self, paths: Iterable[Any]) -> Iterator[Answer]:
         """An answer for each picture, in order, while later ones are decoded; memory does not grow with their number.
+        A picture is a path, or what recipe/pictures/anything.py takes: bytes, an array, a picture of Pillow's.
 
         A picture that cannot be read gets the class prior, a warning that names it, and `status` "unreadable" with the
         reason.
@@ -172,7 +184,7 @@ class Ensemble:
         best = int(probs.argmax())
         return Answer(self.values[best], float(probs[best]), probs, path, reason)
 
-    def probs(self, paths: Sequence[Path | str], done: Callable[[int], None] = lambda count: None) -> np.ndarray:
+    def probs(self, paths: Sequence[Any], done: Callable[[int], None] = lambda count: None) -> np.ndarray:
         """Class probabilities (N,K) float32. An unreadable picture gets the class prior and is named in the log and in
         `unreadable`.
 
@@ -187,7 +199,7 @@ class Ensemble:
             done(1)
         return rows
 
-    def probs_of_files(self, paths: Sequence[Path | str], progress: bool = False) -> np.ndarray:
+    def probs_of_files(self, paths: Sequence[Any], progress: bool = False) -> np.ndarray:
         """As `probs`, for files that must exist, with a progress bar where asked.
 
         Raises:
@@ -202,11 +214,13 @@ class Ensemble:
         with Bar(len(paths), "picture", "predicting") as bar:
             return self.probs(paths, bar.advance)
 
-    def _decode(self, path: Path | str) -> tuple[str, Resized | Exception]:
+    def _decode(self, picture: Any) -> tuple[str, Resized | Exception]:
         """The picture at the short side of each member, or what is wrong with it."""
         try:
-            image = read(Path(path))
-            return str(path), tuple(resize_short(image, short_side(member.preprocessing)) for member in self.members)
+            image = pixels(picture)
+            return name_of(picture), tuple(
+                resize_short(image, short_side(member.preprocessing)) for member in self.members
+            )
         except (
             UnreadablePicture,
             OSError,
@@ -214,20 +228,23 @@ class Ensemble:
             TypeError,
             MemoryError,
         ) as error:  # one bad path never ends an evaluation
-            return str(path), error
+            return name_of(picture), error
 
     def answers(self, probs: np.ndarray) -> list[Answer]:
         """Answers from probabilities (N,K)."""
         return [self._answer(row) for row in probs]
 
 
-def must_exist(path: Path | str) -> None:
-    """Refuses a path that leads nowhere.
+def must_exist(path: Any) -> None:
+    """Refuses a path that leads nowhere; a picture in memory is there.
 
     Raises:
         FileNotFoundError: names it.
+        UnreadablePicture: an object that is no picture.
     """
-    if not Path(path).exists():
+    if why := refusal(path):
+        raise UnreadablePicture("in memory", why)
+    if isinstance(path, (str, os.PathLike)) and not Path(path).exists():
         raise FileNotFoundError(f"there is no picture {str(path)!r} (working directory {Path.cwd()}); check the path.")
 
 

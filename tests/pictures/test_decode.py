@@ -268,7 +268,7 @@ def test_broken_files_leave_the_console_clean_and_other_messages_pass(tmp_path):
     for name, data in broken.items():
         (tmp_path / name).write_bytes(data)
     program = (
-        "import sys, ctypes; from pathlib import Path; from recipe import decode\n"
+        "import sys, ctypes; from pathlib import Path; from recipe.pictures import decode\n"
         "for path in sorted(Path(sys.argv[1]).iterdir()):\n"
         "    try: decode.read(path)\n"
         "    except decode.UnreadablePicture: print(path.name)\n"

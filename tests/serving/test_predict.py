@@ -186,3 +186,27 @@ def test_views_are_what_they_say():
 def test_short_side():
     assert short_side(SIZES) == 40
     assert short_side(Preprocessing(528, 0.942, (0,) * 3, (1,) * 3)) == 561
+
+
+def test_a_picture_in_memory_is_answered_as_its_file(tmp_path):
+    """Path, bytes, array and Pillow's picture give the same pixels, upright; lossless, so that no decoder differs."""
+    from PIL import Image
+
+    from recipe.pictures.anything import pixels, refusal
+    from recipe.pictures.decode import read
+
+    array = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for shown in (array, array[..., :3], array[..., 0]):
+        file = tmp_path / "picture.png"
+        Image.fromarray(shown).save(file)
+        of_file = read(file)
+        with Image.open(file) as opened:
+            for held in (file, str(file), file.read_bytes(), shown, opened):
+                assert np.array_equal(pixels(held), of_file)
+        Image.fromarray(shown).save(file, exif=exif)
+        with Image.open(file) as opened:
+            assert np.array_equal(pixels(opened), read(file)) and read(file).shape == (30, 20, 3)
+    for wrong in (array / 255, array[..., :2], [[1, 2]], None):
+        assert "is no picture" in refusal(wrong)

@@ -1,0 +1,62 @@
+"""Pixels of whatever holds a picture: a path, the bytes of a file, an array, or a picture of Pillow's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recipe.errors import UnreadablePicture
+from recipe.pictures.decode import decode, read, rgb, upright
+
+ORIENTATION = 0x0112  # of EXIF
+
+
+def pixels(picture: Any) -> np.ndarray:
+    """(h, w, 3) uint8 RGB, upright.
+
+    Args:
+        picture: a path; the bytes of a picture file; an array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of uint8 in the
+            order RGB; or a picture of Pillow's, which is turned upright as its file would be.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UnreadablePicture: it holds no whole picture, or is of another kind.
+    """
+    if isinstance(picture, (str, os.PathLike)):
+        return read(Path(picture))
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        return decode(bytes(picture))
+    if hasattr(picture, "getexif"):
+        return _of_pillow(picture)
+    if why := refusal(picture):
+        raise UnreadablePicture("in memory", why)
+    return rgb(np.ascontiguousarray(picture))
+
+
+def name_of(picture: Any) -> str:
+    """A path as it was given; `in memory` for anything else."""
+    return str(picture) if isinstance(picture, (str, os.PathLike)) else "in memory"
+
+
+def refusal(picture: Any) -> str:
+    """Why an object in memory is of no kind that `pixels` takes, a clause; empty where it is, or is a path."""
+    if isinstance(picture, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(picture, "getexif"):
+        return ""
+    array = np.asarray(picture)
+    shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    if array.dtype == np.uint8 and shaped and array.size:
+        return ""
+    return (
+        f"{type(picture).__name__} of shape {array.shape} and type {array.dtype} is no picture; an array is (h, w), "
+        "(h, w, 3) or (h, w, 4) of uint8, 0 to 255, in the order RGB"
+    )
+
+
+def _of_pillow(image: Any) -> np.ndarray:
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        raise UnreadablePicture("in memory", f"Pillow's mode {image.mode} has no fixed range; give the file instead")
+    return upright(rgb(np.asarray(image.convert(mode))), int(image.getexif().get(ORIENTATION, 1)))
