@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from benchmarks import table
+from recipe.components.optimizers import passes_per_step
 from recipe.config import Config, read_app
 from recipe.data.table import Table, read
 from recipe.models.start import start
@@ -30,7 +31,6 @@ from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
 from recipe.sweep.lr_find import TrialSteps, trial_run
-from recipe.training.prefetch import passes_per_step
 
 LADDER = table.ROOT / "examples" / "cifar100"
 TRAINING_PICTURES = 50_000  # of CIFAR-100
@@ -102,7 +102,7 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
                 "loss_of_the_first_5": float(np.mean(losses[:5])),
                 "loss_of_the_last_5": float(np.mean(losses[-5:])),
                 "images_per_second": batch / seconds,
-                "passes": passes_per_step(config),
+                "passes": passes_per_step(config.optimizer),
                 "hours_for_all": config.epochs * TRAINING_PICTURES * seconds / batch / 3600,
                 "published_accuracy": published(file),
             }

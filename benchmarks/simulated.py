@@ -21,7 +21,7 @@ import torch
 
 import recipe.train
 import recipe.training.clock.pacer
-from recipe.components.optimizer_wrappers import passes_per_step
+from recipe.components.optimizers import passes_per_step
 from recipe.components.views import build_views
 from recipe.system.runtime import Runtime
 from recipe.training.clock.cost import FORWARD_SHARE, TRIED
@@ -111,7 +111,7 @@ class Machine:
     def _stepping(self, real: Any) -> Any:
         def step(fold: FoldTraining, *words: Any, **named: Any) -> float:
             first = fold.fold.index == 0 and fold.state.epoch == 0
-            self.spend(passes_per_step(fold.stage.optimizer) * self.step_seconds(fold.runtime.micro_batch, first))
+            self.spend(passes_per_step(fold.config.optimizer) * self.step_seconds(fold.runtime.micro_batch, first))
             return real(fold, *words, **named)
 
         return step

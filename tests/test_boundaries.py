@@ -51,7 +51,6 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
 LAZY = re.compile(r"[a-z_]\w*(\.\w+)+(:\w+)?")  # `package.module` or `package.module:name`
 MAY_IMPORT = {"protocol": set(), "recipe": {"protocol"}, "flyai_local": {"protocol"}}
 CUTS: dict[tuple[str, str], str] = {  # (module, what it imports against the order): why it may
-    ("recipe.training.clock.cost", "recipe.training.prefetch"): "passes_per_step moves to the clock",
 }
 
 

@@ -1,8 +1,7 @@
-"""Lookahead: slow weights that follow the fast ones every k steps.
+"""Optimizers around an optimizer: what all of them share, and Lookahead: slow weights that follow the fast ones
+every k steps.
 
 Source: Zhang, Lucas, Hinton, Ba, "Lookahead Optimizer: k steps forward, 1 step back", 2019, algorithm 1.
-
-Optimizers around an optimizer: the part that SAM and Lookahead share.
 """
 
 from __future__ import annotations
@@ -29,11 +28,6 @@ class Wrapper(torch.optim.Optimizer):
         self.param_groups = base.param_groups
         self.steps = 0
 
-    @property
-    def passes_per_step(self) -> float:
-        """How often a step calls the closure, averaged over steps."""
-        return passes_per_step(self.base)
-
     def state_dict(self) -> dict[str, Any]:
         """Own state under torch's keys, the base's under `base`, finished steps under `steps`."""
         return super().state_dict() | {"base": self.base.state_dict(), "steps": self.steps}
@@ -48,11 +42,6 @@ class Wrapper(torch.optim.Optimizer):
     def trainable(self) -> list[torch.Tensor]:
         """The parameters that are not frozen."""
         return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-
-
-def passes_per_step(optimizer: torch.optim.Optimizer) -> float:
-    """Forward and backward passes that one step of any optimizer costs: 1, or what its wrapper says."""
-    return getattr(optimizer, "passes_per_step", 1.0)
 
 
 def chain(optimizer: torch.optim.Optimizer) -> list[torch.optim.Optimizer]:

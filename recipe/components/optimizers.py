@@ -9,7 +9,8 @@ with the groups.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch.optim import Optimizer
@@ -20,7 +21,36 @@ from recipe.registry import Count, Fraction, NotNegative, Positive, Probability,
 
 Groups = list[dict[str, Any]]
 Betas = tuple[Fraction, Fraction]
-OPTIMIZERS = Registry("optimizer", "parameter groups and the learning rate")
+Component = TypeVar("Component", bound=Callable[..., Optimizer])
+OPTIMIZERS = Registry("optimizer", "parameter groups and the learning rate", {"passes": None})
+
+
+def passes(count: Callable[[dict[str, Any]], float]) -> Callable[[Component], Component]:
+    """Says how often a step of an optimizer calls its closure, averaged over steps, by its settings; without it, as
+    often as its base, or once.
+    """
+
+    def said(component: Component) -> Component:
+        component.passes = count  # type: ignore[attr-defined]
+        return component
+
+    return said
+
+
+def passes_per_step(text: str | Spec) -> float:
+    """Forward and backward passes that a step of the optimizer costs, by its spec alone: `sam(adamw())` gives 2.
+
+    Raises:
+        SpecError: a spec that cannot be used.
+    """
+    spec = OPTIMIZERS.check(text)
+    known = OPTIMIZERS.settings(spec.name)
+    settings = {name: each.default for name, each in known.items()} | dict(zip(known, spec.args, strict=False))
+    settings |= spec.kwargs
+    if (count := OPTIMIZERS[spec.name].passes) is not None:
+        return float(count(settings))
+    bases = [value for value in settings.values() if isinstance(value, Spec)]
+    return passes_per_step(bases[0]) if bases else 1.0
 
 
 @OPTIMIZERS.register
@@ -128,6 +158,7 @@ def ranger(
 
 
 @OPTIMIZERS.register
+@passes(lambda settings: 2)
 def sam(
     groups: Groups,
     lr: float,
@@ -148,6 +179,7 @@ def sam(
 
 
 @OPTIMIZERS.register
+@passes(lambda settings: 2)
 def asam(
     groups: Groups,
     lr: float,
@@ -167,6 +199,7 @@ def asam(
 
 
 @OPTIMIZERS.register
+@passes(lambda settings: 2)
 def gsam(
     groups: Groups,
     lr: float,
@@ -188,6 +221,7 @@ def gsam(
 
 
 @OPTIMIZERS.register
+@passes(lambda settings: 1 + 1 / settings["k"])
 def looksam(
     groups: Groups,
     lr: float,

@@ -49,11 +49,6 @@ class SAM(Wrapper):
                 "only='norm' out."
             )
 
-    @property
-    def passes_per_step(self) -> float:
-        """Two: at the weights and at the perturbed weights."""
-        return 2.0
-
     @torch.no_grad()
     def step(self, closure: Closure) -> Any:  # type: ignore[override]
         """One step; returns the loss of the first pass, that at the weights themselves."""
@@ -166,11 +161,6 @@ class LookSAM(SAM):
     def __init__(self, base: torch.optim.Optimizer, rho: float = 0.05, k: int = 5, alpha: float = 0.7) -> None:
         super().__init__(base, rho)
         self.k, self.alpha = k, alpha
-
-    @property
-    def passes_per_step(self) -> float:
-        """Two passes every k-th step, one otherwise."""
-        return 1.0 + 1.0 / self.k
 
     def _second_pass(self, closure: Closure) -> None:
         weights = [p for p in self.trainable() if p.grad is not None]

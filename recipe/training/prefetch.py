@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from recipe.components.augment.pipeline import Augment, AugmentViews
-from recipe.components.optimizer_wrappers import passes_per_step as wrapped_passes
-from recipe.components.optimizers import OPTIMIZERS
+from recipe.components.optimizers import passes_per_step
 from recipe.config import Config
 from recipe.data.batch import Batch
 from recipe.pictures.preprocessing import Preprocessing
@@ -72,7 +71,7 @@ def feeding(config: Config, pictures: Pictures, preprocessing: Preprocessing, ru
 
     workers = config.workers or default_workers()
     prepared = workers * _per_second(config, pictures, preprocessing)
-    taken = runtime.pictures_per_second / passes_per_step(config)
+    taken = runtime.pictures_per_second / passes_per_step(config.optimizer)
     said = (
         f"about {prepared:,.0f} pictures/s prepared by {workers} thread{'s' * (workers > 1)}, and the network "
         f"takes {taken:,.0f}"
@@ -92,18 +91,3 @@ def _per_second(config: Config, pictures: Pictures, preprocessing: Preprocessing
     for row in range(count):
         transform(pictures[row], row)
     return count / (time.perf_counter() - begin)
-
-
-def passes_per_step(config: Config) -> float:
-    """Forward and backward passes of one optimizer step: 1, or 2 with SAM."""
-    groups = [
-        {
-            "params": [torch.nn.Parameter(torch.zeros(1))],
-            "lr": 1.0,
-            "lr_scale": 1.0,
-            "weight_decay": 0.0,
-            "name": "norm",
-            "kind": "norm",
-        }
-    ]
-    return wrapped_passes(OPTIMIZERS.build(config.optimizer, groups, 1.0))

@@ -10,8 +10,7 @@ from torch import nn
 
 from recipe.components.cifar import BACKBONES
 from recipe.components.heads import HEADS
-from recipe.components.optimizer_wrappers import passes_per_step
-from recipe.components.optimizers import OPTIMIZERS
+from recipe.components.optimizers import OPTIMIZERS, passes_per_step
 from recipe.registry import SpecError
 from recipe.training.step.groups import param_groups, scaled_lr
 
@@ -193,7 +192,16 @@ def test_every_name_lowers_the_loss_and_leaves_frozen_weights_alone(spec):
     assert all(torch.isfinite(p).all() for p in task.model.parameters())
 
 
-PASSES = [("sgd", 1), ("sam", 2), ("asam", 2), ("gsam", 2), ("looksam(k=5)", 1.2), ("lookahead(sam())", 2)]
+PASSES = [
+    ("sgd", 1),
+    ("sam", 2),
+    ("asam", 2),
+    ("gsam", 2),
+    ("looksam(k=5)", 1.2),
+    ("lookahead(sam())", 2),
+    ("ranger", 1),
+    ("lookahead(base=looksam(sgd(), 0.05, 2))", 1.5),
+]
 
 
 @pytest.mark.parametrize(("spec", "passes"), PASSES)
@@ -201,7 +209,7 @@ def test_passes_per_step_are_the_calls_of_the_closure(spec, passes):
     task = Task(spec)
     task.run(10)
     assert task.calls == 10 * passes
-    assert passes_per_step(task.optimizer) == pytest.approx(passes)
+    assert passes_per_step(spec) == pytest.approx(passes)
 
 
 @pytest.mark.parametrize("spec", SPECS)

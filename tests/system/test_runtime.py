@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from recipe.components.optimizers import passes_per_step
 from recipe.config import Config, ConfigError
 from recipe.data.folds import Fold
 from recipe.system import runtime as machine
@@ -18,7 +19,6 @@ from recipe.system.out_of_memory import is_out_of_memory
 from recipe.system.runtime import Runtime, choose_device, choose_profile, evaluating
 from recipe.system.timing import candidates, choose_runtime
 from recipe.training.clock.cost import estimate
-from recipe.training.prefetch import passes_per_step
 
 
 def network() -> torch.nn.Module:
@@ -122,7 +122,7 @@ def test_the_estimate_counts_every_pass():
     assert estimate(plain.model_copy(update={"batch_size": 64}), (fold,), runtime) == pytest.approx(
         (2 * 64 + validations) / 10
     ), "no short batch"
-    assert passes_per_step(plain.model_copy(update={"optimizer": "looksam(sgd(), k=5)"})) == pytest.approx(1.2)
+    assert passes_per_step("looksam(sgd(), k=5)") == pytest.approx(1.2)
 
 
 def test_evaluating_restores_every_module_s_own_mode():

@@ -338,9 +338,9 @@ def test_a_clear_change_of_speed_is_believed_after_some_steps_in_a_row():
 def test_a_prediction_that_takes_longer_than_before_is_believed_at_once():
     measured = Measured(Costs(1.0, 0.5, validation=10.0, start=1.0, finish=10.0, predict=20.0))
     for seconds in (20.0, 20.0, 50.0):
-        measured.other("predict", seconds)
+        measured.took("predict", seconds)
     assert measured.costs.predict == 50.0
-    measured.other("predict", 21.0)
+    measured.took("predict", 21.0)
     assert measured.costs.predict == 21.0
 
 
@@ -352,7 +352,7 @@ def test_what_is_not_measured_all_the_time_grows_with_the_step():
     assert (
         measured.costs.predict == 20.0
     )  # the first steps are the measure; that they are slower than expected says nothing of the rest
-    measured.other("validation", 12.0)
+    measured.took("validation", 12.0)
     for _ in range(40):
         measured.step(4.0, frozen=False)
     assert (measured.costs.validation, measured.costs.predict) == (pytest.approx(24.0), pytest.approx(40.0))

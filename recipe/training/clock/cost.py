@@ -18,6 +18,7 @@ from typing import Any
 
 from torch import nn
 
+from recipe.components.optimizers import passes_per_step
 from recipe.components.views import build_views
 from recipe.config import Config
 from recipe.data.folds import Fold
@@ -26,7 +27,6 @@ from recipe.pictures.preprocessing import Preprocessing
 from recipe.serving.torch import average_views
 from recipe.system.runtime import Runtime
 from recipe.training.clock.plan import Costs, Work, seconds_of
-from recipe.training.prefetch import passes_per_step
 
 FORWARD_SHARE = 1 / 3  # of a forward and backward pass
 WINDOW = 32  # steps
@@ -55,7 +55,7 @@ def expected_costs(config: Config, fold: Fold, runtime: Runtime, hidden: int = 0
     views = len(build_views(config.views, config.evaluation_size))
     validation = len(fold.valid_rows) * forward * (2 if config.ema_decay else 1)
     return Costs(
-        step=passes * passes_per_step(config),
+        step=passes * passes_per_step(config.optimizer),
         frozen_step=passes * FORWARD_SHARE,
         validation=validation,
         start=len(fold.valid_rows) * forward if config.probes else 0.0,
@@ -155,13 +155,13 @@ class Measured:
                 record.step = min(record.step or now, now)
         return faster
 
-    def other(self, name: str, seconds: float) -> None:
-        """Something else took so long: a field of `Costs`."""
-        if name in self._only_expected:
-            self._only_expected.discard(name)
-            self._kept[name].clear()
+    def took(self, part: str, seconds: float) -> None:
+        """A part of the run that is no step took so long: a field of `Costs`, by its name."""
+        if part in self._only_expected:
+            self._only_expected.discard(part)
+            self._kept[part].clear()
         speed = self.speeds[self.frozen]
-        self._kept[name].append(Record(seconds, self.frozen, speed.seconds if speed.measured else 0.0))
+        self._kept[part].append(Record(seconds, self.frozen, speed.seconds if speed.measured else 0.0))
 
     def state(self) -> dict[str, Any]:
         """What a resumed run goes on with."""

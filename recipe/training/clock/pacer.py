@@ -79,7 +79,7 @@ class Pacer:
 
     def started(self, done: int, end: int) -> None:
         """The fold is ready to go on from so many steps, towards its end."""
-        self.measured.other("start", self._took())
+        self.measured.took("start", self._took())
         self._expect(done, end)
 
     def stepped(self, done: int, end: int, frozen: bool = False) -> int:
@@ -95,7 +95,7 @@ class Pacer:
 
     def validated(self, done: int, end: int) -> int:
         """Takes note of a validation; returns the steps that the fold is planned for from now on."""
-        self.measured.other("validation", self._took())
+        self.measured.took("validation", self._took())
         self._try_predicting()
         if (recorded := self._recorded_end(done, validated=True)) is not None:
             end = recorded
@@ -106,7 +106,7 @@ class Pacer:
 
     def finished(self) -> None:
         """Takes note of the end of a fold."""
-        self.measured.other("finish", self._took())
+        self.measured.took("finish", self._took())
         self.limit.kept = self._closing()
         self.note()
 
@@ -224,7 +224,7 @@ class Pacer:
 
     def _try_predicting(self) -> None:
         if self.predict:
-            self.measured.other("predict", self.predict())
+            self.measured.took("predict", self.predict())
             self._took()
 
     def _took(self) -> float:
