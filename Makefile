@@ -31,7 +31,7 @@ $(VENV)/ready: requirements.txt
 	$(PY) -m pip install --quiet -r requirements.txt
 	touch $@
 
-$(VENV)/ready-dev: requirements-dev.txt requirements-fast.txt $(VENV)/ready
+$(VENV)/ready-dev: requirements-dev.txt requirements-fast.txt requirements-host.txt requirements-postgresql.txt $(VENV)/ready
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	touch $@
 

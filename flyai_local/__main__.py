@@ -26,6 +26,10 @@ COMMANDS = {
     "evaluate": "evaluate a submission that is already trained",
     "board": "ranking of the submissions of a competition",
     "log": "what a run printed, as its participant may see it",
+    "host": "host a contest for others: a web site, a queue, a worker",
+    "worker": "run submissions for a contest's site",
+    "login": "get a token from a contest's site, for submit, board and log",
+    "submit": "upload a submission to a contest",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = sorted((ROOT / "recipe").rglob("*.py"))
 LOCAL = sorted((ROOT / "flyai_local").rglob("*.py"))
+SITE = sorted((ROOT / "flyai_site").rglob("*.py"))
 
 
 # Rooms from the ground up: a room imports itself and what stands on the lines before it; rooms of one line do not
@@ -223,6 +224,7 @@ def test_recipe_knows_no_platform(path):
         "flyai",
         "flyai_local",
         "flyai_sdk",
+        "flyai_site",
         "path",
         "main",
         "prediction",
@@ -239,6 +241,17 @@ def test_the_platform_knows_no_recipe(path):
         "main",
         "prediction",
     }
+
+
+@pytest.mark.parametrize("path", SITE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_site_knows_no_recipe(path):
+    assert not {name.split(".")[0] for name in imported(path)} & {"torch", "torchvision", "timm", "recipe", "main"}
+
+
+def test_only_two_commands_start_the_site_and_a_worker_needs_no_django():
+    starters = {path.stem for path in LOCAL if any(name.split(".")[0] == "flyai_site" for name in imported(path))}
+    assert starters == {"host", "worker"}
+    assert not loaded("import flyai_site.worker.loop, flyai_local.commands.submit") & {"django", "waitress", "argon2"}
 
 
 def test_the_serving_path_reaches_nothing_of_training():

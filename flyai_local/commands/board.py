@@ -16,6 +16,8 @@ from flyai_local.board.records import Run
 from flyai_local.contest.competitions import known_ids
 from flyai_local.errors import UserError
 from flyai_local.listing import aligned, duration, megabytes, moment
+from flyai_local.remote import told
+from flyai_local.remote.account import contest_of, known_site
 from flyai_local.run.causes import explain
 
 EXIT_CODES = {
@@ -32,10 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", choices=tuple(RANKED_BY), default="public", help="score that ranks (%(default)s)")
     parser.add_argument("--detail", type=int, metavar="N", help="everything about run N: time, memory, size, classes")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--site", action="store_true", help="of the contest's site that 'login' opened")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the boards, or the detail of one run."""
+    if args.site:
+        site = known_site()
+        found = site.ask("GET", f"/api/c/{contest_of(site, args.competition)}/board")
+        print(_json(found) if args.json else told.board(found))
+        return 0
     book = records.open()
     if args.detail is not None:
         chosen = book.run(args.detail)

@@ -13,6 +13,8 @@ from pathlib import Path
 from flyai_local.board import records
 from flyai_local.board.records import Run
 from flyai_local.errors import UserError
+from flyai_local.remote import told
+from flyai_local.remote.account import known_site
 from flyai_local.run.progress import failure
 
 EXIT_CODES = {
@@ -28,10 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", metavar="PHASE", help="only this phase, for instance train or evaluate")
     parser.add_argument("--tail", type=_count, metavar="K", help="only the last K lines of each phase")
     parser.add_argument("--json", action="store_true", help="print JSON: the lines of every phase")
+    parser.add_argument("--site", action="store_true", help="of submission N at the contest's site that 'login' opened")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the logs of a run, then how it ended."""
+    if args.site:
+        return _of_site(args)
     book = records.open()
     chosen, logs = book.run(args.run), book.logs(args.run)
     if args.phase is not None:
@@ -48,6 +53,22 @@ def run(args: argparse.Namespace) -> int:
     for phase, text in lines.items():
         print(f"--- {phase} ({logs[phase]})", *text, sep="\n")
     print(_ending(chosen))
+    return 0
+
+
+def _of_site(args: argparse.Namespace) -> int:
+    """The log of a submission at a contest's site, and how it stands."""
+    site, text, start = known_site(), "", 0
+    while piece := site.ask("GET", f"/api/s/{args.run}/log?from={start}"):
+        text, start = text + piece["text"], piece["next"]
+        if not piece["text"]:
+            break
+    lines = text.splitlines()[-args.tail :] if args.tail else text.splitlines()
+    now = site.ask("GET", f"/api/s/{args.run}")
+    if args.json:
+        print(json.dumps({**now, "log": lines}, ensure_ascii=False, indent=2))
+    else:
+        print(*lines, told.ending(now) if now["ended"] else told.waiting(now), sep="\n")
     return 0
 
 

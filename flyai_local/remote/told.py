@@ -1,0 +1,45 @@
+"""What a site tells about a submission and a board, as text for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flyai_local.listing import aligned
+from flyai_local.run.progress import failure
+from flyai_local.states import Code
+
+__all__ = ["board", "ending", "waiting"]
+
+
+def board(told: dict[str, Any]) -> str:
+    """A board as lines."""
+    private = ["private"] if told["revealed"] else []
+    rows = [
+        (row["rank"], row["name"], row["public"], *([row["private"]] if private else []), row["tries"], row["at"][:16])
+        for row in told["rows"]
+    ]
+    ranked = "private" if private else "public"
+    head = f"{told['contest']}: {len(rows)} ranked by the {ranked} score ({told['metric']}), in percent"
+    return head + ("\n" + aligned([("rank", "name", "public", *private, "tries", "when"), *rows]) if rows else "")
+
+
+def waiting(told: dict[str, Any]) -> str:
+    """Where a submission stands that has not ended."""
+    if told["state"] != "queued":
+        return str(told["state"])
+    seconds = told["starts_in_seconds"]
+    when = "no worker is there yet" if seconds is None else f"expected to start in {seconds / 60:.0f} min"
+    return f"queued: {told['ahead']} before it, {when}"
+
+
+def ending(told: dict[str, Any]) -> str:
+    """How a submission ended."""
+    lines = [f"submission {told['id']}: {told['state']}"]
+    if told["code"] in {code.value for code in Code}:
+        lines.append(failure(Code(told["code"]), told["detail"], [], ""))
+    if told["public"] is not None:
+        private = f", private {told['private']}" if "private" in told else ""
+        lines.append(f"{told['metric']}: public {told['public']}{private}")
+    if told["per_class"]:
+        lines.append("per class: " + ", ".join(f"{name} {percent:g}" for name, percent in told["per_class"].items()))
+    return "\n".join(lines)

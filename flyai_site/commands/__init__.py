@@ -1,0 +1,43 @@
+"""The organiser's command line: `python -m flyai_local host [serve|backup|restore|export]`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from flyai_local.errors import UserError
+from flyai_site.settings import Options
+from flyai_site.start import Service, prepare, serve
+
+__all__ = ["perform"]
+
+
+def perform(args: argparse.Namespace, folder: Path) -> int:
+    """Do what the command line says.
+
+    Raises:
+        UserError: it cannot be done.
+    """
+    options = Options(
+        folder=folder.absolute(),
+        database=args.database,
+        hosts=tuple(name.strip() for name in args.hosts.split(",") if name.strip()),
+        https=bool(args.proxy),
+        admin=args.admin,
+        max_upload_mb=args.max_upload_mb,
+        lease_seconds=args.lease,
+    )
+    if args.deed == "serve":
+        workers = 0 if args.no_worker else args.workers
+        serve(Service(options, args.address, args.port, workers, args.contest, args.kind, args.proxy))
+        return 0
+    if args.file is None:
+        raise UserError(f"host {args.deed} needs a file: python -m flyai_local host {args.deed} FILE")
+    from flyai_site import backup
+
+    if args.deed == "restore":
+        print(backup.restore(options, args.file))
+        return 0
+    prepare(options)
+    print(backup.save(options, args.file) if args.deed == "backup" else backup.export(args.contest, args.file))
+    return 0

@@ -1,0 +1,122 @@
+"""The board as data: one row per participant, ranked by the public score before the reveal and by the private after.
+
+A submission stands with its newest run that ended by itself. Before the reveal a participant's row is the best public
+score. After it, the best private score among the submissions that the participant chose, filled up to `chosen_n` with
+those of the best public score (the rule of Kaggle: who chose well on the public part is not saved by luck elsewhere).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from flyai_local.states import State
+from flyai_site.models import Contest, Participant, Run, Submission
+from flyai_site.reveal import Figures, figures
+
+__all__ = ["Row", "Standing", "newest", "standing_runs", "standings"]
+
+FRESH_SECONDS = 1.0  # how old the board may be
+NOTHING = float("-inf")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The figures of a submission that stands."""
+
+    submission: int
+    run: int
+    chosen: bool
+    arrived: datetime
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the board."""
+
+    rank: int
+    participant: int
+    name: str
+    public: float | None
+    private: float | None
+    tries: int
+    arrived: datetime
+    submission: int
+
+
+def standing_runs(contest: Contest) -> dict[int, list[Standing]]:
+    """By participant, in the order of arrival: what stands of each submission."""
+    done = Run.objects.filter(
+        submission__participant__contest=contest, state__in=[State.SCORED.value, State.FAILED.value]
+    ).select_related("submission", "score")
+    newest = {run.submission_id: run for run in done.order_by("id")}
+    found: dict[int, list[Standing]] = defaultdict(list)
+    for run in newest.values():
+        shown = figures(contest, getattr(run, "score", None))
+        if shown is not None:
+            own = run.submission
+            found[own.participant_id].append(Standing(own.pk, run.pk, own.chosen, own.arrived, shown))
+    return {who: sorted(all_of, key=lambda one: (one.arrived, one.submission)) for who, all_of in found.items()}
+
+
+def standings(contest: Contest) -> list[Row]:
+    """The board now, computed afresh."""
+    revealed = contest.revealed
+    tries: dict[int, int] = defaultdict(int)
+    for who in Submission.objects.filter(participant__contest=contest, counts=True).values_list(
+        "participant_id", flat=True
+    ):
+        tries[who] += 1
+    names = dict(Participant.objects.filter(contest=contest, active=True).values_list("id", "name"))
+    best = {
+        who: _best(all_of, revealed, contest.chosen_n) for who, all_of in standing_runs(contest).items() if who in names
+    }
+    order = sorted(best.items(), key=lambda item: (-_points(item[1], revealed), item[1].arrived, item[0]))
+    points = [_points(one, revealed) for _, one in order]
+    return [
+        Row(1 + sum(p > own for p in points), who, names[who], one.figures.public, one.figures.private,
+            tries[who], one.arrived, one.submission)
+        for own, (who, one) in zip(points, order, strict=True)
+    ]  # fmt: skip
+
+
+def _best(all_of: list[Standing], revealed: bool, chosen_n: int) -> Standing:
+    """What stands for a participant; among equals the earlier."""
+    if not revealed:
+        return max(all_of, key=lambda one: _points(one, False))
+    chosen = sorted(all_of, key=lambda one: (not one.chosen, -_points(one, False)))[:chosen_n]
+    return max(sorted(chosen, key=lambda one: one.arrived), key=lambda one: _points(one, True))
+
+
+def _points(one: Standing, private: bool) -> float:
+    value = one.figures.private if private else one.figures.public
+    return NOTHING if value is None else value
+
+
+_boards: dict[int, tuple[float, tuple[object, ...], list[Row]]] = {}
+_lock = threading.Lock()
+
+
+def newest(slug: str) -> tuple[str, list[Row]]:
+    """The board, at most a second old, and a tag that changes with it. It holds no word about who asks.
+
+    Raises:
+        Contest.DoesNotExist: no contest of that name.
+    """
+    contest = Contest.objects.get(slug=slug)
+    stamp = (contest.version, contest.revealed, contest.chosen_n)
+    with _lock:
+        at, known, rows = _boards.get(contest.pk, (0.0, (), []))
+        young = time.monotonic() - at < FRESH_SECONDS and known[1:] == stamp[1:]
+        if known != stamp and not (known and young):
+            rows, known = standings(contest), stamp
+            _boards[contest.pk] = (time.monotonic(), known, rows)
+    return _tag(contest, known), rows
+
+
+def _tag(contest: Contest, stamp: tuple[object, ...]) -> str:
+    return f"{contest.pk}-" + "-".join(str(int(part)) for part in stamp)  # type: ignore[call-overload]

@@ -1,0 +1,173 @@
+"""`host`: bring the database up to date, see that there is an organiser and a contest, start worker and web server."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flyai_local.box import bubblewrap
+from flyai_local.errors import UserError
+from flyai_site.settings import Options, configure
+
+__all__ = ["Service", "prepare", "serve"]
+
+ORGANISER = "organiser"
+AGAIN_SECONDS = 5.0  # between two starts of a worker that ended
+
+
+@dataclass(frozen=True)
+class Service:
+    """How the site is served.
+
+    Args:
+        options: of the site itself.
+        address, port: where it listens.
+        workers: how many worker processes run on this machine.
+        contest: a competition that this machine knows, made a contest of the same name when there is none.
+        kind: "code" or "answers", of that contest.
+        proxy: address of a proxy in front, whose X-Forwarded headers are believed.
+    """
+
+    options: Options
+    address: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    contest: str = ""
+    kind: str = "code"
+    proxy: str = ""
+
+
+def prepare(options: Options) -> None:
+    """Django, and the database's tables at the newest form.
+
+    Raises:
+        UserError: the database does not answer.
+    """
+    configure(options)
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import call_command
+    from django.db import DatabaseError
+
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except (DatabaseError, ImproperlyConfigured) as error:
+        raise UserError(f"the database cannot be used ({str(error).strip().splitlines()[0]})") from error
+
+
+def serve(service: Service) -> None:
+    """Serve until the process is told to stop.
+
+    Raises:
+        UserError: the port is taken, or runs could not be isolated.
+    """
+    if service.workers and bubblewrap.program() is None and service.kind == "code":
+        raise UserError(
+            "bubblewrap is absent or does not work here, and a contest does not run foreign code without it: install "
+            "it (apt install bubblewrap), host with --kind answers, or use --no-worker and workers elsewhere"
+        )
+    prepare(service.options)
+    organiser_word()
+    if service.contest:
+        ensure_contest(service.contest, service.kind)
+    from django.core.wsgi import get_wsgi_application
+
+    from flyai_site import server
+
+    folder = service.options.folder / "incoming"
+    try:
+        web = server.make(
+            get_wsgi_application(), service.address, service.port, folder, service.options.max_upload_mb, service.proxy
+        )
+    except OSError as error:
+        raise UserError(
+            f"{service.address}:{service.port} cannot be used ({error.strerror}): choose another by --port"
+        ) from error
+    stop = threading.Event()
+    keepers = [_keep_worker(service, number, stop) for number in range(service.workers)]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print(f"http://{service.address}:{service.port}/ is up; stop with Ctrl-C", flush=True)
+    try:
+        web.run()
+    finally:
+        stop.set()
+        for keeper in keepers:
+            keeper()
+
+
+def organiser_word() -> None:
+    """On the first start: make the organiser and print the password once."""
+    from django.contrib.auth.models import User
+
+    from flyai_site import audit
+
+    if User.objects.filter(is_superuser=True).exists():
+        return
+    word = secrets.token_urlsafe(12)
+    made = User.objects.create_superuser(ORGANISER, password=word)
+    audit.note(made, "organiser-made", ORGANISER)
+    print(f"organiser: log in as {ORGANISER!r} with the password {word}  (shown once)", flush=True)
+
+
+def ensure_contest(name: str, kind: str) -> None:
+    """A contest of the competition of that name, unless there is one."""
+    from django.contrib.auth.models import User
+
+    from flyai_local.contest.competitions import competition
+    from flyai_site import contests
+    from flyai_site.models import Contest
+
+    if Contest.objects.filter(slug=name).exists():
+        return
+    owner = User.objects.filter(is_superuser=True).order_by("pk").first()
+    contests.create(name, competition(name), kind, owner)
+    print(f"contest {name}: open for two weeks from now; its organiser's page changes that", flush=True)
+
+
+def _keep_worker(service: Service, number: int, stop: threading.Event) -> Callable[[], None]:
+    """A worker process of this machine, started again when it ends; returns what stops it."""
+    from flyai_site.pages.organise import make_worker
+
+    name = f"host-{number}"
+    environment = _worker_environment(service, name, make_worker("host", name))
+    running: list[subprocess.Popen[bytes]] = []
+
+    def keep() -> None:
+        while not stop.is_set():
+            running[:] = [subprocess.Popen(_worker_command(service), env=environment, start_new_session=True)]
+            running[0].wait()
+            stop.wait(AGAIN_SECONDS)
+
+    thread = threading.Thread(target=keep, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        if running and running[0].poll() is None:
+            running[0].send_signal(signal.SIGTERM)
+            try:
+                running[0].wait(15)
+            except subprocess.TimeoutExpired:
+                running[0].kill()
+
+    return end
+
+
+def _worker_command(service: Service) -> list[str]:
+    host = "127.0.0.1" if service.address in ("0.0.0.0", "::", "") else service.address
+    return [sys.executable, "-m", "flyai_local", "worker", "--site", f"http://{host}:{service.port}"]
+
+
+def _worker_environment(service: Service, name: str, token: str) -> dict[str, Any]:
+    """The token travels in the environment: a command line can be read by every user of the machine."""
+    folder = service.options.folder / "workers" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    package = str(Path(__file__).resolve().parents[1])
+    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "FLYAI_SITE_TOKEN": token, "FLYAI_LOCAL_HOME": str(folder), "PYTHONPATH": paths}

@@ -1,0 +1,85 @@
+"""Taking an upload: time, limits and place in one transaction, so that two tabs cannot both be the last try."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from flyai_local.errors import UserError
+from flyai_site import queue
+from flyai_site.models import Contest, Member, Participant, Run, Submission
+
+__all__ = ["SLOWEST", "left", "member", "refuse_closed", "take"]
+
+SLOWEST = timedelta(minutes=15)  # from an upload's first byte to its last, for one that began before the deadline
+
+
+def member(contest: Contest, user: AbstractBaseUser) -> Participant:
+    """The participant that a person is in a contest.
+
+    Raises:
+        UserError: none.
+    """
+    found = Member.objects.filter(contest=contest, user=user).select_related("participant").first()
+    if found is None:
+        raise UserError(_("You have not joined this contest: open its page and join first."))
+    participant: Participant = found.participant
+    if not participant.active:
+        raise UserError(_("This participant was disqualified: %(reason)s") % {"reason": participant.reason})
+    return participant
+
+
+def refuse_closed(contest: Contest, arrived: datetime) -> None:
+    """Refuse an upload whose first byte came too early or too late, or whose last was held back.
+
+    Raises:
+        UserError: says which, and the moment that counts.
+    """
+    if arrived < contest.opens:
+        raise UserError(_("The contest has not opened yet: it opens at %(time)s.") % {"time": _moment(contest.opens)})
+    if arrived >= contest.closes:
+        raise UserError(_("The contest is closed since %(time)s.") % {"time": _moment(contest.closes)})
+    if timezone.now() - arrived > SLOWEST:
+        raise UserError(_("The upload took more than 15 minutes: nothing was taken."))
+
+
+def take(
+    contest: Contest, user: AbstractBaseUser, sha256: str, size_bytes: int, arrived: datetime, label: str = ""
+) -> Run:
+    """Put an upload that is in storage into the queue.
+
+    Raises:
+        UserError: the contest is closed, the person is not in it, or the tries are used up.
+    """
+    with transaction.atomic():
+        who = Participant.objects.select_for_update().get(pk=member(contest, user).pk)  # one upload at a time
+        contest = Contest.objects.get(pk=contest.pk)
+        refuse_closed(contest, arrived)
+        today, ever = left(contest, who)
+        if ever < 1:
+            text = _("All %(count)d tries of this contest are used.") % {"count": contest.in_total}
+            raise UserError(text)
+        if today < 1:
+            text = _("All %(count)d tries of today are used: the next day begins at midnight, %(zone)s.")
+            raise UserError(text % {"count": contest.per_day, "zone": timezone.get_default_timezone_name()})
+        made = Submission.objects.create(
+            participant=who, user=user, sha256=sha256, size_bytes=size_bytes, arrived=arrived, label=label[:200]
+        )
+        return queue.enqueue(made)
+
+
+def left(contest: Contest, who: Participant) -> tuple[int, int]:
+    """Tries that are left today and in all. What the platform alone broke is not counted."""
+    counted = Submission.objects.filter(participant=who, counts=True)
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    today = contest.per_day - counted.filter(arrived__gte=midnight).count()
+    ever = contest.in_total - counted.count()
+    return max(0, min(today, ever)), max(0, ever)
+
+
+def _moment(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M %Z")
