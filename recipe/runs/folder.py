@@ -1,4 +1,4 @@
-"""A finished run as its folder tells it: rows, labels, folds and the settings it answers with."""
+"""The files of a run, read for everybody: run.json, metrics.json, oof.csv, and with them a finished run as a whole."""
 
 from __future__ import annotations
 

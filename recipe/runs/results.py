@@ -1,7 +1,7 @@
-"""Folds that an earlier start of the run has finished: taken over where they are whole, trained anew where they are
-damaged.
+"""What a finished fold leaves beside its weights, for summary and resume: its result, with the epochs that led to it.
 
-What a run leaves beside its weights: a line per epoch, a result per fold.
+A fold that an earlier start of the run has finished is taken over where it is whole, and trained anew where it is
+damaged.
 """
 
 from __future__ import annotations

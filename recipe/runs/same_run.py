@@ -146,6 +146,7 @@ def check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any], an
         raise ConfigError(
             f"--resume: the pictures or labels have changed since the run in {folder} began; leave --resume out."
         )
+    there = there | {"config": _defaults() | there["config"]}  # a setting that came later was at its default
     settings = {
         key: value
         for key, value in _plain(here["config"]).items()
@@ -187,6 +188,12 @@ def changed_code(there: dict[str, str], here: dict[str, str]) -> list[str]:
     found += [f"{name} (now gone)" for name in gone]
     found += [f"without {name}" for name in here if name not in there]
     return found if len(found) <= NAMED else [*found[:NAMED], f"{len(found) - NAMED} more changed files"]
+
+
+def _defaults() -> dict[str, Any]:
+    return _plain(
+        {name: setting.get_default(call_default_factory=True) for name, setting in Config.model_fields.items()}
+    )
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from recipe.training.run import Best, Run
 from recipe.training.stages import stage_of
 from recipe.training.start import kept_features, loader_of, objective_of, seed_of, start_network, start_probe
 from recipe.training.state import FoldState, Parts, Position, StagePosition, best_kept, check_state, packed
-from recipe.training.state_file import SaveRhythm, State, newest_state, write_state
+from recipe.training.state_file import SavedState, SaveRhythm, newest_state, write_state
 from recipe.training.step.average import ExponentialMovingAverage
 from recipe.training.step.recovery import NumbersError
 from recipe.training.step.update import NonFiniteLossError, Update, training_mode
@@ -279,14 +279,14 @@ class FoldTraining:
             self._take_up(saved)
         return saved is not None
 
-    def _check(self, saved: State) -> None:
+    def _check(self, saved: SavedState) -> None:
         check_state(saved, self.run.number, self.fold.index, self.folder, self.model.state_dict())
         self._best(FoldState.of(saved))
 
     def _best(self, state: FoldState) -> Best:
         return best_kept(state.best, self.folder, self.validation.metric.higher_is_better)
 
-    def _take_up(self, saved: State) -> None:
+    def _take_up(self, saved: SavedState) -> None:
         """Puts the fold where a state was saved."""
         self.state = state = FoldState.of(saved)
         self.validation.best = self._best(state)

@@ -1,5 +1,5 @@
-"""The way of the batches to the network: what prepares them, how fast, and on a GPU the copy that overlaps with the
-step before.
+"""Batches on the device for the training step: what prepares them, how fast, and on a GPU the copy that overlaps with
+the step before.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from recipe.runs.checkpoint import read_checkpoint
 from recipe.runs.results import EpochLog
 from recipe.training.clock.plan import Pace
 from recipe.training.run import Best
-from recipe.training.state_file import State
+from recipe.training.state_file import SavedState
 from recipe.training.step.average import ExponentialMovingAverage
 from recipe.training.step.recovery import Recovery
 
@@ -63,7 +63,7 @@ class FoldState:
     recovery: Recovery = field(default_factory=Recovery)
 
     @classmethod
-    def of(cls, state: State) -> FoldState:
+    def of(cls, state: SavedState) -> FoldState:
         """The plain part of a state that was read from its file.
 
         Raises:
@@ -75,7 +75,7 @@ class FoldState:
             raise DamagedError(f"the state lacks what a fold goes on with ({error})") from None
 
     @classmethod
-    def _of(cls, state: State) -> FoldState:
+    def _of(cls, state: SavedState) -> FoldState:
         values = {each.name: state[each.name] for each in dataclasses.fields(cls)}
         stage = StagePosition(Pace(**state["stage"]["pace"]), state["stage"]["planned"])
         logs = [EpochLog(**log) for log in state["logs"]]
@@ -94,7 +94,7 @@ class Parts:
     schedule: Any  # one that observes has a state
     scale: Any  # of the loss, in fp16
 
-    def saved(self) -> State:
+    def saved(self) -> SavedState:
         """Their states, by name."""
         return {
             "model": dict(self.model.state_dict()),
@@ -104,7 +104,7 @@ class Parts:
             "scale": self.scale and dataclasses.asdict(self.scale),
         }
 
-    def load(self, state: State) -> None:
+    def load(self, state: SavedState) -> None:
         """Takes up what `saved` gave, but for the model: optimizer and schedule are made for one that has its
         weights.
         """
@@ -119,12 +119,12 @@ class Parts:
                 setattr(self.scale, name, value)
 
 
-def packed(state: FoldState, parts: Parts) -> State:
+def packed(state: FoldState, parts: Parts) -> SavedState:
     """Everything that a resumed fold needs."""
     return dataclasses.asdict(state) | parts.saved()
 
 
-def check_state(state: State, run: str, fold: int, folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
+def check_state(state: SavedState, run: str, fold: int, folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
     """Refuses a whole state that belongs elsewhere.
 
     Args:

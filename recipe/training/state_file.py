@@ -1,11 +1,13 @@
-"""The states that a fold can go on from: two are kept, so that one that is torn leaves the other.
+"""The files of a fold's states, for `fold.FoldTraining`: written, read, and when it is time to write one.
+
+Two are kept, so that one that is torn leaves the other.
 
     last/epoch0003-step000120.safetensors     3 epochs are finished and 120 batches of the fourth
 
 A state is a tree of dicts, lists, numbers, words and tensors. The tensors go into the file as they are, in their own
 memory layout; the tree itself is JSON.
 
-When a state is saved: often enough that little is lost, seldom enough that it costs little.
+One is due often enough that little is lost, and seldom enough that it costs little: `SaveRhythm`.
 """
 
 from __future__ import annotations
@@ -60,10 +62,10 @@ class SaveRhythm:
 
 
 KEPT = 2
-State = dict[str, Any]
+SavedState = dict[str, Any]
 
 
-def write_state(folder: Path, state: State, epoch: int, step: int) -> Path:
+def write_state(folder: Path, state: SavedState, epoch: int, step: int) -> Path:
     """Writes the state of a position, then drops all but the newest two.
 
     Raises:
@@ -78,7 +80,7 @@ def write_state(folder: Path, state: State, epoch: int, step: int) -> Path:
     return path
 
 
-def read_state(path: Path) -> State:
+def read_state(path: Path) -> SavedState:
     """The state in a file.
 
     Raises:
@@ -99,7 +101,9 @@ def read_state(path: Path) -> State:
         raise DamagedError(f"{path} holds no state to go on from ({error})") from None
 
 
-def newest_state(folder: Path, check: Callable[[State], None] = lambda state: None) -> tuple[State | None, list[str]]:
+def newest_state(
+    folder: Path, check: Callable[[SavedState], None] = lambda state: None
+) -> tuple[SavedState | None, list[str]]:
     """The newest state that can be used, or None; and a reason for every newer one, which is removed.
 
     Args:

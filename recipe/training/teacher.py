@@ -1,4 +1,4 @@
-"""Where distillation gets a teacher's probabilities.
+"""A teacher's probabilities of every batch, for distillation: from a table, from a run, or from a network of timm.
 
 An oof.csv holds, for every row, what a model said that never trained on it: nothing leaks. Of a run folder the fold of
 the same number teaches, which never saw this fold's validation rows either. A timm network teaches where it knows the

@@ -45,6 +45,14 @@ def test_many_changes_are_counted_and_a_rearrangement_is_one_sentence():
     assert changed_code({}, many) == ["code that it did not write down"]
 
 
+def test_a_setting_that_came_after_the_run_began_was_at_its_default():
+    about = {"fingerprint": "f", "versions": {}, "code": BEGUN}
+    there = about | {"config": {key: value for key, value in Config().model_dump().items() if key != "plugins"}}
+    assert check_same_run(Path("run"), there, about | {"config": Config().model_dump()}, False) == []
+    with pytest.raises(ConfigError, match=r"begun with plugins: '' \(now 'mine'\)"):
+        check_same_run(Path("run"), there, about | {"config": Config().model_dump() | {"plugins": "mine"}}, False)
+
+
 def test_what_counts_lies_in_the_folder_whatever_is_loaded(tmp_path):
     """Neither a module that is imported late nor one that comes after a run gives an alarm."""
     source = "import json; from recipe.runs.same_run import code; {}; print(json.dumps(code()))"

@@ -128,7 +128,7 @@ class Speed:
 
 
 @dataclass
-class Record:
+class Timed:
     """Something took so long."""
 
     seconds: float
@@ -142,7 +142,7 @@ class Measured:
     def __init__(self, expected: Costs) -> None:
         self.speeds = {False: Speed(expected.step), True: Speed(expected.frozen_step)}
         self.frozen = False
-        self._kept = {name: deque([Record(seconds, False)], maxlen=3) for name, seconds in vars(expected).items()}
+        self._kept = {name: deque([Timed(seconds, False)], maxlen=3) for name, seconds in vars(expected).items()}
         self._expected, self._only_expected = expected, set(self._kept)
 
     def step(self, seconds: float, frozen: bool) -> bool:
@@ -161,7 +161,7 @@ class Measured:
             self._only_expected.discard(part)
             self._kept[part].clear()
         speed = self.speeds[self.frozen]
-        self._kept[part].append(Record(seconds, self.frozen, speed.seconds if speed.measured else 0.0))
+        self._kept[part].append(Timed(seconds, self.frozen, speed.seconds if speed.measured else 0.0))
 
     def state(self) -> dict[str, Any]:
         """What a resumed run goes on with."""
@@ -179,7 +179,7 @@ class Measured:
         for kind, speed in self.speeds.items():
             speed.seen.extend(state["seen"][str(kind)])
         for name, records in state["kept"].items():
-            self._kept[name] = deque((Record(*record) for record in records), maxlen=3)
+            self._kept[name] = deque((Timed(*record) for record in records), maxlen=3)
 
     @property
     def costs(self) -> Costs:
