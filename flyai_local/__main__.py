@@ -6,13 +6,15 @@ A command's module is imported only when the command is named, so that ``--help`
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
 from pathlib import Path
 from types import ModuleType
 
-from flyai_local.errors import UserError
+from flyai_local.errors import Stopped, UserError
+from flyai_local.terminal import keep_open, say
 
 PROGRAM = "python -m flyai_local"
 COMMANDS = {
@@ -36,6 +38,7 @@ INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code of one command line: 0 done, 1 refused or failed (a sentence says why), 2 wrong usage."""
+    keep_open()
     arguments = sys.argv[1:] if argv is None else argv
     available = _available()
     overview = _overview(available)
@@ -54,17 +57,27 @@ def main(argv: list[str] | None = None) -> int:
 def _run(module: ModuleType, args: argparse.Namespace) -> int:
     try:
         code = int(module.run(args))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         return 1
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        say(f"stopped by {stop if isinstance(stop, Stopped) else 'Ctrl-C'}", error=True)
+        return stop.code if isinstance(stop, Stopped) else INTERRUPTED
     except BrokenPipeError:  # the reader, for instance `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _without_reader(0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        say(f"error: {error}: free some of the disk that the output goes to", error=True)
+        return _without_reader(1)
+
+
+def _without_reader(code: int) -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code
 
 
 def _available() -> dict[str, str]:

@@ -37,6 +37,7 @@ class Code(str, Enum):
     UNSAFE_ARCHIVE = "unsafe-archive"
     ARCHIVE_TOO_LARGE = "archive-too-large"
     NESTED_FOLDER = "nested-folder"
+    BAD_FOLDER = "bad-folder"
     PACK_REFUSED = "pack-refused"
     NO_MAIN = "no-main"
     NO_PREDICTION = "no-prediction"

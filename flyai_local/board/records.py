@@ -152,13 +152,13 @@ class Records:
         metric: str | None = None,
     ) -> None:
         """End a run: state, score and use of time and memory in one transaction. A run that has ended stays as it
-        is.
+        is, and only one that ends as scored gets a score.
         """
         with self._transaction() as connection:
             if not _end_or_move(connection, run_id, state, code, detail):
                 return
             connection.execute("UPDATE runs SET seconds = ?, peak_mb = ? WHERE id = ?", (seconds, peak_mb, run_id))
-            if score is not None:
+            if score is not None and state is State.SCORED:
                 classes = json.dumps(dict(per_class or {}), ensure_ascii=False)
                 values = (run_id, score, public_score, private_score, classes, metric or "accuracy")
                 connection.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", values)

@@ -95,7 +95,7 @@ def _entered(name: str, parent: int | None) -> tuple[int, list[str]]:
     try:
         handle = os.open(name, OPEN_FOLDER, dir_fd=parent)
     except PermissionError:
-        os.chmod(name, 0o700, dir_fd=parent)  # noqa: PTH101  it has no path of usable length
+        os.chmod(name, 0o700, dir_fd=parent)
         handle = os.open(name, OPEN_FOLDER, dir_fd=parent)
     try:
         return handle, os.listdir(handle)  # noqa: PTH208
@@ -163,7 +163,7 @@ def _copied_file(source: Path, target: Path, status: os.stat_result) -> None:
     if not status.st_mode & stat.S_IRUSR:
         source.chmod(0o600)
     reading = os.open(source, OPEN_FILE)
-    with open(reading, "rb") as old, target.open("xb") as new:  # noqa: PTH123  a descriptor, not a path
+    with open(reading, "rb") as old, target.open("xb") as new:
         for start, end in _pieces(reading, status.st_size):
             old.seek(start)
             new.seek(start)
@@ -213,7 +213,7 @@ def removed(folder: Path) -> None:
                 os.rmdir(own, dir_fd=handle)
             elif stat.S_ISDIR(os.stat(names[-1], dir_fd=handle, follow_symlinks=False).st_mode):
                 own = names.pop()
-                os.chmod(own, 0o700, dir_fd=handle)  # noqa: PTH101
+                os.chmod(own, 0o700, dir_fd=handle)
                 inner, inside = _entered(own, handle)
                 above.append((names, own))
                 handle, names = _exchanged(handle, inner), inside
@@ -221,4 +221,5 @@ def removed(folder: Path) -> None:
                 os.unlink(names.pop(), dir_fd=handle)
     finally:
         os.close(handle)
-    folder.rmdir()
+    with contextlib.suppress(FileNotFoundError):  # another process removes it too
+        folder.rmdir()

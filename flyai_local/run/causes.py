@@ -43,6 +43,12 @@ CAUSES: dict[Code, Sentence] = {
         "压缩包多了一层顶级目录，平台找不到 main.py。",
         "请打包目录中的内容，而不是目录本身。",
     ),
+    Code.BAD_FOLDER: Sentence(
+        "The files of the submission, or those that its training left, are in the platform's way.",
+        "Leave data/input to the platform; make no pipes, no folders many levels deep and no strange names.",
+        "提交的文件或训练留下的文件妨碍了平台。",
+        "请不要占用 data/input，不要创建管道、过深的目录或特殊文件名。",
+    ),
     Code.PACK_REFUSED: Sentence(
         "The folder holds something that must not be uploaded.",
         "Correct each line that the list above names, then pack again.",

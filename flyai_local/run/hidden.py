@@ -1,4 +1,4 @@
-"""Brings the hidden pictures into the work folder for the evaluation, and takes out whatever the evaluation left there.
+"""Brings the hidden pictures into the copy in which the evaluation works, and says how much of its log may be seen.
 
 Only pictures are brought, never a label: under new names that say nothing, in shuffled order, with fresh times.
 """
@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flyai_local.box.folders import removed
 from flyai_local.errors import UserError
 from flyai_local.run.answers import Label
 
-__all__ = ["Question", "Traces", "bring", "own_folder"]
+__all__ = ["Question", "bring", "own_folder", "visible_mb"]
 
+MOST_VISIBLE = 128 * 1024
+LEAST_VISIBLE = 512
 FOLDER = ("data", "input", "image", "image")  # the form in which the platform's mushroom rows named their pictures
 
 
@@ -36,9 +39,8 @@ def bring(rows: Sequence[tuple[Path, Label]], hidden_images: Path, project: Path
     joined them with it. The order comes from the system's randomness: nobody can foresee it.
     """
     shuffled = random.SystemRandom().sample(rows, len(rows))
+    removed(own_folder(project, *FOLDER))
     folder = own_folder(project, *FOLDER)
-    shutil.rmtree(folder)
-    folder.mkdir()
     shown = "./" + "/".join(FOLDER) if generation == "2.0" else "/".join(FOLDER[2:])
     questions = []
     for at, (picture, label) in enumerate(shuffled):
@@ -56,56 +58,25 @@ def bring(rows: Sequence[tuple[Path, Label]], hidden_images: Path, project: Path
 
 
 def own_folder(project: Path, *parts: str) -> Path:
-    """The folder below `project`, made if missing, with no link on the way.
+    """The folder below `project`, made if missing, with no link on the way, and not locked.
 
-    A submission may have put a link there; following it, the platform would write wherever the submission wishes.
+    A submission may have put a link there; following it, the platform would write wherever the submission wishes. Or a
+    pipe, which no folder can be made over.
     """
     folder = project
     for part in parts:
         folder = folder / part
-        if folder.is_symlink() or folder.is_file():
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             folder.unlink()
         folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
     return folder
 
 
-class Traces:
-    """Remembers a folder, to remove later every file that was made or changed since.
+def visible_mb(pictures: Sequence[Path]) -> float:
+    """How much of an evaluation's log may be seen: too little to carry the pictures out, enough for an error's cause.
 
-    So nothing that the evaluation wrote, a copy of a hidden picture for instance, can be read by the participant. The
-    time of the last change of a file's record (ctime) is compared, which no ordinary process can set back.
+    A fiftieth of what the pictures weigh, at most 128 KB, at least half a kilobyte.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._before = {path: _identity(path) for path in _below(folder)}
-
-    def remove(self) -> int:
-        """Remove what is new or changed; returns how many files that were."""
-        removed = 0
-        for path in sorted(_below(self._folder), reverse=True):
-            folder = path.is_dir() and not path.is_symlink()
-            known = self._before.get(path)
-            if folder:
-                if known is None:
-                    shutil.rmtree(path)
-            elif known != _identity(path):
-                path.unlink()
-                removed += 1
-        return removed
-
-
-def _below(folder: Path) -> list[Path]:
-    """Every path below a folder; links are listed, not followed."""
-    found, waiting = [], [folder]
-    while waiting:
-        for path in waiting.pop().iterdir():
-            found.append(path)
-            if path.is_dir() and not path.is_symlink():
-                waiting.append(path)
-    return found
-
-
-def _identity(path: Path) -> tuple[int, int, int]:
-    status = path.lstat()
-    return status.st_ino, status.st_size, status.st_ctime_ns
+    weight = sum(picture.stat().st_size for picture in pictures if picture.is_file())
+    return min(max(weight / 50, LEAST_VISIBLE), MOST_VISIBLE) / 2**20

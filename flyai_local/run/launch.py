@@ -16,8 +16,10 @@ from flyai_local.flags import time_in
 from flyai_local.run.progress import Progress, failure
 from flyai_local.run.runner import Job, Result, execute
 from flyai_local.run.score import final_line
+from flyai_local.run.stopping import stopping
 from flyai_local.states import Code, State
 from flyai_local.submission.submission import ids
+from flyai_local.terminal import say
 
 __all__ = ["EXIT_CODES", "add_run_options", "add_training_options", "launch"]
 
@@ -26,7 +28,7 @@ EXIT_CODES = {
     1: "the run ended without a score (its code, cause and remedy are printed), or a sentence says why it never began",
     2: "wrong usage",
     3: "the platform itself failed; the run does not count",
-    130: "stopped by Ctrl-C; the run does not count",
+    130: "stopped by Ctrl-C (129 by SIGHUP, 143 by SIGTERM); the run does not count",
 }
 
 
@@ -73,7 +75,7 @@ def launch(args: argparse.Namespace, command: str, training: Limits, sample: int
     if args.weights is not None and not args.weights.is_dir():
         raise UserError(f"there is no folder {str(args.weights)!r}: --weights names a folder of pretrained files")
     if not args.no_isolation and bubblewrap.program() is None:
-        print(
+        say(
             "bubblewrap is absent or does not work here: this run is not isolated. Run only submissions that you trust."
         )
     chosen = _competition(args)
@@ -92,7 +94,9 @@ def launch(args: argparse.Namespace, command: str, training: Limits, sample: int
         minutes=chosen.minutes,
         told_minutes=_told(args, chosen),
     )
-    return _report(execute(job, Progress(quiet=args.quiet)), job.competition)
+    with stopping():
+        result = execute(job, Progress(quiet=args.quiet))
+    return _report(result, job.competition)
 
 
 def _competition(args: argparse.Namespace) -> Competition:
@@ -102,7 +106,7 @@ def _competition(args: argparse.Namespace) -> Competition:
     if args.competition is None:
         named = ids(args.submission) if args.submission.is_dir() else ()
         args.competition = next((name for name in named if name in known_ids()), next(iter(EMBEDDED)))
-        print(f"competition: {args.competition} (choose another with --competition ID)")
+        say(f"competition: {args.competition} (choose another with --competition ID)")
     chosen = competition(args.competition)
     if chosen.hidden is None:
         raise UserError(
@@ -124,27 +128,32 @@ def _told(args: argparse.Namespace, chosen: Competition) -> float | None:
 
 def _report(result: Result, chosen: Competition) -> int:
     for note in result.notes:
-        print(f"note: {note}")
-    print(
+        say(f"note: {note}")
+    say(
         f"run {result.run_id}: {result.state.value} after {result.seconds:.1f} s, at most {result.peak_mb:.0f} MB "
         "of memory"
     )
     if result.score is None:
         code = result.code or Code.PLATFORM_FAULT
-        print(failure(code, result.detail, result.tail, str(result.log or result.folder)))
+        _say_all(failure(code, result.detail, result.tail, str(result.log or result.folder)))
         if code is Code.WRONG_COUNT:
-            print(final_line(None))
+            say(final_line(None))
         return 3 if result.state is State.CRASHED else 1
     if result.score.code is not None:
-        print(failure(result.score.code, result.score.detail, [], ""))
-    print(
+        _say_all(failure(result.score.code, result.score.detail, [], ""))
+    say(
         f"{result.score.metric}: public {result.score.public}, private {result.score.private} "
         f"({result.score.correct} of {result.score.rows} rows right)"
     )
-    print("per class: " + ", ".join(f"{name} {percent:g}" for name, percent in result.score.per_class.items()))
-    print(_rank(result, chosen))
-    print(final_line(result.score.total, result.score.metric))
+    say("per class: " + ", ".join(f"{name} {percent:g}" for name, percent in result.score.per_class.items()))
+    say(_rank(result, chosen))
+    say(final_line(result.score.total, result.score.metric))
     return 0
+
+
+def _say_all(lines: str) -> None:
+    for line in lines.split("\n"):
+        say(line)
 
 
 def _rank(result: Result, chosen: Competition) -> str:

@@ -6,11 +6,12 @@ import csv
 import shutil
 from pathlib import Path
 
+from flyai_local.box.folders import removed
 from flyai_local.contest.competitions import Competition, place
 from flyai_local.run.hidden import own_folder
 from flyai_local.submission.submission import Submission
 
-__all__ = ["lay_out", "take_back"]
+__all__ = ["hand_over", "lay_out", "take_back"]
 
 TEST_EVERY = 5  # 1.x: every fifth training row is in test.csv; the platform's own split is not known
 DEV_ROWS = 100  # 1.x: dev.csv held a hundred rows
@@ -26,7 +27,10 @@ def lay_out(chosen: Competition, submission: Submission, project: Path, limit: i
     1.x: `data/input/` itself with train.csv, test.csv and dev.csv, under the column names of its own app.yaml. With a
     `limit` all three hold the same rows, as dev.csv alone served as both parts on a participant's machine. So a
     validation that must find one right answer before anything is saved has every row to find it in.
+
+    What the submission itself has there makes way.
     """
+    take_back(chosen, submission, project)
     if submission.generation == "1.x":
         folder = own_folder(project, "data", "input")
         count = place(chosen, folder, limit=limit, copy=True)
@@ -45,14 +49,23 @@ def lay_out(chosen: Competition, submission: Submission, project: Path, limit: i
 def take_back(chosen: Competition, submission: Submission, project: Path) -> None:
     """Remove what `lay_out` placed: a finished run keeps its models, not another copy of the pictures."""
     inputs = own_folder(project, "data", "input")
-    names = ["image", chosen.id] if submission.generation == "1.x" else [chosen.id, *submission.ids]
-    for path in [inputs / name for name in names]:
-        if path.is_symlink():
-            path.unlink()
-        elif path.is_dir():
-            shutil.rmtree(path)
-    for name in TABLES:
-        (inputs / name).unlink(missing_ok=True)
+    for name in _placed(chosen, submission):
+        removed(inputs / name)
+
+
+def hand_over(chosen: Competition, submission: Submission, project: Path, copy: Path) -> None:
+    """Move what `lay_out` placed into a copy of the project, as it is: the pictures are not copied again."""
+    inputs, others = own_folder(project, "data", "input"), own_folder(copy, "data", "input")
+    for name in _placed(chosen, submission):
+        if (inputs / name).exists() or (inputs / name).is_symlink():
+            (inputs / name).rename(others / name)
+
+
+def _placed(chosen: Competition, submission: Submission) -> tuple[str, ...]:
+    """Names below data/input that are the platform's."""
+    if submission.generation == "1.x":
+        return ("image", chosen.id, *TABLES)
+    return tuple(dict.fromkeys([chosen.id, *submission.ids, *TABLES]))
 
 
 def _name_columns(table: Path, columns: tuple[str, str]) -> None:

@@ -4,11 +4,11 @@ such.
 
 from __future__ import annotations
 
-import sys
 import time
 
 from flyai_local.run.causes import explain
 from flyai_local.states import STATES, Code, State
+from flyai_local.terminal import say, shown
 
 __all__ = ["Progress", "failure"]
 
@@ -32,12 +32,12 @@ class Progress:
 
     def step(self, text: str) -> None:
         """Show one line of the platform."""
-        print(f"[{self._seconds()}] {text}", flush=True)
+        say(f"[{self._seconds()}] {text}")
 
     def line(self, phase: str, text: str) -> None:
         """Show one line of the submission."""
         if not self._quiet:
-            print(f"[{self._seconds()}] {phase} | {text}", file=sys.stderr, flush=True)
+            say(f"[{self._seconds()}] {phase} | {text}", error=True)
 
     def _seconds(self) -> str:
         minutes, seconds = divmod(time.monotonic() - self._began, 60)
@@ -46,18 +46,18 @@ class Progress:
 
 def failure(code: Code, detail: str, tail: list[str], log: str) -> str:
     """What a participant reads about a failure: code, cause and remedy in both languages, last lines, where the log
-    is.
+    is. What the submission wrote, in its detail too, keeps to its own lines.
     """
     cause, remedy = explain(code)
     cause_zh, remedy_zh = explain(code, "zh")
-    shown = [f"  {line}" for line in tail]
+    last = [f"  {shown(line)}" for line in tail]
     return "\n".join(
         [
             f"[{code.value}] {cause}",
-            f"  here: {detail}",
+            f"  here: {shown(detail)}",
             f"  remedy: {remedy}",
             f"  原因：{cause_zh}",
             f"  解决：{remedy_zh}",
-            *([f"last lines of {log}:", *shown] if shown else []),
+            *([f"last lines of {shown(log)}:", *last] if last else []),
         ]
     )

@@ -2,8 +2,8 @@
 
     python -m flyai_local train --submission . --competition MushroomSketch -e=10 -b=32
 
-Training and evaluation are two processes in one work folder. The hidden pictures are brought only when every process of
-the training is gone, and what the evaluation writes is removed again.
+Training and evaluation are two processes. The hidden pictures are brought only when every process of the training is
+gone, into a copy of what it left. That copy is thrown away as a whole: nothing of the evaluation stays but its answers.
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flyai_local.board import records
-from flyai_local.box import bubblewrap, limits
+from flyai_local.box import bubblewrap, folders, limits
 from flyai_local.box.isolate import Box, protections, run
 from flyai_local.box.limits import Limits
 from flyai_local.box.logs import Log
 from flyai_local.contest.competitions import Competition, hidden_rows, training_classes
 from flyai_local.home import home, runs_folder
 from flyai_local.run import diagnose, requirements
+from flyai_local.run.blame import LONGEST_DETAIL, blamed
 from flyai_local.run.book import Book
 from flyai_local.run.diagnose import RunError
 from flyai_local.run.examine import examine
-from flyai_local.run.hidden import Traces, bring
-from flyai_local.run.placing import lay_out, take_back
+from flyai_local.run.hidden import bring, visible_mb
+from flyai_local.run.leftovers import KEPT, PACKING, finish_killed, owned, thrown_away
+from flyai_local.run.placing import hand_over, lay_out, take_back
 from flyai_local.run.progress import Progress
 from flyai_local.run.score import Score, score
 from flyai_local.states import Code, State
 from flyai_local.submission.pack import pack, select, sha256_of
 from flyai_local.submission.submission import Submission, read
 from flyai_local.submission.unpack import ArchiveError, unpack
+from flyai_local.terminal import shown
 
 __all__ = ["Job", "Result", "execute"]
 
-VISIBLE_EVALUATION_MB = 0.125  # of the evaluation's log; too little to carry pictures
+LONGEST_NAME = 100  # of a submission, in the records
 
 
 @dataclass(frozen=True)
@@ -112,15 +115,19 @@ def execute(job: Job, progress: Progress, book: Book | None = None) -> Result:
         KeyboardInterrupt: after the run was recorded as interrupted.
     """
     book = book or records.open()
-    with tempfile.TemporaryDirectory(prefix=".packing-", dir=runs_folder()) as folder:
+    runs = runs_folder()
+    finish_killed(runs)
+    with tempfile.TemporaryDirectory(prefix=PACKING, dir=runs) as folder, owned(Path(folder)):
         archive, refused = _archive(job, Path(folder), progress)
         sha256, size = (sha256_of(archive), archive.stat().st_size) if archive else ("", 0)
-        run_id = book.start_run(job.submission.resolve().name, job.competition.id, job.command, sha256, size)
-        result = Result(run_id, runs_folder() / str(run_id))
+        name = shown(job.submission.resolve().name, LONGEST_NAME)
+        run_id = book.start_run(name, job.competition.id, job.command, sha256, size)
+        result = Result(run_id, runs / str(run_id))
         result.folder.mkdir(parents=True)
         if archive and job.command != "evaluate":
             shutil.move(archive, result.folder / "submission.zip")
-    with book.turn(run_id, lambda ahead: progress.step(f"waiting for run {ahead}")), _recorded(book, result):
+    waits = book.turn(run_id, lambda ahead: progress.step(f"waiting for run {ahead}"))
+    with owned(result.folder), waits, _recorded(book, result):
         if refused is not None:
             raise refused
         _Run(job, result, book, progress).through()
@@ -137,8 +144,8 @@ def _recorded(book: Book, result: Result) -> Iterator[None]:
         result.detail = result.score.detail if result.score else ""
     except (RunError, ArchiveError) as error:
         result.state, result.code, result.detail = State.FAILED, error.code, str(error)
-    except KeyboardInterrupt:
-        result.state, result.code, result.detail = State.CRASHED, Code.INTERRUPTED, "Ctrl-C"
+    except KeyboardInterrupt as stop:
+        result.state, result.code, result.detail = State.CRASHED, Code.INTERRUPTED, str(stop) or "Ctrl-C"
         raise
     except Exception as error:  # anything else is the platform's own fault, and must not count as a try
         result.state, result.code, result.detail = (
@@ -149,6 +156,8 @@ def _recorded(book: Book, result: Result) -> Iterator[None]:
         (result.folder / "platform.log").write_text(traceback.format_exc(), encoding="utf-8")
     finally:
         result.seconds = time.monotonic() - began
+        if result.state is not State.SCORED:
+            result.score = None  # a run that ended otherwise has none, whatever was answered before
         found = result.score
         book.finish(
             result.run_id,
@@ -186,7 +195,8 @@ class _Run:
 
     def through(self) -> None:
         """All phases; the work folder keeps the submission and what it saved, and nothing of the platform's data."""
-        submission = self.unpack()
+        with blamed():
+            submission = self.unpack()
         if submission.metric not in (None, self.job.competition.metric):
             self.result.notes.append(
                 f"app.yaml trains for {submission.metric} and {self.job.competition.id} is scored by "
@@ -198,20 +208,40 @@ class _Run:
                 self.install()
             for sentence in protections(self.box):
                 self.progress.step(sentence)
-            count = lay_out(self.job.competition, submission, self.box.project, self.job.sample)
+            with blamed():
+                count = lay_out(self.job.competition, submission, self.box.project, self.job.sample)
             if self.job.command != "evaluate":
                 self.train(count)
+                with blamed():
+                    self.set_aside(submission)
             self.evaluate(submission)
         finally:
-            take_back(self.job.competition, submission, self.box.project)
-            shutil.rmtree(self.box.private, ignore_errors=True)
-            shutil.rmtree(self.result.folder / "environment", ignore_errors=True)
+            self.tidy(submission)
+
+    def set_aside(self, submission: Submission) -> None:
+        """Put a copy in the place of what training left. It has the same path, because models may name it."""
+        kept = self.result.folder / KEPT
+        self.box.project.rename(kept)
+        folders.copied(kept, self.box.project, _not_copied)
+        hand_over(self.job.competition, submission, kept, self.box.project)
+
+    def tidy(self, submission: Submission) -> None:
+        """Throw away all that the evaluation may have written, and the platform's data; what training left stays.
+
+        What cannot be removed now is named, and ends neither the run nor the search of the next start.
+        """
+        try:
+            thrown_away(self.result.folder, self.job.command)
+            if self.job.command != "evaluate":
+                take_back(self.job.competition, submission, self.box.project)
+        except OSError as error:
+            self.result.notes.append(f"left behind in {self.result.folder}, until the next run begins: {error}")
 
     def unpack(self) -> Submission:
         """Unpack the archive into a clean folder; an already trained folder is copied instead."""
         self.enter(State.PACKING)
         if self.job.command == "evaluate":
-            shutil.copytree(self.job.submission, self.box.project, symlinks=True, ignore=_not_copied)
+            folders.copied(self.job.submission, self.box.project, _not_evaluated(self.job.submission))
         else:
             unpack(self.result.folder / "submission.zip", self.box.project)
         return read(self.box.project)
@@ -244,16 +274,15 @@ class _Run:
         self.enter(State.EVALUATING)
         chosen = self.job.competition
         rows = _sampled(hidden_rows(chosen), self.job.sample)
-        traces = Traces(self.box.project)
+        questions = bring(rows, chosen.hidden_images, self.box.project, submission.generation)
+        column = submission.columns[0] if submission.columns else chosen.image_column
+        asked = [{column: question.picture} for question in questions]
+        bounds = self.job.within(self.job.evaluate_limits, self.trained)
         try:
-            questions = bring(rows, chosen.hidden_images, self.box.project, submission.generation)
-            column = submission.columns[0] if submission.columns else chosen.image_column
-            asked = [{column: question.picture} for question in questions]
-            bounds = self.job.within(self.job.evaluate_limits, self.trained)
-            with self.log("evaluate", bounds, VISIBLE_EVALUATION_MB) as log:
+            with self.log("evaluate", bounds, visible_mb([picture for picture, _ in rows])) as log:
                 found = examine(self.box, chosen.id, submission.generation, asked, bounds, log, self.progress.step)
-        finally:
-            traces.remove()
+        except RunError as error:  # its text comes from a process that has seen the pictures
+            raise RunError(error.code, shown(error.detail, LONGEST_DETAIL)) from error
         self.used(found.outcome)
         if found.chosen not in ("Prediction", "Model"):
             self.result.notes.append(f"the class {found.chosen} was taken, of {', '.join(found.candidates)}")
@@ -320,10 +349,13 @@ def _sampled(rows: list[tuple[Path, int | float | str]], sample: int | None) -> 
     return random.Random(seed).sample(rows, sample)
 
 
-def _not_copied(folder: str, names: list[str]) -> list[str]:
-    """What of a trained folder the evaluation does not need: environments, caches, and pictures that are placed
-    anew.
-    """
-    if Path(folder).parts[-2:] == ("data", "input"):
-        return [name for name in names if name != "model"]
-    return [name for name in names if name in ("__pycache__", ".git") or Path(folder, name, "pyvenv.cfg").exists()]
+def _not_copied(name: str, folder: Path) -> bool:
+    """What of a trained folder is not copied: the platform's own data below data/input is handed over instead."""
+    return folder.parts == ("data", "input") and name != "model"
+
+
+def _not_evaluated(top: Path) -> folders.Leave:
+    """What of a participant's folder the evaluation does not need: data that are placed anew, caches, environments."""
+    return lambda name, folder: (
+        _not_copied(name, folder) or name in ("__pycache__", ".git") or (top / folder / name / "pyvenv.cfg").exists()
+    )

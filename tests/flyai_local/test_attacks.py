@@ -28,7 +28,7 @@ from flyai_local.evaluator import described_answer
 from flyai_local.run import hidden
 from flyai_local.run.answers import parse
 from flyai_local.run.diagnose import RunError
-from flyai_local.run.hidden import Traces, bring
+from flyai_local.run.hidden import bring
 from flyai_local.run.score import final_line, score
 from flyai_local.states import Code
 from flyai_local.submission.submission import read
@@ -139,23 +139,6 @@ def test_a_link_in_the_way_of_the_hidden_pictures_is_not_followed(tmp_path):
     questions = bring([(outside / "a.png", 0)], outside, project, "2.0")
     assert (project / questions[0].picture).read_bytes() == b"a"
     assert [path.name for path in outside.iterdir()] == ["a.png"]
-
-
-@pytest.mark.parametrize("isolated", BOTH)
-def test_hidden_pictures_cannot_be_carried_out_in_the_work_folder(tmp_path, isolated):
-    copy = 'import shutil; shutil.copy(image_path, "kept.png"); open("old.txt", "w").write("x"); return {"label": 0}'
-    chamber = box(
-        tmp_path / "run", {"prediction.py": prediction(predict=copy), "old.txt": "a", "model.txt": "m"}, isolated
-    )
-    traces = Traces(chamber.project)
-    pictures = made(tmp_path / "pictures")
-    (pictures / "p.png").write_bytes(b"hidden")
-    question = bring([(pictures / "p.png", 0)], pictures, chamber.project, "2.0")[0]
-    examine_rows(chamber, [{"image_path": question.picture}], Log(tmp_path / "evaluate.log", 1))
-    assert (chamber.project / "kept.png").exists()
-    traces.remove()
-    left = sorted(path.name for path in chamber.project.rglob("*") if path.is_file())
-    assert left == ["model.txt", "prediction.py"]
 
 
 def test_the_visible_log_of_an_evaluation_is_too_small_for_pictures(tmp_path):

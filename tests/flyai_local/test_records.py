@@ -58,7 +58,7 @@ def scripts() -> Iterator[list[subprocess.Popen[str]]]:
 def spawn(scripts: list[subprocess.Popen[str]], body: str, *arguments: object) -> subprocess.Popen[str]:
     """A Python process with the records open as `book`."""
     script = (
-        "import sys, time; from pathlib import Path; from flyai_local import records\n"
+        "import sys, time; from pathlib import Path; from flyai_local.board import records\n"
         "from flyai_local.states import Code, State\nbook = records.open()\n" + body
     )
     process = subprocess.Popen(
