@@ -212,7 +212,7 @@ class Checkpoint(Target):
         fold.mkdir(exist_ok=True)
         self.readers = {
             "fold.json": lambda: description.read_description(fold),
-            "ensemble.json": lambda: serving.read_serving(fold),
+            "ensemble.json": lambda: serving.read_answering(fold),
             "result.json": lambda: results.load_result(fold),
             "log.jsonl": lambda: journal.read_logs(fold / "log.jsonl"),
             "run.json": lambda: run_folder.open_run_folder(folder),

@@ -31,7 +31,7 @@ from recipe.pictures.decode import read, resize_short
 from recipe.pictures.preprocessing import short_side
 from recipe.runs.checkpoint import load_checkpoint
 from recipe.runs.description import fold_folders
-from recipe.runs.ensemble import Serving, write_serving
+from recipe.runs.ensemble import Answering, write_answering
 from recipe.serving.backends import backend_of
 from recipe.serving.predict import Ensemble
 from recipe.serving.runtimes import EXPORTED
@@ -62,7 +62,7 @@ def naive(run: Path, views: str) -> Callable[[list[Path]], np.ndarray]:
 
 def candidates(run: Path, views: str) -> dict[str, Callable[[list[Path]], np.ndarray]]:
     """The naive loop, torch, and every runtime that is installed."""
-    write_serving(run, Serving(views=views))
+    write_answering(run, Answering(views=views))
     found: dict[str, Callable[[list[Path]], np.ndarray]] = {"naive": naive(run, views)}
     for runtime in ("torch", *EXPORTED):
         try:

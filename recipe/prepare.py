@@ -19,7 +19,7 @@ from recipe.data.table import Table, read
 from recipe.models.start import Start, start
 from recipe.models.weights import Fetch
 from recipe.pictures.cache import Pictures
-from recipe.pictures.preprocessing import short_side
+from recipe.pictures.preprocessing import Preprocessing, short_side
 from recipe.training.clock.limit import TimeLimit
 
 UNLIMITED_MB = 2**30  # more than any disk
@@ -48,8 +48,7 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     columns = competition.columns
     table = read(folder, columns.image, columns.label, group_column=columns.group or None)
     begun = start(options.config, len(table.classes), fetch)
-    cache_mb = None if options.config.cache_mb < 0 else options.config.cache_mb
-    pictures = Pictures(table.paths, short_side(begun.preprocessing), cache_mb, disk_mb(options.config), folder)
+    pictures = pictures_of(table, begun.preprocessing, options.config, folder)
     limit = TimeLimit.of(options.config, options.began)
     with Bar(len(table), "picture", "decoding") as bar:
 
@@ -62,6 +61,14 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
         say(summary(findings))
     pictures = pictures.of(table.paths)
     return Prepared(begun, _grouped(table, pictures) if options.config.group_duplicates else table, pictures)
+
+
+def pictures_of(table: Table, preprocessing: Preprocessing, config: Config, folder: Path | None = None) -> Pictures:
+    """The pictures of a table at the size that a network needs, kept within the settings' limits; a file of them lies
+    in `folder`, else in the system's folder for temporary files.
+    """
+    cache_mb = None if config.cache_mb < 0 else config.cache_mb
+    return Pictures(table.paths, short_side(preprocessing), cache_mb, disk_mb(config), folder)
 
 
 def disk_mb(config: Config) -> int:

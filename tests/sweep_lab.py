@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from recipe.runs.results import EpochLog
 from recipe.sweep.engine import Sweep, run_sweep
 from recipe.sweep.file import read_sweep
-from recipe.sweep.objective import Outcome
+from recipe.sweep.objective import TaskResult
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Arithmetic:
             (folder / "epoch").write_text(str(epoch))
             on_epoch(EpochLog(0, epoch, config.lr, 1.0, 1.0, best * epoch / config.epochs, False, 1.0, self.seconds))
         self._note(f"end {folder.name}")
-        return Outcome(best, (best - 0.01, best + 0.01), self.seconds * config.epochs, config.epochs)
+        return TaskResult(best, (best - 0.01, best + 0.01), self.seconds * config.epochs, config.epochs)
 
     def _note(self, text):
         with open(self.log, "a", encoding="utf-8") as stream:

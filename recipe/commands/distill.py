@@ -17,7 +17,7 @@ from recipe.console import say
 from recipe.console import table as aligned
 
 if TYPE_CHECKING:
-    from recipe.tune.before_after import Row
+    from recipe.tune.before_after import Line
     from recipe.tune.significance import Comparison
 
 LEVEL = 0.05  # of the p value below which the mean of the folds is worse beyond chance
@@ -76,16 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _taught(arguments: argparse.Namespace, out: Path) -> list[Row]:
+def _taught(arguments: argparse.Namespace, out: Path) -> list[Line]:
     """Trains the student; its scores against the run's."""
     from recipe.afterwards import after_training
     from recipe.runs.folder import open_run_folder, read_oof
     from recipe.tune.before_after import judged
-    from recipe.tune.student import task_of, train_student
+    from recipe.tune.student import lesson_of, train_student
 
     teacher = open_run_folder(arguments.folder)
     table = teacher.table(arguments.data, arguments.image_column, arguments.label_column)
-    task = task_of(teacher, table, arguments.fold, overrides_of(arguments))
+    task = lesson_of(teacher, table, arguments.fold, overrides_of(arguments))
     say(
         f"teacher  {arguments.folder}: {len(teacher.folds)} networks, out-of-fold probabilities of {len(table)} "
         "pictures"
@@ -104,7 +104,7 @@ def _taught(arguments: argparse.Namespace, out: Path) -> list[Row]:
     return rows + ([_tested(arguments, out, teacher.metric, set(teacher.names))[0]] if arguments.test else [])
 
 
-def _averaged(arguments: argparse.Namespace, out: Path) -> list[Row]:
+def _averaged(arguments: argparse.Namespace, out: Path) -> list[Line]:
     """Averages the folds; the scores on --test.
 
     Raises:
@@ -132,7 +132,7 @@ def _averaged(arguments: argparse.Namespace, out: Path) -> list[Row]:
     return [row]
 
 
-def _tested(arguments: argparse.Namespace, out: Path, metric: str, seen: set[str]) -> tuple[Row, Comparison]:
+def _tested(arguments: argparse.Namespace, out: Path, metric: str, seen: set[str]) -> tuple[Line, Comparison]:
     """The whole run against the one network on the pictures of --test."""
     from recipe.data.table import read_labelled
     from recipe.serving.predict import Ensemble

@@ -12,7 +12,7 @@ from recipe.console import duration, table
 from recipe.runs import record
 from recipe.runs.record import (
     FILE,
-    Row,
+    RunRow,
     as_csv,
     check_name,
     chosen,
@@ -92,7 +92,7 @@ def shown(name: str, cell: Any) -> str:
     return f"{cell:.4f}" if isinstance(cell, float) and name in ("score", "mean", "std", "probe") else str(cell)
 
 
-def terminal_table(rows: Sequence[Row], settings: Sequence[str]) -> str:
+def terminal_table(rows: Sequence[RunRow], settings: Sequence[str]) -> str:
     """Aligned columns: facts, then settings, long values cut."""
     columns = [*SHOWN, *settings]
     cells = [[_cut(shown(name, value(row, name))) for name in columns] for row in rows]
@@ -103,13 +103,13 @@ def _cut(text: str, length: int = 28) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def diff_table(first: Row, second: Row) -> str:
+def diff_table(first: RunRow, second: RunRow) -> str:
     """Two runs side by side, where they differ."""
     lines = [(name, shown(name, here), shown(name, there)) for name, here, there in difference(first, second)]
     return table(("", first["run"], second["run"]), lines) if lines else "the two runs do not differ"
 
 
-def write_page(file: Path, rows: Sequence[Row], settings: Sequence[str]) -> None:
+def write_page(file: Path, rows: Sequence[RunRow], settings: Sequence[str]) -> None:
     """The coloured table: green is good, a colour per value of a setting that differs."""
     columns = ["run", "finished", *SHOWN[1:], "folds", "metric", *settings]
     cells = [
@@ -124,7 +124,7 @@ def write_page(file: Path, rows: Sequence[Row], settings: Sequence[str]) -> None
     file.write_text(fill(PAGE, columns=columns, lines=lines), encoding="utf-8")
 
 
-def tints(rows: Sequence[Row], name: str, settings: Sequence[str]) -> list[str]:
+def tints(rows: Sequence[RunRow], name: str, settings: Sequence[str]) -> list[str]:
     """CSS colours of a column; empty for none. Scores go from red (worst) to green (best), settings have a hue per
     value.
     """

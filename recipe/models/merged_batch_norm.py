@@ -1,6 +1,6 @@
 """BatchNorm folded into the convolution before it: the same answers with fewer passes over memory, for prediction only.
 
-    model = fold_batch_norm(model, size)
+    model = merge_batch_norm(model, size)
 
 Which normalisation follows which convolution is read off one forward pass. A pair is folded where the convolution's
 result goes to that normalisation and nowhere else, both are used once, and the convolution uses its weight as stored (a
@@ -33,7 +33,7 @@ TOLERANCE = 1e-4  # of the outputs' largest value, or of 1 where that is smaller
 SIDE = 64  # pixels of the pictures that are passed through, at most
 
 
-def fold_batch_norm(model: nn.Module, size: int, tolerance: float = TOLERANCE) -> nn.Module:
+def merge_batch_norm(model: nn.Module, size: int, tolerance: float = TOLERANCE) -> nn.Module:
     """A copy of the model, in evaluation mode, without the BatchNorms that a convolution can take in; on the CPU.
 
     Args:

@@ -27,7 +27,7 @@ from recipe.console import say
 from recipe.errors import StuckPicture, UnreadablePicture
 from recipe.pictures import decode
 from recipe.pictures.paths import PathColumn
-from recipe.system import threads as crew
+from recipe.system import threads as background
 from recipe.system.machine import cores
 from recipe.system.memory import free_memory_mb
 
@@ -180,15 +180,15 @@ class Pictures:
         """Decodes every row once, in `workers` threads (0: one per core); the rows that failed, with the reason, in row
         order.
 
-        A picture whose reading hangs for `crew.PATIENCE` seconds has failed as well.
+        A picture whose reading hangs for `background.PATIENCE` seconds has failed as well.
 
         Raises:
             StuckPicture: too many hang.
         """
         failures: dict[int, Exception] = {}
         hangs = 0
-        for row, failure in crew.each(self._try, range(len(self)), workers or cores(), "decode"):
-            if isinstance(failure, crew.Hung):
+        for row, failure in background.each(self._try, range(len(self)), workers or cores(), "decode"):
+            if isinstance(failure, background.Hung):
                 hangs, failure = hangs + 1, self._hung(row, hangs + 1)
             if failure is not None:
                 failures[row] = failure
@@ -197,7 +197,7 @@ class Pictures:
         return failures
 
     def _hung(self, row: int, count: int) -> UnreadablePicture:
-        reason = f"nothing came of it for {crew.PATIENCE:g} s"
+        reason = f"nothing came of it for {background.PATIENCE:g} s"
         if count == HANGS:
             raise StuckPicture(
                 f"{HANGS} pictures hang, {self.paths[row]} the last of them: {reason}. Their drive does not "

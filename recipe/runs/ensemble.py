@@ -38,7 +38,7 @@ class Weighted(Strict):
         return run
 
 
-class Serving(Strict):
+class Answering(Strict):
     """What out-of-fold predictions decided for."""
 
     views: str = Field("", description="views whose probabilities are averaged; empty takes those of the settings")
@@ -49,7 +49,7 @@ class Serving(Strict):
     runtime: str = Field("auto", description="what answers, where it can and proves equal; auto takes the fastest")
 
     @model_validator(mode="after")
-    def _whole(self) -> Serving:
+    def _whole(self) -> Answering:
         total = sum(member.weight for member in self.members)
         if self.members and abs(total - 1) > 1e-6:
             raise ValueError(f"the weights of the members sum to {total:g}; they are shares and sum to 1")
@@ -63,7 +63,7 @@ class Serving(Strict):
         return SOUP if self.soup else WEIGHTS
 
 
-def read_serving(folder: Path) -> Serving:
+def read_answering(folder: Path) -> Answering:
     """How the run in `folder` answers; the defaults where nothing was decided yet.
 
     Raises:
@@ -74,21 +74,21 @@ def read_serving(folder: Path) -> Serving:
     try:
         content = read_json(path)
     except FileNotFoundError:
-        return Serving()
+        return Answering()
     except (OSError, Unreadable) as error:
         raise CheckpointError(
             f"{path} cannot be read: {error}; restore it, or delete it to answer as the settings say."
         ) from None
-    return checked(Serving, content, str(path))
+    return checked(Answering, content, str(path))
 
 
-def read_member(folder: Path) -> Serving:
+def read_member(folder: Path) -> Answering:
     """How a member answers within an ensemble.
 
     Raises:
         CheckpointError: it is itself an ensemble or has a temperature of its own, which only the whole can have.
     """
-    serving = read_serving(folder)
+    serving = read_answering(folder)
     if serving.members or serving.temperature != 1:
         raise CheckpointError(
             f"{folder / FILE}: a member of an ensemble has neither members nor a temperature; delete these keys there."
@@ -96,6 +96,6 @@ def read_member(folder: Path) -> Serving:
     return serving
 
 
-def write_serving(folder: Path, serving: Serving) -> None:
+def write_answering(folder: Path, serving: Answering) -> None:
     """Writes `ensemble.json`, whole or not at all; values left at their default are not written."""
     write_json(folder / FILE, {"views": serving.views} | serving.model_dump(mode="json", exclude_defaults=True))

@@ -16,7 +16,7 @@ from recipe.pictures.preprocessing import Preprocessing
 from recipe.plain_files import read_json
 from recipe.proposal import proposed
 from recipe.runs.description import fold_folders, read_description
-from recipe.runs.ensemble import Serving, read_serving
+from recipe.runs.ensemble import Answering, read_answering
 
 
 class RunError(UserError, ValueError):
@@ -128,7 +128,7 @@ class RunFolder:
     fingerprint: str
     source: str  # the table it was trained on
     metric: str
-    serving: Serving
+    serving: Answering
     views: str  # of the settings
     preprocessing: Preprocessing
 
@@ -183,7 +183,7 @@ def open_run_folder(folder: Path) -> RunFolder:
     oof = read_answers(folder, classes)
     return RunFolder(
         folder, oof.names, oof.labels, oof.fold_of, classes, fingerprint, about.get("source", ""), metric,
-        read_serving(folder), description.config.views, description.preprocessing,
+        read_answering(folder), description.config.views, description.preprocessing,
     )  # fmt: skip
 
 

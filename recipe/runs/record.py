@@ -42,14 +42,14 @@ FACTS = (
     "fingerprint",
     "folder",
 )
-Row = dict[str, Any]  # FACTS, and "settings": all settings of the run by name
+RunRow = dict[str, Any]  # FACTS, and "settings": all settings of the run by name
 
 
 class RecordError(UserError, ValueError):
     """A record that is absent, or a wish that it cannot answer."""
 
 
-def row_of(folder: Path) -> Row:
+def row_of(folder: Path) -> RunRow:
     """The row of a finished run, from its files.
 
     Raises:
@@ -76,7 +76,7 @@ def row_of(folder: Path) -> Row:
     return facts | {"settings": info["config"]}
 
 
-def append(folder: Path, records: Path | None = None) -> Row:
+def append(folder: Path, records: Path | None = None) -> RunRow:
     """Adds a finished run to the record and writes runs.csv anew.
 
     Args:
@@ -111,7 +111,7 @@ def _append_line(path: Path, line: str) -> None:
         os.close(handle)
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[RunRow]:
     """All rows, in the order they were appended; a line that a killed process left unfinished is passed over.
 
     Raises:
@@ -132,18 +132,18 @@ def read(path: Path) -> list[Row]:
     return [row for row in rows if isinstance(row, dict) and "settings" in row]
 
 
-def differing(rows: Sequence[Row]) -> list[str]:
+def differing(rows: Sequence[RunRow]) -> list[str]:
     """Names of the settings that are not the same in all rows, in their order of appearance."""
     names = list(dict.fromkeys(name for row in rows for name in row["settings"]))
     return [name for name in names if len({json.dumps(row["settings"].get(name)) for row in rows}) > 1]
 
 
-def value(row: Row, name: str) -> Any:
+def value(row: RunRow, name: str) -> Any:
     """A fact or a setting of a row; None where it has none."""
     return row.get(name) if name in FACTS else row["settings"].get(name)
 
 
-def as_csv(rows: Sequence[Row], settings: Sequence[str] | None = None) -> str:
+def as_csv(rows: Sequence[RunRow], settings: Sequence[str] | None = None) -> str:
     """The table as CSV: the facts, then the settings that differ (or those named)."""
     columns = [*FACTS, *(differing(rows) if settings is None else settings)]
     stream = io.StringIO(newline="")
@@ -159,7 +159,7 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 CONDITION = re.compile(r"\s*([A-Za-z_][\w]*)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*")
 
 
-def check_name(rows: Sequence[Row], name: str) -> str:
+def check_name(rows: Sequence[RunRow], name: str) -> str:
     """The name of a fact or a setting.
 
     Raises:
@@ -171,7 +171,7 @@ def check_name(rows: Sequence[Row], name: str) -> str:
     return name
 
 
-def filtered(rows: Sequence[Row], conditions: Sequence[str]) -> list[Row]:
+def filtered(rows: Sequence[RunRow], conditions: Sequence[str]) -> list[RunRow]:
     """The rows that meet all conditions: `score>=0.9`, `backbone=tf_*`, `seed!=0`.
 
     Raises:
@@ -207,7 +207,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def ordered(rows: Sequence[Row], name: str, reverse: bool = False) -> list[Row]:
+def ordered(rows: Sequence[RunRow], name: str, reverse: bool = False) -> list[RunRow]:
     """Rows by a column, best or largest first for numbers, A to Z for text; rows without a value last.
 
     Raises:
@@ -230,7 +230,7 @@ def less_is_better(metric: str) -> bool:
     return metric in METRICS and not METRICS[metric].higher_is_better
 
 
-def chosen(rows: Sequence[Row], text: str) -> Row:
+def chosen(rows: Sequence[RunRow], text: str) -> RunRow:
     """The one row that a number (-1 is the newest) or the beginning of a run's name means.
 
     Raises:
@@ -248,7 +248,7 @@ def chosen(rows: Sequence[Row], text: str) -> Row:
     return found[-1]
 
 
-def difference(first: Row, second: Row) -> list[tuple[str, Any, Any]]:
+def difference(first: RunRow, second: RunRow) -> list[tuple[str, Any, Any]]:
     """Facts and settings in which two rows differ."""
     names = [*FACTS, *dict.fromkeys([*first["settings"], *second["settings"]])]
     return [

@@ -42,7 +42,7 @@ def pass_views(
         yield from outputs.reshape(len(outputs), len(chunk), len(views), -1).swapaxes(0, 1)
 
 
-def average(
+def average_probs(
     networks: Networks, pictures: Iterable[np.ndarray], views: Sequence[View], crops_per_pass: int = CROPS_PER_PASS
 ) -> Iterator[np.ndarray]:
     """Class probabilities (K,) float32 of each picture, from networks that give probabilities: the mean over views,

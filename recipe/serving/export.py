@@ -28,11 +28,11 @@ import torch
 from torch import nn
 
 from recipe.console import duration
-from recipe.models.merged_batch_norm import fold_batch_norm
+from recipe.models.merged_batch_norm import merge_batch_norm
 from recipe.pictures.preprocessing import Preprocessing, at_size
 from recipe.runs.checkpoint import load_checkpoint
 from recipe.runs.description import fold_folders, read_description
-from recipe.runs.ensemble import HERE, Serving, read_member, read_serving
+from recipe.runs.ensemble import HERE, Answering, read_answering, read_member
 from recipe.serving.backends import backend_of
 from recipe.serving.equality import UnequalError, prove, reference_pictures
 from recipe.serving.exported import FILE, FILES, FORMAT, Exported, UnusableError, key_of, read_exported
@@ -47,7 +47,7 @@ OPSET = 17  # of ONNX: the first with LayerNorm, read by every runtime since 202
 
 
 @dataclass(frozen=True)
-class Fold:
+class Exportee:
     """A checkpoint that is to be exported."""
 
     folder: Path
@@ -56,10 +56,10 @@ class Fold:
 
 
 @dataclass
-class Outcome:
+class ExportResult:
     """What became of a fold."""
 
-    fold: Fold
+    fold: Exportee
     proven: dict[str, float] = field(default_factory=dict)  # largest difference by runtime
     refused: dict[str, str] = field(default_factory=dict)  # reason by runtime
     already: bool = False  # it was there and still stands
@@ -83,14 +83,14 @@ class Exportable(nn.Module):
         return self.model(torch.addcmul(self.shift, images, self.scale)).softmax(dim=1)
 
 
-def folds_of(folder: Path) -> list[Fold]:
+def folds_of(folder: Path) -> list[Exportee]:
     """Every fold that answers when the run in `folder` does, those of its members too.
 
     Raises:
         CheckpointError: nothing was trained there.
         ConfigError: ensemble.json holds an unknown key or a refused value.
     """
-    serving = read_serving(folder)
+    serving = read_answering(folder)
     runs = {
         folder / item.run: serving if item.run == HERE else read_member(folder / item.run) for item in serving.members
     }
@@ -99,11 +99,11 @@ def folds_of(folder: Path) -> list[Fold]:
     ]
 
 
-def _fold(path: Path, serving: Serving) -> Fold:
-    return Fold(path, serving.weights_file, serving.test_size)
+def _fold(path: Path, serving: Answering) -> Exportee:
+    return Exportee(path, serving.weights_file, serving.test_size)
 
 
-def export_fold(fold: Fold, fmt: str, again: bool = False) -> Outcome:
+def export_fold(fold: Exportee, fmt: str, again: bool = False) -> ExportResult:
     """Writes one fold in a format, and `export.json`, which names it, last.
 
     Args:
@@ -119,10 +119,12 @@ def export_fold(fold: Fold, fmt: str, again: bool = False) -> Outcome:
     key = key_of(fold.folder, fold.weights, preprocessing.size)
     before = _standing(fold.folder, key)
     if before is not None and not again and _intact(fold.folder, before, fmt):
-        return Outcome(fold, before.proven, already=True)
+        return ExportResult(fold, before.proven, already=True)
     pictures = reference_pictures(preprocessing.size)
     expected = model_networks([model], preprocessing, Runtime(torch.device("cpu")))(pictures)[0]
-    _write(Exportable(fold_batch_norm(model, preprocessing.size), preprocessing).eval(), pictures[:2], fold.folder, fmt)
+    _write(
+        Exportable(merge_batch_norm(model, preprocessing.size), preprocessing).eval(), pictures[:2], fold.folder, fmt
+    )
     outcome = _proof(fold, fmt, pictures, expected)
     if outcome.refused and not outcome.proven:
         _remove(fold.folder, fmt)
@@ -210,9 +212,9 @@ WRITERS: dict[str, Callable[[Exportable, torch.Tensor, Path], None]] = {
 }  # fmt: skip
 
 
-def _proof(fold: Fold, fmt: str, pictures: np.ndarray, expected: np.ndarray) -> Outcome:
+def _proof(fold: Exportee, fmt: str, pictures: np.ndarray, expected: np.ndarray) -> ExportResult:
     """Each installed runtime that reads the format against the network: all pictures at once, and one alone."""
-    outcome = Outcome(fold)
+    outcome = ExportResult(fold)
     for backend in (backend for name in EXPORTED if fmt in (backend := backend_of(name)).FORMATS):
         try:
             network = run(backend, [fold.folder / name for name in FILES[fmt]], Layout.of(1))
@@ -230,7 +232,9 @@ def _proof(fold: Fold, fmt: str, pictures: np.ndarray, expected: np.ndarray) -> 
     return outcome
 
 
-def _record(folder: Path, fmt: str, key: str, expected: np.ndarray, outcome: Outcome, before: Exported | None) -> None:
+def _record(
+    folder: Path, fmt: str, key: str, expected: np.ndarray, outcome: ExportResult, before: Exported | None
+) -> None:
     """`export.json`, with the other formats that still stand."""
     others = {name: files for name, files in (before.files if before else {}).items() if name != fmt}
     proven = {how: found for how, found in (before.proven if before else {}).items() if not how.endswith(f", {fmt}")}

@@ -26,8 +26,8 @@ from recipe.pictures.anything import name_of, pixels, refusal
 from recipe.pictures.decode import UnreadablePicture, resize_short
 from recipe.pictures.preprocessing import at_size, short_side
 from recipe.runs.description import fold_folders, read_description
-from recipe.runs.ensemble import HERE, Serving, read_member, read_serving
-from recipe.serving.averaging import average, tempered
+from recipe.runs.ensemble import HERE, Answering, read_answering, read_member
+from recipe.serving.averaging import average_probs, tempered
 from recipe.serving.runtimes import Wish, load
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Member:
         ConfigError: the device or the demanded runtime is not to be had.
     """
 
-    def __init__(self, folder: Path, serving: Serving, wish: Wish) -> None:
+    def __init__(self, folder: Path, serving: Answering, wish: Wish) -> None:
         self.folders, self.weights_file = fold_folders(folder), serving.weights_file
         first, *others = descriptions = [read_description(path) for path in self.folders]
         if any(d.values != first.values or d.preprocessing != first.preprocessing for d in others):
@@ -94,7 +94,9 @@ class Member:
 
     def probs(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
         """Class probabilities (N,K) float32 of decoded pictures with the short side that `short_side` names."""
-        return np.stack(list(average(self.answering.networks, pictures, self.views, self.answering.crops_per_pass)))
+        return np.stack(
+            list(average_probs(self.answering.networks, pictures, self.views, self.answering.crops_per_pass))
+        )
 
 
 class Ensemble:
@@ -114,7 +116,7 @@ class Ensemble:
 
     def __init__(self, folder: Path | str, device: str = "auto", runtime: str = "") -> None:
         folder = Path(folder)
-        self.serving = read_serving(folder)
+        self.serving = read_answering(folder)
         wish = Wish(runtime or self.serving.runtime, device, demanded=runtime not in ("", "auto"))
         self.members, self.weights = self._members(folder, wish)
         self.values = self.members[0].values

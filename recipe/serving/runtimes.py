@@ -32,7 +32,7 @@ RUNTIMES = ("auto", *EXPORTED, "torch")
 
 
 @dataclass(frozen=True, eq=False)
-class Answering:
+class Loaded:
     """The folds of a run, loaded."""
 
     networks: Networks
@@ -55,7 +55,7 @@ class Wish:
             )
 
 
-def load(folders: Sequence[Path], weights: str, preprocessing: Preprocessing, views: int, wish: Wish) -> Answering:
+def load(folders: Sequence[Path], weights: str, preprocessing: Preprocessing, views: int, wish: Wish) -> Loaded:
     """The folds of a run, each with its weights file, answering by the best runtime that can.
 
     Args:
@@ -71,10 +71,10 @@ def load(folders: Sequence[Path], weights: str, preprocessing: Preprocessing, vi
             return found
     from recipe.serving.torch import load_networks
 
-    return Answering(*load_networks(folders, weights, preprocessing, wish.device))
+    return Loaded(*load_networks(folders, weights, preprocessing, wish.device))
 
 
-def _first_that_can(folds: _Folds, wish: Wish) -> Answering | None:
+def _first_that_can(folds: _Folds, wish: Wish) -> Loaded | None:
     for name in EXPORTED if wish.runtime == "auto" else (wish.runtime,):
         try:
             return folds.by(name)
@@ -106,7 +106,7 @@ class _Folds:
     preprocessing: Preprocessing
     layout: Layout
 
-    def by(self, name: str) -> Answering:
+    def by(self, name: str) -> Loaded:
         """All folds in one runtime, each proven.
 
         Raises:
@@ -124,7 +124,7 @@ class _Folds:
         networks = together(backend, [run(backend, paths, self.layout) for paths in files], self.layout)
         how = f"{backend.version()}, {fmt}"
         self._prove(networks, exports, how)
-        return Answering(networks, how)
+        return Loaded(networks, how)
 
     def _exported(self, folder: Path) -> Exported:
         if (exported := read_exported(folder)) is None:

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from recipe.components.views import View
-from recipe.models.merged_batch_norm import fold_batch_norm
+from recipe.models.merged_batch_norm import merge_batch_norm
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.runs.checkpoint import load_checkpoint
-from recipe.serving.averaging import CROPS_PER_PASS, Networks, average, pass_views
+from recipe.serving.averaging import CROPS_PER_PASS, Networks, average_probs, pass_views
 from recipe.serving.equality import PICTURES, UnequalError, prove, reference_pictures
 from recipe.system.runtime import Runtime, choose_device, evaluating
 
@@ -70,7 +70,9 @@ def average_views(
     runtime: Runtime,
 ) -> Iterator[np.ndarray]:
     """Class probabilities (K,) float32 of each picture: softmax, then mean over views, then over models."""
-    return average(model_networks(models, preprocessing, runtime), pictures, views, crops_per_pass(runtime.device))
+    return average_probs(
+        model_networks(models, preprocessing, runtime), pictures, views, crops_per_pass(runtime.device)
+    )
 
 
 def model_networks(models: Sequence[nn.Module], preprocessing: Preprocessing, runtime: Runtime) -> Networks:
@@ -90,7 +92,7 @@ def _softmax(model: nn.Module, runtime: Runtime) -> Forward:
 
 def for_prediction(model: nn.Module, size: int, device: torch.device) -> nn.Module:
     """A network on `device` in the form that answers fastest; folded on the CPU, where the comparison is exact."""
-    return fold_batch_norm(model, size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return merge_batch_norm(model, size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def load_networks(

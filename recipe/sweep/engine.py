@@ -21,17 +21,17 @@ from recipe.console import duration, say
 from recipe.errors import UserError
 from recipe.runs.results import EpochLog
 from recipe.sweep.file import Row, SweepFile, Task, listed_rows, tasks_of
-from recipe.sweep.journal import Journal, State
-from recipe.sweep.objective import Objective, Outcome
+from recipe.sweep.journal import SweepJournal, SweepState
+from recipe.sweep.objective import TaskObjective, TaskResult
 from recipe.sweep.search import ask, hopeless, load_optuna
 from recipe.system.memory import keep_freed_blocks
 
 
-class Stopped(Exception):  # noqa: N818  (not an error: the row is hopeless)
+class Pruned(Exception):  # noqa: N818  (not an error: the row is hopeless)
     """Ends a row before its last epoch."""
 
 
-def epochs_of(file: SweepFile, state: State, row: Row) -> int | None:
+def epochs_of(file: SweepFile, state: SweepState, row: Row) -> int | None:
     """The epochs that an equal time leaves a row; None for those of its settings."""
     return state.epochs.get(row.name) if file.at_equal_time else None
 
@@ -42,17 +42,17 @@ class Sweep:
 
     file: SweepFile
     folder: Path
-    objective: Objective
+    objective: TaskObjective
 
     def __post_init__(self) -> None:
-        self.journal = Journal(self.folder)
+        self.journal = SweepJournal(self.folder)
         self.higher_is_better: bool = METRICS[self.file.metric].higher_is_better  # type: ignore[attr-defined]
 
-    def rows(self, state: State) -> list[Row]:
+    def rows(self, state: SweepState) -> list[Row]:
         """Those that are listed, and those that a search has asked for."""
         return listed_rows(self.file) + [Row(line["row"], line["settings"]) for line in state.rows]
 
-    def tasks(self, state: State) -> list[Task]:
+    def tasks(self, state: SweepState) -> list[Task]:
         """All seeds of the first row, then of the next, each task once; rows named differently may be the same task."""
         found: dict[str, Task] = {}
         for row in self.rows(state):
@@ -105,7 +105,7 @@ class Sweep:
                 self.journal.write("epochs", row=row.name, epochs=epochs, seconds=budget)
                 say(f"{row.name}: {epochs} epochs in {duration(budget)}")
 
-    def _seconds(self, rows: list[Row], state: State) -> float:
+    def _seconds(self, rows: list[Row], state: SweepState) -> float:
         assert self.file.at_equal_time is not None  # held by choose_epochs
         if self.file.at_equal_time.seconds:
             return self.file.at_equal_time.seconds
@@ -139,7 +139,7 @@ class Sweep:
         folder = self.folder / "rows" / task.key
         try:
             outcome = self.objective(task.config, folder, self._reporter(task))
-        except Stopped:
+        except Pruned:
             scores = [line["score"] for line in self.journal.read().task(task.key).epochs.values()]
             best = max(scores) if self.higher_is_better else min(scores)
             self._finish("pruned", task, f"stopped after {len(scores)} epochs at {best:.4f}", score=best)
@@ -170,12 +170,12 @@ class Sweep:
             if orphaned():
                 raise SystemExit(1)
             if state is not None and hopeless(self.file, state, task.key, task.config.epochs, self.higher_is_better):
-                raise Stopped
+                raise Pruned
 
         return report
 
 
-def _plain(outcome: Outcome) -> dict[str, Any]:
+def _plain(outcome: TaskResult) -> dict[str, Any]:
     return asdict(outcome) | {"scores": list(outcome.scores)}
 
 

@@ -34,7 +34,7 @@ class TaskState:
 
 
 @dataclass
-class State:
+class SweepState:
     """What the journal says."""
 
     began: dict[str, Any] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class State:
         return self.tasks.setdefault(key, TaskState())
 
 
-class Journal:
+class SweepJournal:
     """`journal.jsonl` in the folder of a sweep."""
 
     def __init__(self, folder: Path) -> None:
@@ -76,13 +76,13 @@ class Journal:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def read(self) -> State:
+    def read(self) -> SweepState:
         """Everything the journal says.
 
         Raises:
             ConfigError: a line that is no JSON, which is not the last.
         """
-        state = State()
+        state = SweepState()
         if not self.path.exists():
             return state
         for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], start=1):
@@ -110,7 +110,7 @@ def _end_of_last_line(stream: Any) -> int:
     return stream.read().rfind(b"\n") + 1
 
 
-def _apply(state: State, line: dict[str, Any]) -> None:
+def _apply(state: SweepState, line: dict[str, Any]) -> None:
     event = line["event"]
     if event == "began":
         state.began = line

@@ -21,7 +21,7 @@ TIMED_PICTURES = 32
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TaskResult:
     """The result of a task."""
 
     score: float  # over all rows, out of fold
@@ -30,7 +30,7 @@ class Outcome:
     epochs: int
 
 
-class Objective(Protocol):
+class TaskObjective(Protocol):
     """What is computed; picklable, so that processes of their own can compute it."""
 
     def identity(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Objective(Protocol):
         """A timing, for all folds together."""
         ...
 
-    def __call__(self, config: Config, folder: Path, on_epoch: Callable[[EpochLog], None]) -> Outcome:
+    def __call__(self, config: Config, folder: Path, on_epoch: Callable[[EpochLog], None]) -> TaskResult:
         """Runs the task in its folder, or goes on with what lies there."""
         ...
 
@@ -77,7 +77,7 @@ class CrossValidated:
         check_components(config)
         METRICS[self.metric]
 
-    def __call__(self, config: Config, folder: Path, on_epoch: Callable[[EpochLog], None]) -> Outcome:
+    def __call__(self, config: Config, folder: Path, on_epoch: Callable[[EpochLog], None]) -> TaskResult:
         """The out-of-fold score; what is printed goes to log.txt in the folder."""
         from recipe.train import RunOptions, cross_validate
 
@@ -89,7 +89,7 @@ class CrossValidated:
             )
         if not self.keep_weights:
             drop_weights(folder)
-        return Outcome(result.oof_score, result.scores, sum(fold.seconds for fold in result.folds), config.epochs)
+        return TaskResult(result.oof_score, result.scores, sum(fold.seconds for fold in result.folds), config.epochs)
 
     def seconds_per_epoch(self, config: Config) -> float:
         """Some steps of training and some pictures of validation, timed and multiplied."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from recipe.errors import UserError
 from recipe.sweep.file import Range, Row, SweepFile, named, tasks_of
-from recipe.sweep.journal import State, TaskState
+from recipe.sweep.journal import SweepState, TaskState
 
 STARTUP = 8  # rows drawn at random before TPE begins
 
@@ -37,7 +37,7 @@ def load_optuna() -> types.ModuleType:
     return optuna
 
 
-def ask(sweep: SweepFile, state: State, higher_is_better: bool) -> Row:
+def ask(sweep: SweepFile, state: SweepState, higher_is_better: bool) -> Row:
     """The next row, given everything that the journal knows; the same journal gives the same row."""
     optuna = load_optuna()
     distributions = {key: _distribution(optuna, values) for key, values in sweep.space.items()}
@@ -73,7 +73,7 @@ def _trial(optuna: Any, settings: dict[str, Any], distributions: dict[str, Any],
     return optuna.create_trial(params=settings, distributions=distributions, state=getattr(states, score))
 
 
-def _score(sweep: SweepFile, settings: dict[str, Any], state: State) -> float | str:
+def _score(sweep: SweepFile, settings: dict[str, Any], state: SweepState) -> float | str:
     """The mean over seeds; a stopped row counts with its best score so far. Otherwise the state's name in optuna."""
     endings = [state.tasks.get(task.key, TaskState()) for task in tasks_of(named(settings), sweep)]
     if any(task.finished == "failed" for task in endings):
@@ -83,7 +83,7 @@ def _score(sweep: SweepFile, settings: dict[str, Any], state: State) -> float | 
     return "RUNNING"
 
 
-def hopeless(sweep: SweepFile, state: State, key: str, epochs: int, higher_is_better: bool) -> bool:
+def hopeless(sweep: SweepFile, state: SweepState, key: str, epochs: int, higher_is_better: bool) -> bool:
     """Whether the best score of a task so far is below the median of the finished tasks of its seed at the same
     epoch.
     """

@@ -13,7 +13,7 @@ import numpy as np
 from recipe.sweep.engine import Sweep, epochs_of
 from recipe.sweep.file import Row, Task, tasks_of
 from recipe.sweep.journal import TaskState
-from recipe.tune.paired import Difference, compare, holm, verdict
+from recipe.tune.significance import Difference, holm, paired_scores, verdict
 
 
 @dataclass(frozen=True)
@@ -149,4 +149,4 @@ def _difference(row: RowResult, baseline: RowResult) -> Difference | None:
         return None
     count = folds.pop()
     test_share = 1 / 4 if count == 1 else 1 / (count - 1)
-    return compare([row.by_fold[key] - baseline.by_fold[key] for key in shared], test_share)
+    return paired_scores([row.by_fold[key] - baseline.by_fold[key] for key in shared], test_share)

@@ -35,7 +35,7 @@ class Hung(Exception):  # noqa: N818  (says what it is)
         self.at = at
 
 
-class Job(Generic[Item, Result]):
+class Task(Generic[Item, Result]):
     """Some work on some items; `at` is the item that it is at."""
 
     def __init__(self, work: Callable[[Iterator[Item]], Result], items: Sequence[Item]) -> None:
@@ -68,18 +68,18 @@ class Job(Generic[Item, Result]):
             yield item
 
 
-class Crew:
+class Threads:
     """Threads that take jobs in the order in which they were given."""
 
     def __init__(self, count: int, name: str) -> None:
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}_{number}", daemon=True) for number in range(count)
         ]
         for thread in self._threads:
             thread.start()
 
-    def give(self, job: Job[Item, Result]) -> Job[Item, Result]:
+    def give(self, job: Task[Item, Result]) -> Task[Item, Result]:
         """The job, which a thread will do."""
         self._jobs.put(job)
         return job
@@ -105,7 +105,7 @@ AHEAD = 8  # items given to each thread beforehand
 def each(
     work: Callable[[Item], Result], items: Sequence[Item], threads: int, name: str
 ) -> Iterator[tuple[Item, Result | Hung]]:
-    """Every item with its result, in order; a result that does not come is `Hung`, and a new crew goes on without that
+    """Every item with its result, in order; a result that does not come is `Hung`, and new ones go on without that
     thread.
 
     Closing the iterator, or an error in it, ends the threads. Limit: one thread and no hanging item is `map`.
@@ -113,8 +113,8 @@ def each(
     Raises:
         Whatever the work raises.
     """
-    crew, left = Crew(threads, name), iter(items)
-    pending = deque((item, crew.give(_single(work, item))) for item in islice(left, AHEAD * threads))
+    workers, left = Threads(threads, name), iter(items)
+    pending = deque((item, workers.give(_single(work, item))) for item in islice(left, AHEAD * threads))
     try:
         while pending:
             item, job = pending.popleft()
@@ -122,17 +122,17 @@ def each(
                 job.watch()
                 yield item, job.future.result()
             except Hung as hung:
-                crew.end(hangs=True)
-                crew = Crew(threads, name)
+                workers.end(hangs=True)
+                workers = Threads(threads, name)
                 pending = deque(
-                    (other, crew.give(_single(work, other)) if job.future.cancelled() else job)
+                    (other, workers.give(_single(work, other)) if job.future.cancelled() else job)
                     for other, job in pending
                 )
                 yield item, hung
-            pending.extend((item, crew.give(_single(work, item))) for item in islice(left, 1))
+            pending.extend((item, workers.give(_single(work, item))) for item in islice(left, 1))
     finally:
-        crew.end()
+        workers.end()
 
 
-def _single(work: Callable[[Item], Result], item: Item) -> Job[Item, Result]:
-    return Job(lambda one: work(next(one)), [item])
+def _single(work: Callable[[Item], Result], item: Item) -> Task[Item, Result]:
+    return Task(lambda one: work(next(one)), [item])

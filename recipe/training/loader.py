@@ -23,15 +23,15 @@ from recipe.console import say
 from recipe.data.batch import Batch
 from recipe.errors import StuckPicture
 from recipe.pictures.cache import Pictures, default_workers
-from recipe.system import threads as crew
-from recipe.system.threads import Crew, Hung, Job
+from recipe.system import threads as background
+from recipe.system.threads import Hung, Task, Threads
 
 __all__ = ["Loader", "Pictures"]
 
 Transform = Callable[[np.ndarray, int], np.ndarray]  # (picture (h, w, 3) uint8, seed) -> (S, S, 3) uint8
 
 Drawn = tuple[int, int]  # row number, seed
-BatchJob = Job[Drawn, Batch]
+BatchJob = Task[Drawn, Batch]
 
 
 class Loader:
@@ -113,7 +113,7 @@ class Loader:
         layout.
 
         Raises:
-            StuckPicture: a picture has hung twice, each time for `crew.PATIENCE` seconds.
+            StuckPicture: a picture has hung twice, each time for `background.PATIENCE` seconds.
             Whatever a picture or the transform raises, at the next batch that is asked for, even if it belongs to a
             later one.
         """
@@ -136,11 +136,11 @@ class Loader:
     def _jobs(self, order: np.ndarray, seeds: np.ndarray, start: int) -> Iterator[BatchJob]:
         for first in range(start * self.batch_size, min(len(order), len(self) * self.batch_size), self.batch_size):
             part = slice(first, first + self.batch_size)
-            yield Job(self._batch, list(zip(order[part].tolist(), seeds[part].tolist(), strict=True)))
+            yield Task(self._batch, list(zip(order[part].tolist(), seeds[part].tolist(), strict=True)))
 
     def _ahead(self, jobs: Iterator[BatchJob]) -> Iterator[Batch]:
         """The batches in order, others being prepared meanwhile."""
-        threads, hangs = Crew(self.workers, "loader"), False
+        threads, hangs = Threads(self.workers, "loader"), False
         pending = deque(threads.give(job) for job in islice(jobs, self.workers + self.prefetch))
         try:
             while pending:
@@ -154,13 +154,13 @@ class Loader:
 
     def _alone(self, job: BatchJob) -> Batch:
         """A batch by a thread of its own, which can be given up like any other."""
-        thread, hangs = Crew(1, "loader"), False
+        thread, hangs = Threads(1, "loader"), False
         try:
             return _first(deque([thread.give(job)]))
         except Hung as hung:
             hangs = True
             raise StuckPicture(
-                f"{self._name(job, hung.at)} is not ready after {crew.PATIENCE:g} s, and no other thread helped: "
+                f"{self._name(job, hung.at)} is not ready after {background.PATIENCE:g} s, and no other thread helped: "
                 "its drive does not "
                 "answer. What was saved is kept; copy the pictures to another drive or take this one out of the "
                 "table, then go on with --resume."
@@ -171,7 +171,7 @@ class Loader:
     def _give_up_on_threads(self, job: BatchJob, at: int) -> None:
         self.ahead = False
         say(
-            f"a thread that prepares pictures hangs at {self._name(job, at)}, for {crew.PATIENCE:g} s; from here "
+            f"a thread that prepares pictures hangs at {self._name(job, at)}, for {background.PATIENCE:g} s; from here "
             "on each batch of "
             f"{self.batch_size} pictures is prepared when it is needed, which is slower and changes no result"
         )

@@ -15,19 +15,21 @@ from recipe.report.cost import measure
 from recipe.runs.description import read_description
 from recipe.runs.ensemble import WEIGHTS
 from recipe.serving.predict import Ensemble
-from recipe.tune.significance import Comparison, compare
+from recipe.tune.significance import Comparison, paired_answers
 
-Row = tuple[str, str, str, str]  # what, before, after, difference
+Line = tuple[str, str, str, str]  # what, before, after, difference
 
 
-def judged(what: str, metric: str, labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[Row, Comparison]:
+def judged(
+    what: str, metric: str, labels: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> tuple[Line, Comparison]:
     """The score of both on the same rows, with the paired p value; probabilities are (N, K)."""
-    found = compare(METRICS[metric], labels, before, after, exact=metric == "accuracy")
+    found = paired_answers(METRICS[metric], labels, before, after, exact=metric == "accuracy")
     present = float(METRICS[metric](labels, before))
     return (what, f"{present:.4f}", f"{found.score:.4f}", f"{found.score - present:+.4f} (p {found.p:.2f})"), found
 
 
-def costs(before: Path, after: Path) -> list[Row]:
+def costs(before: Path, after: Path) -> list[Line]:
     """Networks, sizes and times of two run folders, each measured in a process of its own.
 
     Both answer in the same runtime: in torch where one of them is not exported to what answers for the other, because
@@ -77,6 +79,6 @@ def _times(old: float, new: float) -> str:
     return f"x {new / old:.2f}" if old else ""
 
 
-def as_json(rows: Sequence[Row]) -> list[dict[str, str]]:
+def as_json(rows: Sequence[Line]) -> list[dict[str, str]]:
     """The rows for distill.json."""
     return [dict(zip(("what", "before", "after", "difference"), row, strict=True)) for row in rows]

@@ -24,8 +24,7 @@ from recipe.components.metrics import METRICS
 from recipe.serving.averaging import tempered
 from recipe.serving.calibrate import fit_temperature
 from recipe.tune.out_of_fold import Answers, quality
-from recipe.tune.paired import LEVEL, holm
-from recipe.tune.significance import Comparison, compare
+from recipe.tune.significance import LEVEL, Comparison, holm, paired_answers
 
 ROUNDS = 40
 
@@ -111,7 +110,7 @@ class Choice:
 
     def _compare(self, answers: Answers, metric: str) -> Comparison:
         present, candidate = self.present.probs[self.rows], answers.probs[self.rows]
-        return compare(METRICS[metric], self.labels[self.rows], present, candidate, exact=metric == "accuracy")
+        return paired_answers(METRICS[metric], self.labels[self.rows], present, candidate, exact=metric == "accuracy")
 
     def cross_fitted(self, fit: Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]) -> np.ndarray:
         """(N,K): each fold's rows answered by what was fitted to the rows of the other folds; one fold alone is cut in

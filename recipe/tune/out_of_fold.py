@@ -17,11 +17,11 @@ from recipe.models.classifier import Classifier
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import at_size, short_side
 from recipe.runs.checkpoint import load_checkpoint
-from recipe.runs.ensemble import Serving
+from recipe.runs.ensemble import Answering
 from recipe.runs.folder import RunFolder, TuneError
 from recipe.serving.torch import average_views, for_prediction
 from recipe.system.runtime import Runtime
-from recipe.tune.soup import Quality, average, greedy_soup, ingredients
+from recipe.tune.soup import Quality, greedy_soup, ingredients, mean_of_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class OutOfFold:
         self.runtime = Runtime(device, memory_format=torch.channels_last)
         self._pictures: Pictures | None = None
 
-    def answers(self, serving: Serving) -> Answers:
+    def answers(self, serving: Answering) -> Answers:
         """Every row's probabilities under a way of answering, each from the fold that left it out.
 
         Raises:
@@ -55,7 +55,7 @@ class OutOfFold:
 
         return task.collect(fold_probs)
 
-    def soups(self, serving: Serving) -> tuple[Answers, list[list[Path]]]:
+    def soups(self, serving: Answering) -> tuple[Answers, list[list[Path]]]:
         """Answers of greedy soups that were mixed on the other half of a fold's rows, and the soups mixed on all of
         them.
 
@@ -75,13 +75,13 @@ class OutOfFold:
 
         return task.collect(fold_probs), soups
 
-    def soups_answers(self, serving: Serving, soups: Sequence[Sequence[Path]]) -> Answers:
+    def soups_answers(self, serving: Answering, soups: Sequence[Sequence[Path]]) -> Answers:
         """As `answers`, with the mean of some weights in each fold."""
         task, left = _Task(self, serving), list(soups)
 
         def fold_probs(fold: Path, rows: np.ndarray) -> np.ndarray:
             model, _ = load_checkpoint(fold)
-            model.load_state_dict(average(left.pop(0)))
+            model.load_state_dict(mean_of_weights(left.pop(0)))
             return task.probs(for_prediction(model, task.preprocessing.size, self.runtime.device), rows)
 
         return task.collect(fold_probs)
@@ -101,7 +101,7 @@ class OutOfFold:
 class _Task:
     """One way of answering, with the seconds it took."""
 
-    def __init__(self, owner: OutOfFold, serving: Serving) -> None:
+    def __init__(self, owner: OutOfFold, serving: Answering) -> None:
         self.owner, self.run = owner, owner.run
         self.preprocessing = at_size(self.run.preprocessing, serving.test_size)
         self.views: list[View] = build_views(serving.views or self.run.views, self.preprocessing.size)
@@ -147,7 +147,7 @@ class _Pot:
 
     def probs(self, numbers: tuple[int, ...], rows: np.ndarray) -> np.ndarray:
         """(n,K) of the mean of some weights."""
-        self.model.load_state_dict(average([self.files[number] for number in sorted(numbers)]))
+        self.model.load_state_dict(mean_of_weights([self.files[number] for number in sorted(numbers)]))
         return self.task.probs(self.model, rows)
 
     def soup(self, rows: np.ndarray) -> tuple[int, ...]:

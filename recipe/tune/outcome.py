@@ -14,15 +14,15 @@ from typing import Any
 from recipe.errors import CheckpointError
 from recipe.runs.checkpoint import save_checkpoint, save_soup
 from recipe.runs.description import read_description
-from recipe.runs.ensemble import HERE, SOUP, Serving, Weighted, write_serving
+from recipe.runs.ensemble import HERE, SOUP, Answering, Weighted, write_answering
 from recipe.system.atomic import write_json
-from recipe.tune.soup import average
-from recipe.tune.tuning import Outcome, Tuned
+from recipe.tune.soup import mean_of_weights
+from recipe.tune.tuning import Decision, Tuned
 
 CARDS = ("run.json", "metrics.json", "oof.csv")
 
 
-def write_outcome(outcome: Outcome, out: Path | None = None) -> Path:
+def write_outcome(outcome: Decision, out: Path | None = None) -> Path:
     """The folder that now answers as decided: the first run, or the lean copy of it at `out`. ensemble.json comes last
     but for the table.
 
@@ -42,11 +42,11 @@ def write_outcome(outcome: Outcome, out: Path | None = None) -> Path:
         ]
         for place, one, share in parts[1:]:
             if share > 0:
-                write_serving(target / place, _copy(one, target / place))
+                write_answering(target / place, _copy(one, target / place))
         members = tuple(Weighted(run=place, weight=share) for place, _, share in parts if share > 0)
         alone = [member.run for member in members] == [HERE]
         whole: dict[str, Any] = {"members": () if alone else members, "temperature": outcome.temperature}
-        write_serving(target, serving.model_copy(update=whole))
+        write_answering(target, serving.model_copy(update=whole))
         write_json(target / "tune.json", [_row(dataclasses.asdict(trial)) for trial in outcome.trials])
         _clear(target, serving, [member.run for member in members])
     except OSError as error:
@@ -56,22 +56,22 @@ def write_outcome(outcome: Outcome, out: Path | None = None) -> Path:
     return target
 
 
-def _mix(tuned: Tuned) -> Serving:
+def _mix(tuned: Tuned) -> Answering:
     """The soups beside the weights they were mixed from, which stay."""
     for (fold, _), files in zip(tuned.run.folds, tuned.soups, strict=bool(tuned.soups)):
-        save_soup(fold, average(files), read_description(fold))
+        save_soup(fold, mean_of_weights(files), read_description(fold))
     return tuned.serving
 
 
-def _copy(tuned: Tuned, target: Path) -> Serving:
+def _copy(tuned: Tuned, target: Path) -> Answering:
     """The folds with the weights that answer, and nothing else."""
     for number, (fold, _) in enumerate(tuned.run.folds):
         files = tuned.soups[number] if tuned.soups else [fold / tuned.serving.weights_file]
-        save_checkpoint(target / fold.name, average(files), read_description(fold))
+        save_checkpoint(target / fold.name, mean_of_weights(files), read_description(fold))
     return tuned.serving.model_copy(update={"soup": False})
 
 
-def _clear(target: Path, serving: Serving, used: Sequence[str]) -> None:
+def _clear(target: Path, serving: Answering, used: Sequence[str]) -> None:
     """Soups and members of an earlier choice."""
     for soup in target.glob(f"fold*/{SOUP}") if not serving.soup else ():
         soup.unlink()

@@ -15,7 +15,7 @@ import torch
 from recipe.runs.ensemble import WEIGHTS
 from recipe.system.sealed import read_sealed
 
-State = dict[str, torch.Tensor]
+Weights = dict[str, torch.Tensor]
 Quality = tuple[float, float]  # score in its direction, then minus the log loss: larger is better
 
 
@@ -24,7 +24,7 @@ def ingredients(fold: Path) -> list[Path]:
     return [fold / WEIGHTS, *sorted((fold / "snapshots").glob("*.safetensors"))]
 
 
-def average(files: Sequence[Path]) -> State:
+def mean_of_weights(files: Sequence[Path]) -> Weights:
     """The mean of several weights, taken in float64; counters (integers) come from the first.
 
     Raises:

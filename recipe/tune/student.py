@@ -1,4 +1,5 @@
-"""One network in place of a run's folds: a student that learns from their out-of-fold probabilities.
+"""One network in place of a run's folds: a student that learns from their out-of-fold probabilities (`train_student`),
+or without training the mean of their weights (`write_average`).
 
 Every training row has a teacher that was not trained on it: what the run said of it out of fold. The student trains on
 the rows of one fold's training part and is judged on the rows that this fold leaves out, which it has not seen; beside
@@ -8,11 +9,9 @@ of their own, --test, are free of it.)
 
 Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, section 2.
 
-One network in place of a run's folds without training: the mean of their weights.
-
-It is sound where the folds began from the same pretrained weights and stayed near them: then the mean lies in the same
-valley. Folds that began at random lie in different ones. Every row of the run was seen by some fold, so out-of-fold
-rows cannot judge the mean: it is kept only if it is not worse, beyond chance, than the folds together on labelled
+The mean is sound where the folds began from the same pretrained weights and stayed near them: then the mean lies in
+the same valley. Folds that began at random lie in different ones. Every row of the run was seen by some fold, so
+out-of-fold rows cannot judge the mean: it is kept only if it is not worse, beyond chance, than the folds together on labelled
 pictures of their own.
 
 Source: Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without
@@ -35,16 +34,14 @@ from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.errors import UserError
 from recipe.models.start import start
-from recipe.pictures.cache import Pictures
-from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
+from recipe.prepare import Prepared, pictures_of
 from recipe.runs.checkpoint import save_checkpoint
 from recipe.runs.description import fold_folders, read_description
-from recipe.runs.ensemble import WEIGHTS, read_serving, write_serving
+from recipe.runs.ensemble import WEIGHTS, read_answering, write_answering
 from recipe.runs.folder import RunFolder
 from recipe.runs.summary import CrossValidation
 from recipe.train import RunOptions, cross_validate
-from recipe.tune.soup import average
+from recipe.tune.soup import mean_of_weights
 
 
 def write_average(run: Path, target: Path) -> None:
@@ -59,7 +56,7 @@ def write_average(run: Path, target: Path) -> None:
     """
     folds = fold_folders(run)
     descriptions = [read_description(fold) for fold in folds]
-    first, serving = descriptions[0], read_serving(run)
+    first, serving = descriptions[0], read_answering(run)
     if len(folds) < 2:
         raise DistillError(f"{run} has one trained fold: there is nothing to average.")
     if not first.config.pretrained:
@@ -76,9 +73,9 @@ def write_average(run: Path, target: Path) -> None:
     about = dataclasses.replace(
         first, fold=0, prior=prior, score=None, loss=None
     )  # no rows are left that could judge it
-    save_checkpoint(target / "fold0", average([fold / WEIGHTS for fold in folds]), about)
+    save_checkpoint(target / "fold0", mean_of_weights([fold / WEIGHTS for fold in folds]), about)
     shutil.copyfile(run / "run.json", target / "run.json")
-    write_serving(target, serving.model_copy(update={"soup": False}))
+    write_answering(target, serving.model_copy(update={"soup": False}))
 
 
 class DistillError(UserError, ValueError):
@@ -86,7 +83,7 @@ class DistillError(UserError, ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class Lesson:
     """What a student is trained from."""
 
     config: Config
@@ -94,7 +91,7 @@ class Task:
     fold: Fold
 
 
-def task_of(run: RunFolder, table: Table, number: int, changes: Mapping[str, str]) -> Task:
+def lesson_of(run: RunFolder, table: Table, number: int, changes: Mapping[str, str]) -> Lesson:
     """The student's settings and rows: those of the run and its fold, with the run's oof.csv as the teacher.
 
     Args:
@@ -119,18 +116,17 @@ def task_of(run: RunFolder, table: Table, number: int, changes: Mapping[str, str
     own = read_description(run.folder / f"fold{number}").config.model_dump()
     taught = {"teacher": str((run.folder / "oof.csv").resolve())}
     left_out = run.fold_of == number
-    return Task(checked(Config, own | dict(changes) | taught, "the command line"), table,
+    return Lesson(checked(Config, own | dict(changes) | taught, "the command line"), table,
                 Fold(number, np.flatnonzero(~left_out), np.flatnonzero(left_out)))  # fmt: skip
 
 
-def train_student(task: Task, folder: Path, metric: str, resume: bool = False) -> CrossValidation:
+def train_student(task: Lesson, folder: Path, metric: str, resume: bool = False) -> CrossValidation:
     """Trains the student and writes its run folder, which is that of any run with one trained fold.
 
     Raises:
         UserError: a setting, the weights or the folder cannot be used.
     """
     begun = start(task.config, len(task.table.classes))
-    cache_mb = None if task.config.cache_mb < 0 else task.config.cache_mb
-    pictures = Pictures(task.table.paths, short_side(begun.preprocessing), cache_mb)
+    pictures = pictures_of(task.table, begun.preprocessing, task.config)
     prepared = Prepared(begun, task.table, pictures)
     return cross_validate(prepared, folder, RunOptions(metric, resume=resume, folds=(task.fold,)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recipe.components.views import worth_trying
-from recipe.runs.ensemble import Serving
+from recipe.runs.ensemble import Answering
 from recipe.runs.folder import RunFolder, TuneError
 from recipe.tune.choice import Choice, Trial
 from recipe.tune.out_of_fold import Answers, OutOfFold
@@ -35,12 +35,12 @@ class Tuned:
 
     run: RunFolder
     choice: Choice
-    serving: Serving
+    serving: Answering
     soups: tuple[list[Path], ...] = ()  # the weights to average, by fold; empty where no soup was chosen now
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Decision:
     """Everything that was decided."""
 
     tuned: tuple[Tuned, ...]
@@ -69,7 +69,7 @@ def pictures_to_answer(run: RunFolder, wishes: Wishes | None = None) -> int:
     return total
 
 
-def tune(answering: Sequence[OutOfFold], wishes: Wishes | None = None) -> Outcome:
+def tune(answering: Sequence[OutOfFold], wishes: Wishes | None = None) -> Decision:
     """The best way of answering for several runs, or for one.
 
     Args:
@@ -88,7 +88,7 @@ def tune(answering: Sequence[OutOfFold], wishes: Wishes | None = None) -> Outcom
         shares = together.offer_weights(names, [one.choice.present for one in tuned], wishes is None or wishes.weights)
     before = 0 if len(tuned) > 1 else len(together.trials)
     temperature = together.offer_temperature() if wishes is None or wishes.temperature else 1.0
-    return Outcome(tuned, tuple(shares.tolist()), temperature, (*trials, *together.trials[before:]))
+    return Decision(tuned, tuple(shares.tolist()), temperature, (*trials, *together.trials[before:]))
 
 
 def tune_run(answering: OutOfFold, wishes: Wishes) -> Tuned:
@@ -96,7 +96,7 @@ def tune_run(answering: OutOfFold, wishes: Wishes) -> Tuned:
     is mixed anew.
     """
     run = answering.run
-    present = Serving(
+    present = Answering(
         views=run.serving.views or run.views, test_size=run.serving.test_size, soup=run.serving.soup and not wishes.soup
     )
     name = f"{run.folder.name}: {present.views}, {present.test_size or run.preprocessing.size} px"
@@ -117,10 +117,10 @@ def tune_run(answering: OutOfFold, wishes: Wishes) -> Tuned:
 def _try(
     answering: OutOfFold,
     choice: Choice,
-    present: Serving,
-    candidates: list[tuple[str, Serving]],
+    present: Answering,
+    candidates: list[tuple[str, Answering]],
     soups: tuple[list[Path], ...],
-) -> Serving:
+) -> Answering:
     """The candidate that is better beyond chance, or the present way."""
     offers: list[tuple[str, Answers]] = []
     tried = []
@@ -135,7 +135,7 @@ def _try(
     return present if winner is None else tried[winner]
 
 
-def _try_soup(answering: OutOfFold, choice: Choice, present: Serving) -> tuple[list[Path], ...]:
+def _try_soup(answering: OutOfFold, choice: Choice, present: Answering) -> tuple[list[Path], ...]:
     """The weights to average by fold, or nothing where a soup is not better beyond chance."""
     if _without_snapshots(answering.run):
         choice.refuse("greedy soup", "no snapshots to mix; train with snapshot_steps")

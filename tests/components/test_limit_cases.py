@@ -20,7 +20,7 @@ BESIDE = {
     ("limit", "recipe.training.step.distill", "distilled"),
     ("limit", "recipe.training.step.update", "Update"),
     ("limit", "recipe.training.step.objective", "Objective"),
-    ("limit", "recipe.tune.soup", "average"),
+    ("limit", "recipe.tune.soup", "mean_of_weights"),
     ("limit", "recipe.serving.averaging", "tempered"),
     ("reference", "recipe.training.step.objective", "Objective"),
     ("reference", "recipe.training.step.distill", "distilled"),

@@ -10,7 +10,7 @@ from torch import nn
 
 from recipe.config import Config
 from recipe.models.classifier import build
-from recipe.models.merged_batch_norm import fold_batch_norm
+from recipe.models.merged_batch_norm import merge_batch_norm
 
 
 def with_statistics(model: nn.Module) -> nn.Module:
@@ -55,7 +55,7 @@ def relative_difference(model: nn.Module, other: nn.Module, size: int) -> float:
 def test_outputs_are_equal(backbone, size, left):
     model = with_statistics(build(Config(backbone=backbone, pretrained=False, image_size=size), 5))
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    folded = fold_batch_norm(model, size)
+    folded = merge_batch_norm(model, size)
     assert norms(model) > 0
     assert norms(folded) == left
     assert relative_difference(model, folded, size) < 1e-5
@@ -65,13 +65,13 @@ def test_outputs_are_equal(backbone, size, left):
 @pytest.mark.parametrize("backbone", ["cifar_preactresnet18", "cifar_seresnet18", "cifar_shufflenet_v2"])
 def test_other_families_keep_their_answers(backbone):
     model = with_statistics(build(Config(backbone=backbone, pretrained=False, image_size=32), 5))
-    assert relative_difference(model, fold_batch_norm(model, 32), 32) < 1e-5
+    assert relative_difference(model, merge_batch_norm(model, 32), 32) < 1e-5
 
 
 @pytest.mark.parametrize("backbone", ["test_vit", "test_convnext"])
 def test_nets_without_batch_norm_are_returned_as_they_are(backbone):
     model = build(Config(backbone=backbone, pretrained=False, image_size=160), 5)
-    assert fold_batch_norm(model, 160) is model
+    assert merge_batch_norm(model, 160) is model
 
 
 class Shared(nn.Module):
@@ -98,7 +98,7 @@ class Shared(nn.Module):
 
 def test_only_a_convolution_whose_result_goes_nowhere_else_is_folded():
     model = with_statistics(Shared())
-    folded = fold_batch_norm(model, 8)
+    folded = merge_batch_norm(model, 8)
     assert [type(norm) for norm in folded.norms] == [nn.BatchNorm2d] * 3 + [nn.Identity]
     assert relative_difference(model, folded, 8) < 1e-6
 
@@ -110,7 +110,7 @@ class Standardised(nn.Conv2d):
 
 def test_a_standardised_weight_is_not_folded():
     model = with_statistics(nn.Sequential(Standardised(3, 4, 1), nn.BatchNorm2d(4)))
-    assert norms(fold_batch_norm(model, 8)) == 1
+    assert norms(merge_batch_norm(model, 8)) == 1
 
 
 class Drifting(nn.Module):
@@ -127,7 +127,7 @@ class Drifting(nn.Module):
 def test_a_difference_is_logged_and_the_model_stays(caplog):
     model = with_statistics(Drifting())
     with caplog.at_level(logging.WARNING):
-        assert fold_batch_norm(model, 8) is model
+        assert merge_batch_norm(model, 8) is model
     assert "would change the outputs" in caplog.text
 
 
@@ -147,10 +147,10 @@ class Choosy(nn.Module):
 def test_a_network_that_refuses_the_size_stays(caplog):
     model = Choosy()
     with caplog.at_level(logging.INFO):
-        assert fold_batch_norm(model, 80) is model
+        assert merge_batch_norm(model, 80) is model
     assert "could not be followed (80 pixels, not 64)" in caplog.text
 
 
 def test_mixed_training_modes_end_in_evaluation():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(0.5)).train()
-    assert not any(module.training for module in fold_batch_norm(model, 8).modules())
+    assert not any(module.training for module in merge_batch_norm(model, 8).modules())

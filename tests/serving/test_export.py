@@ -25,10 +25,10 @@ from recipe.models.classifier import build
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.runs.checkpoint import save_checkpoint
 from recipe.runs.description import read_description
-from recipe.runs.ensemble import Serving, Weighted, write_serving
+from recipe.runs.ensemble import Answering, Weighted, write_answering
 from recipe.serving.backends import openvino as backend_openvino
 from recipe.serving.equality import PICTURES, UnequalError, prove, reference_pictures
-from recipe.serving.export import Fold, _proof, export_fold, export_run, folds_of
+from recipe.serving.export import Exportee, _proof, export_fold, export_run, folds_of
 from recipe.serving.exported import FILES, UnusableError, read_exported
 from recipe.serving.parallel import Layout, Spread
 from recipe.serving.predict import Ensemble
@@ -45,7 +45,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two folds in every format; tests that change it copy it."""
     folder = tmp_path_factory.mktemp("exported")
     train_folder(folder)
-    write_serving(folder, Serving(views="identity(), hflip()"))
+    write_answering(folder, Answering(views="identity(), hflip()"))
     for fmt in FILES:
         export_run(folder, fmt)
     return folder
@@ -111,7 +111,7 @@ def test_a_runtime_that_is_absent_gives_way_and_it_is_said(run, monkeypatch, cap
 
 
 def test_a_runtime_in_ensemble_json_gives_way_with_a_warning(run, monkeypatch, caplog):
-    write_serving(run, Serving(runtime="onnxruntime"))
+    write_answering(run, Answering(runtime="onnxruntime"))
     assert Ensemble(run).how.startswith("onnxruntime")
     absent(monkeypatch, "onnxruntime")
     assert Ensemble(run).how.startswith("torch, cpu")
@@ -138,7 +138,7 @@ def test_a_stale_export_is_refused(run, paths, caplog):
 
 
 def test_another_input_size_makes_an_export_stale(run, caplog):
-    write_serving(run, Serving(test_size=40))
+    write_answering(run, Answering(test_size=40))
     assert Ensemble(run).how.startswith("torch, cpu")
     assert "stale" in caplog.text
     export_run(run, "onnx")
@@ -233,7 +233,7 @@ def test_one_runtime_is_refused_and_the_other_proven(run, monkeypatch):
         lambda *_: lambda crops: np.full((len(crops), 3), np.nan),
     )
     expected = read_exported(run / "fold0").expected
-    outcome = _proof(Fold(run / "fold0", "model.safetensors", 0), "onnx", reference_pictures(32), expected)
+    outcome = _proof(Exportee(run / "fold0", "model.safetensors", 0), "onnx", reference_pictures(32), expected)
     assert [how.split()[0] for how in outcome.proven] == ["openvino"]
     assert [how.split()[0] for how in outcome.refused] == ["onnxruntime"]
 
@@ -258,9 +258,9 @@ def test_a_network_that_tracing_does_not_follow_is_found_out(tmp_path, monkeypat
 def test_members_are_exported_too_and_answer_together(tmp_path, paths):
     train_folder(tmp_path, folds=1)
     train_folder(tmp_path / "members" / "b", folds=2)
-    write_serving(
+    write_answering(
         tmp_path,
-        Serving(members=(Weighted(run=".", weight=0.25), Weighted(run="members/b", weight=0.75)), temperature=1.5),
+        Answering(members=(Weighted(run=".", weight=0.25), Weighted(run="members/b", weight=0.75)), temperature=1.5),
     )
     assert main(["export", str(tmp_path), "--format", "onnx"]) == 0
     assert len(list(tmp_path.rglob("model.onnx"))) == 3

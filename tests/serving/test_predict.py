@@ -14,7 +14,7 @@ from recipe.models.classifier import build
 from recipe.pictures.preprocessing import Preprocessing, short_side
 from recipe.runs.checkpoint import load_checkpoint, save_checkpoint
 from recipe.runs.description import Description, fold_folders
-from recipe.runs.ensemble import Serving, write_serving
+from recipe.runs.ensemble import Answering, write_answering
 from recipe.serving.predict import Ensemble
 from recipe.serving.torch import average_views
 from recipe.system.atomic import atomic, read_sealed_json, write_sealed_json
@@ -56,7 +56,7 @@ def test_a_checkpoint_rebuilds_its_own_model(tmp_path):
 def test_softmax_before_averaging(tmp_path):
     """Against the definition, written out."""
     models = train_folder(tmp_path)
-    write_serving(tmp_path, Serving(views="identity(), hflip(), vflip()"))
+    write_answering(tmp_path, Answering(views="identity(), hflip(), vflip()"))
     ensemble = Ensemble(tmp_path)
     path = picture(tmp_path / "a.png")
     image = cv2.cvtColor(

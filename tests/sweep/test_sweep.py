@@ -23,10 +23,10 @@ from recipe.config import ConfigError
 from recipe.errors import UserError
 from recipe.sweep.engine import Sweep, run_sweep
 from recipe.sweep.file import listed_rows, read_sweep, tasks_of
-from recipe.sweep.journal import Journal
+from recipe.sweep.journal import SweepJournal
 from recipe.sweep.page import short_labels, terminal, write_markdown, write_pictures, write_tables
 from recipe.sweep.summary import summarise
-from recipe.tune.paired import compare, holm, verdict
+from recipe.tune.significance import holm, paired_scores, verdict
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sweep_lab import Arithmetic
@@ -192,7 +192,7 @@ def test_other_data_in_the_same_folder_is_refused(tmp_path):
 
 
 def test_a_torn_last_line_does_not_count_and_is_cut_off(tmp_path):
-    journal = Journal(tmp_path)
+    journal = SweepJournal(tmp_path)
     journal.write("row", row="a", settings={})
     with open(journal.path, "ab") as stream:
         stream.write(b'{"event": "row", "row": "half')
@@ -205,12 +205,12 @@ def test_a_torn_last_line_does_not_count_and_is_cut_off(tmp_path):
 
 
 def test_a_claim_is_held_by_one_and_freed_by_death(tmp_path):
-    code = "import sys, time; from pathlib import Path; from recipe.sweep.journal import Journal; " \
-           "held = Journal(Path(sys.argv[1])).claim('b'); print(held is not None); time.sleep(60)"  # fmt: skip
+    code = "import sys, time; from pathlib import Path; from recipe.sweep.journal import SweepJournal; " \
+           "held = SweepJournal(Path(sys.argv[1])).claim('b'); print(held is not None); time.sleep(60)"  # fmt: skip
     holder = subprocess.Popen([sys.executable, "-u", "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True,
                               cwd=LAB.parent.parent)  # fmt: skip
     assert holder.stdout.readline() == "True\n"
-    journal = Journal(tmp_path)
+    journal = SweepJournal(tmp_path)
     assert journal.claim("b") is None
     holder.kill()
     holder.communicate()
@@ -383,19 +383,19 @@ def test_kill_9_half_way_through_twelve_real_rows(competition, tmp_path):
 # --- what is concluded ---
 
 
-@pytest.mark.limit("recipe.tune.paired", "compare")
+@pytest.mark.limit("recipe.tune.significance", "compare")
 def test_the_corrected_test_without_shared_rows_is_the_paired_t_test():
     from scipy.stats import ttest_rel
 
     rng = np.random.default_rng(0)
     ours, theirs = rng.normal(0.9, 0.02, 8), rng.normal(0.89, 0.02, 8)
-    found = compare(list(ours - theirs), 0.0)
+    found = paired_scores(list(ours - theirs), 0.0)
     expected = ttest_rel(ours, theirs)
     assert found.p == pytest.approx(expected.pvalue)
     low, high = expected.confidence_interval(0.95)
     assert found.mean - found.half_width == pytest.approx(low)
     assert found.mean + found.half_width == pytest.approx(high)
-    assert compare(list(ours - theirs), 0.25).p > found.p, "shared rows make it more careful"
+    assert paired_scores(list(ours - theirs), 0.25).p > found.p, "shared rows make it more careful"
 
 
 def test_the_corrected_test_holds_its_level_where_folds_share_rows():
@@ -404,18 +404,18 @@ def test_the_corrected_test_holds_its_level_where_folds_share_rows():
     plain, corrected = 0, 0
     for _ in range(400):
         values = rng.normal(size=5) + rng.normal() * 0.5
-        plain += compare(list(values), 0.0).p < 0.05
-        corrected += compare(list(values), 0.25).p < 0.05
+        plain += paired_scores(list(values), 0.0).p < 0.05
+        corrected += paired_scores(list(values), 0.25).p < 0.05
     assert plain / 400 > 0.08
     assert corrected / 400 < 0.06
 
 
 def test_limits_of_the_comparison():
-    assert math.isnan(compare([0.1], 0.25).p)
-    assert compare([0.0, 0.0], 0.25).p == 1.0
-    assert compare([0.1, 0.1], 0.25).p == 0.0
-    assert "one pair only" in verdict(compare([0.1], 0.25), math.nan)
-    found = compare([0.1, 0.11, 0.1], 0.25)
+    assert math.isnan(paired_scores([0.1], 0.25).p)
+    assert paired_scores([0.0, 0.0], 0.25).p == 1.0
+    assert paired_scores([0.1, 0.1], 0.25).p == 0.0
+    assert "one pair only" in verdict(paired_scores([0.1], 0.25), math.nan)
+    found = paired_scores([0.1, 0.11, 0.1], 0.25)
     assert verdict(found, 0.01).startswith("better")
     assert verdict(found, 0.01, higher_is_better=False).startswith("worse")
     assert verdict(found, 0.2) == "no difference beyond seed noise"

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from recipe.errors import StuckPicture, UserError
 from recipe.pictures import decode
 from recipe.pictures.cache import Pictures
-from recipe.system import threads as crew
+from recipe.system import threads as background
 from recipe.system.memory import free_memory_mb
 from recipe.training.loader import Loader
 
@@ -185,7 +185,7 @@ def test_closing_early_leaves_no_thread_and_restores_opencv():
 def dead_drive(monkeypatch):
     """A transform that hangs, `times` times, at the picture of row 9; the test's threads are let go at its end."""
     let_go, hung = threading.Event(), []
-    monkeypatch.setattr(crew, "PATIENCE", 0.3)
+    monkeypatch.setattr(background, "PATIENCE", 0.3)
 
     def transform(times: int):
         def stamped(image: np.ndarray, seed: int) -> np.ndarray:
@@ -230,7 +230,7 @@ class Listed(list):
 
 
 def test_a_slow_batch_that_goes_on_is_no_hanging_one(monkeypatch, capsys):
-    monkeypatch.setattr(crew, "PATIENCE", 0.6)
+    monkeypatch.setattr(background, "PATIENCE", 0.6)
 
     def slow(image: np.ndarray, seed: int) -> np.ndarray:
         time.sleep(0.1)
@@ -243,13 +243,13 @@ def test_a_slow_batch_that_goes_on_is_no_hanging_one(monkeypatch, capsys):
 def test_a_process_with_a_hanging_thread_ends():
     program = """
 import threading
-from recipe import crew
-crew.PATIENCE = 0.1
-threads = crew.Crew(2, "loader")
-job = threads.give(crew.Job(lambda items: [threading.Event().wait() for item in items], [1, 2]))
+from recipe.system import threads as background
+background.PATIENCE = 0.1
+threads = background.Threads(2, "loader")
+job = threads.give(background.Task(lambda items: [threading.Event().wait() for item in items], [1, 2]))
 try:
     job.watch()
-except crew.Hung as hung:
+except background.Hung as hung:
     threads.end(hangs=True)
     print("hung at", hung.at)
 """
@@ -368,7 +368,7 @@ def test_load_all_reports_failures_by_row_and_progress(paths):
 
 
 def test_pictures_that_hang_are_named_and_the_others_are_read(paths, monkeypatch, capsys):
-    monkeypatch.setattr(crew, "PATIENCE", 0.3)
+    monkeypatch.setattr(background, "PATIENCE", 0.3)
     gone, go = {paths[1], paths[2]}, threading.Event()
     real = decode.read
     monkeypatch.setattr(decode, "read", lambda path: go.wait() and None if path in gone else real(path))

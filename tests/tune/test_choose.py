@@ -30,7 +30,7 @@ from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
 from recipe.runs.checkpoint import load_checkpoint, save_checkpoint
 from recipe.runs.description import read_description
-from recipe.runs.ensemble import Serving, Weighted, read_serving, write_serving
+from recipe.runs.ensemble import Answering, Weighted, read_answering, write_answering
 from recipe.runs.folder import open_run_folder
 from recipe.serving.averaging import tempered
 from recipe.serving.calibrate import fit_temperature
@@ -40,8 +40,8 @@ from recipe.system.sealed import write_sealed
 from recipe.train import cross_validate
 from recipe.tune.choice import Choice, select_weights
 from recipe.tune.out_of_fold import Answers
-from recipe.tune.significance import bootstrap, compare, mcnemar
-from recipe.tune.soup import average, greedy_soup
+from recipe.tune.significance import bootstrap, mcnemar, paired_answers
+from recipe.tune.soup import greedy_soup, mean_of_weights
 from recipe.tune.tuning import everything
 
 TINY = Config(
@@ -108,13 +108,13 @@ def test_bootstrap_limits():
 def test_the_same_answers_are_no_difference(metric, monkeypatch):
     monkeypatch.setattr(bootstrap, "__defaults__", (50, 0))  # draws, seed
     labels, probs = drawn(60, 2)
-    found = compare(METRICS[metric], labels, probs, probs)
+    found = paired_answers(METRICS[metric], labels, probs, probs)
     assert (found.difference, found.p) == (0, 1)
 
 
 def test_a_smaller_log_loss_is_a_positive_difference():
     labels, probs = drawn(200, 2)
-    found = compare(METRICS["log_loss"], labels, tempered(probs, 8), probs)
+    found = paired_answers(METRICS["log_loss"], labels, tempered(probs, 8), probs)
     assert found.difference > 0
     assert found.p < 0.01
 
@@ -156,22 +156,22 @@ def test_a_temperature_for_calibrated_probabilities_is_refused():
 # soups
 
 
-@pytest.mark.limit("recipe.tune.soup", "average")
+@pytest.mark.limit("recipe.tune.soup", "mean_of_weights")
 def test_a_soup_of_identical_weights_is_the_model(tmp_path):
     state = {"weight": torch.randn(50, 7), "count": torch.tensor(3), "half": torch.randn(5).half()}
     files = [tmp_path / f"{n}.safetensors" for n in range(3)]
     for file in files:
         write_sealed(file, state, {})
-    mean = average(files)
+    mean = mean_of_weights(files)
     assert all(torch.equal(mean[key], state[key]) and mean[key].dtype == state[key].dtype for key in state)
 
 
-@pytest.mark.reference("recipe.tune.soup", "average")
+@pytest.mark.reference("recipe.tune.soup", "mean_of_weights")
 def test_a_soup_is_the_mean(tmp_path):
     weights = [torch.randn(4, 3) for _ in range(3)]
     for number, weight in enumerate(weights):
         write_sealed(tmp_path / f"{number}.safetensors", {"weight": weight}, {})
-    assert torch.allclose(average(sorted(tmp_path.iterdir()))["weight"], torch.stack(weights).mean(0))
+    assert torch.allclose(mean_of_weights(sorted(tmp_path.iterdir()))["weight"], torch.stack(weights).mean(0))
 
 
 @pytest.mark.limit("recipe.tune.soup", "greedy_soup")
@@ -301,19 +301,21 @@ def test_cross_fitting_never_answers_a_row_with_what_saw_it():
 def test_a_wrong_ensemble_file_is_refused(tmp_path, content, message):
     (tmp_path / "ensemble.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
-        read_serving(tmp_path)
+        read_answering(tmp_path)
 
 
 def test_ensemble_file_round_trip(tmp_path):
-    assert read_serving(tmp_path) == Serving()
+    assert read_answering(tmp_path) == Answering()
     (tmp_path / "ensemble.json").write_text('{"views": "hflip()"}', encoding="utf-8")
-    assert read_serving(tmp_path) == Serving(views="hflip()")
-    serving = Serving(views="hflip()", test_size=40, temperature=1.5, members=(Weighted(run="members/a", weight=1.0),))
-    write_serving(tmp_path, serving)
-    assert read_serving(tmp_path) == serving
+    assert read_answering(tmp_path) == Answering(views="hflip()")
+    serving = Answering(
+        views="hflip()", test_size=40, temperature=1.5, members=(Weighted(run="members/a", weight=1.0),)
+    )
+    write_answering(tmp_path, serving)
+    assert read_answering(tmp_path) == serving
     (tmp_path / "ensemble.json").write_text("{", encoding="utf-8")
     with pytest.raises(CheckpointError, match="is not JSON"):
-        read_serving(tmp_path)
+        read_answering(tmp_path)
 
 
 # the command, on real runs
@@ -408,14 +410,14 @@ def test_what_is_kept_is_what_answers(runs, monkeypatch):
     forced(monkeypatch)
     paths = table.paths[:6]
     assert tune(first, second, "--soup", "--test-sizes", "40", "--views", "identity(), hflip()", "--temperature") == 0
-    serving = read_serving(first)
+    serving = read_answering(first)
     assert (serving.soup, serving.test_size, serving.views) == (True, 40, "identity(), hflip()")
     assert [(member.run, member.weight) for member in serving.members] == [(".", 0.5), ("members/second", 0.5)]
     alone = []
     for folder, weights in ((first, True), (first / "members" / "second", False)):
-        write_serving(folder, Serving(views="identity(), hflip()", test_size=40, soup=weights))
+        write_answering(folder, Answering(views="identity(), hflip()", test_size=40, soup=weights))
         alone.append(Ensemble(folder, "cpu").probs(paths))
-    write_serving(first, serving)
+    write_answering(first, serving)
     expected = tempered((alone[0] + alone[1]) / 2, serving.temperature)
     assert np.allclose(Ensemble(first, "cpu").probs(paths), expected, atol=1e-5)
     files = {
@@ -466,7 +468,7 @@ def test_a_damaged_snapshot_is_not_mixed(runs, capsys):
     flip(sorted((first / "fold0" / "snapshots").iterdir())[0])
     assert tune(first, "--soup") == 1
     assert "does not match its checksum" in capsys.readouterr().err
-    assert not read_serving(first).soup
+    assert not read_answering(first).soup
 
 
 def test_weights_and_descriptions_without_a_checksum_are_refused(runs):
@@ -532,8 +534,8 @@ def test_a_lean_copy_answers_as_the_run_would(runs, monkeypatch):
     forced(monkeypatch)
     copy = first.with_name("copy")
     assert tune(first, "--soup", "--out", copy) == 0
-    assert not read_serving(first).soup
-    assert not read_serving(copy).soup
+    assert not read_answering(first).soup
+    assert not read_answering(copy).soup
     assert not list(copy.rglob("snapshots"))
     untouched = load_file(first / "fold0" / "model.safetensors")
     assert tune(first, "--soup") == 0
@@ -557,7 +559,7 @@ def test_choosing_anew_clears_what_was_chosen_before(runs, monkeypatch):
         shutil.rmtree(first / f"fold{fold}" / "snapshots")
         shutil.rmtree(second / f"fold{fold}" / "snapshots")
     assert tune(first, second, "--soup") == 0
-    assert not read_serving(first).members
+    assert not read_answering(first).members
     assert not (first / "fold0" / "soup.safetensors").exists()
     assert not (first / "members" / "second").exists()
 
@@ -567,7 +569,7 @@ def test_the_out_of_fold_answers_are_those_of_the_run(runs):
 
     first, _, table = runs
     run = open_run_folder(first)
-    answers = OutOfFold(run, run.paths(None), torch.device("cpu")).answers(Serving())
+    answers = OutOfFold(run, run.paths(None), torch.device("cpu")).answers(Answering())
     for fold, rows in run.folds:
         with np.load(fold / "oof.npz") as stored:
             assert np.allclose(answers.probs[rows], stored["oof_probs"], atol=1e-5)
@@ -599,11 +601,11 @@ def test_a_member_that_is_an_ensemble_or_of_other_classes_is_refused(runs):
     first, second, _ = runs
     members = (Weighted(run=".", weight=0.5), Weighted(run="members/second", weight=0.5))
     shutil.copytree(second, first / "members" / "second")
-    write_serving(first, Serving(views="identity()", members=members))
-    write_serving(first / "members" / "second", Serving(temperature=2))
+    write_answering(first, Answering(views="identity()", members=members))
+    write_answering(first / "members" / "second", Answering(temperature=2))
     with pytest.raises(CheckpointError, match="neither members nor a temperature"):
         Ensemble(first)
-    write_serving(first / "members" / "second", Serving())
+    write_answering(first / "members" / "second", Answering())
     for fold in ("fold0", "fold1"):
         folder = first / "members" / "second" / fold
         model, description = load_checkpoint(folder)

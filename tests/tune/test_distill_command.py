@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
 
 from prediction import Predictor
+from recipe import prepare
 from recipe.__main__ import main
 from recipe.components.metrics import METRICS
 from recipe.config import Config
@@ -23,8 +25,8 @@ from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
 from recipe.runs.folder import open_run_folder
 from recipe.train import cross_validate
-from recipe.tune import before_after
-from recipe.tune.student import DistillError, task_of, write_average
+from recipe.tune import before_after, student
+from recipe.tune.student import DistillError, lesson_of, write_average
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = Config(
@@ -129,7 +131,7 @@ def test_the_student_s_folder_is_that_of_any_run(teacher, competition, tmp_path,
 
 def test_the_teacher_teaches_out_of_fold_and_settings_are_those_of_the_run(teacher, competition):
     run = open_run_folder(teacher)
-    task = task_of(run, run.table(None), 2, {"teacher_weight": "0.9", "epochs": "7"})
+    task = lesson_of(run, run.table(None), 2, {"teacher_weight": "0.9", "epochs": "7"})
     assert task.config.teacher == str((teacher / "oof.csv").resolve())
     assert (task.config.teacher_weight, task.config.epochs, task.config.lr) == (0.9, 7, FAST.lr)
     assert set(task.fold.train_rows) | set(task.fold.valid_rows) == set(range(36)) and not set(
@@ -153,7 +155,7 @@ def test_what_nothing_can_learn_from_is_refused(teacher, tmp_path, capsys):
     )
     run = open_run_folder(teacher)
     with pytest.raises(DistillError, match=r"2 rows of .* have no out-of-fold answer"):
-        task_of(run, run.table(None), 1, {})
+        lesson_of(run, run.table(None), 1, {})
 
 
 def test_a_mean_of_folds_needs_pictures_that_no_fold_has_seen_and_a_common_start(teacher, capsys, competition):
@@ -240,3 +242,15 @@ def test_size_and_time_are_measured_in_a_process_of_its_own(teacher):
     rows = {row[0]: row for row in before_after.costs(teacher, teacher)}
     assert float(rows["one picture, ms"][1]) > 0 and float(rows["load the networks, s"][1]) > 0
     assert rows["parameters, million"][3] == "x 1.00" and rows["networks x views of one answer"][1:3] == ("3", "3")
+
+
+def test_the_student_s_pictures_are_kept_as_the_settings_say(monkeypatch):
+    """On the disk as well as in memory: `train_student` takes the cache that `prepare` makes."""
+    given = []
+    start = SimpleNamespace(preprocessing=SimpleNamespace(size=32, crop_pct=1.0, resize_to=32))
+    monkeypatch.setattr(student, "start", lambda config, classes: start)
+    monkeypatch.setattr(student, "cross_validate", lambda prepared, *a, **k: given.append(prepared.pictures))
+    monkeypatch.setattr(prepare, "short_side", lambda preprocessing: 32)
+    task = student.Lesson(Config(cache_mb=3, cache_disk_mb=5), SimpleNamespace(paths=[], classes=("a",)), None)
+    student.train_student(task, Path("out"), "accuracy")
+    assert (given[0]._cache.limit, given[0]._cache.disk_limit) == (3 * 2**20, 5 * 2**20)

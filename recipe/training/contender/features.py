@@ -19,7 +19,7 @@ from torch import nn
 
 from recipe.components.views import build_views
 from recipe.models.classifier import Classifier
-from recipe.models.merged_batch_norm import fold_batch_norm
+from recipe.models.merged_batch_norm import merge_batch_norm
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.serving.averaging import CROPS_PER_PASS, Networks, pass_views
 from recipe.serving.equality import UnequalError, reference_pictures
@@ -71,7 +71,7 @@ class Extractor:
 
     def __init__(self, model: Classifier, preprocessing: Preprocessing, runtime: Runtime, views: str) -> None:
         self.views = build_views(views, preprocessing.size)
-        embedding = fold_batch_norm(_Embedding(model), preprocessing.size) if runtime.device.type == "cpu" else model
+        embedding = merge_batch_norm(_Embedding(model), preprocessing.size) if runtime.device.type == "cpu" else model
         self.networks, self.how = _torch(model, embedding, preprocessing, runtime), "torch"
         if runtime.device.type == "cpu" and on_cpu("cpu"):
             self._try_exported(embedding, preprocessing)
