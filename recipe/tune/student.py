@@ -10,9 +10,9 @@ of their own, --test, are free of it.)
 Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, section 2.
 
 The mean is sound where the folds began from the same pretrained weights and stayed near them: then the mean lies in
-the same valley. Folds that began at random lie in different ones. Every row of the run was seen by some fold, so
-out-of-fold rows cannot judge the mean: it is kept only if it is not worse, beyond chance, than the folds together on labelled
-pictures of their own.
+the same valley. Folds that began at random lie in different ones. Every row of the run was seen by some fold, so out-
+of-fold rows cannot judge the mean: it is kept only if it is not worse, beyond chance, than the folds together on
+labelled pictures of their own.
 
 Source: Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without
 increasing inference time", 2022, section 2 (the uniform soup); Neyshabur, Sedghi, Zhang, "What is being transferred in
