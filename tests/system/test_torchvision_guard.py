@@ -21,7 +21,7 @@ def printed(program: str) -> list[str]:
 def test_a_network_is_built_without_the_compiler_which_works_all_the_same():
     assert printed("""
 import sys
-from recipe import torchvision_guard
+from recipe.system import torchvision_guard
 import timm, torch
 model = timm.create_model("test_resnet").eval()
 print("torch._dynamo" in sys.modules, "torch._dynamo.utils" in sys.modules)
@@ -38,7 +38,7 @@ def test_a_package_that_wants_more_of_the_compiler_is_imported_as_ever(tmp_path)
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 sys.modules["torchvision"], sys.modules["timm"] = None, None
-from recipe import torchvision_guard
+from recipe.system import torchvision_guard
 torchvision_guard.PACKAGES = ("demanding",)
 print(torchvision_guard.import_without_compiler(), "demanding" in sys.modules, "torch._dynamo" in sys.modules)
 import demanding
