@@ -32,6 +32,7 @@ from recipe.system.stopping import graceful_stop
 from recipe.system.timing import choose_runtime
 from recipe.training.clock.limit import TimeLimit
 from recipe.training.clock.pacer import pacer_of
+from recipe.training.clock.threads import ThreadChoice
 from recipe.training.folds import train_folds
 from recipe.training.probe import start_features
 from recipe.training.run import Run
@@ -99,10 +100,11 @@ def _run(
     announce_feeding(start, pictures, runtime)
     features = start_features(start, pictures, runtime, limit)
     pacer = pacer_of(start, table, folds[0], runtime, limit, options.report_seconds)
+    threads = ThreadChoice.of(runtime, pinned=bool(start.config.threads) or start.config.deterministic)
     with Bar(0, "step") as bar, graceful_stop() as stop:
         progress = Shown(bar, EpochLogFile(folder / "log.jsonl"), options.metric, pacer, stop, options.on_epoch)
         say(EPOCH_HEADER.format(metric=options.metric[:12]))
-        yield Run(start, table, pictures, runtime, folder, options.metric, features, number, pacer, progress)
+        yield Run(start, table, pictures, runtime, folder, options.metric, features, number, pacer, threads, progress)
 
 
 def _machine(start: Start, folder: Path, folds: int) -> Runtime:

@@ -15,6 +15,7 @@ from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.system.runtime import Runtime
 from recipe.training.clock.pacer import Pacer
+from recipe.training.clock.threads import ThreadChoice
 from recipe.training.said import Progress
 
 
@@ -31,6 +32,7 @@ class Run:
     features: np.ndarray | None = None  # (N, D) for the probe
     number: str = ""  # in run.json and in every state
     pacer: Pacer = field(default_factory=Pacer)  # the clock; by default one that decides nothing
+    threads: ThreadChoice = field(default_factory=lambda: ThreadChoice(0))  # by default one that leaves them alone
     progress: Progress = field(default_factory=Progress)  # who is told; by default nobody
 
     @property
