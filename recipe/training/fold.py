@@ -123,7 +123,8 @@ class FoldTraining:
 
     def candidates(self) -> list[tuple[nn.Module, bool]]:
         """The networks that an epoch's validation judges, and whether each is a moving average."""
-        return [(self.model, False)] + ([(self.ema.model, True)] if self.ema is not None else [])
+        average = [] if self.ema is None else [(self.ema.model, True)]
+        return average if average and self.run.last_stands else [(self.model, False), *average]
 
     def _train(self, epoch: int) -> None:
         """The steps of an epoch, from the position on."""
