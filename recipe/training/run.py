@@ -1,4 +1,4 @@
-"""What every fold of a run shares, for `folds.train_folds`; how a run is opened on this machine; the epoch to keep so far."""
+"""What every fold of a run shares; how a run is opened on this machine; and the epoch to keep so far."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ DEFAULTS = RunOptions()
 
 @contextmanager
 def session(
-    start: Start, table: Table, pictures: Pictures, folder: Path, options: RunOptions, folds: Sequence[Fold], number: str, limit: TimeLimit,
-    networks: int = 1,
+    start: Start, table: Table, pictures: Pictures, folder: Path, options: RunOptions, folds: Sequence[Fold],
+    number: str, limit: TimeLimit, networks: int = 1,
 ) -> Iterator[Run]:  # fmt: skip
     """The run on this machine, told of at the console and stopped by a signal while the block lasts.
 
