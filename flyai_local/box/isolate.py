@@ -9,12 +9,10 @@ limited, and its whole tree is ended, but it can read what the user can read and
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import threading
@@ -22,11 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flyai_local.box import bubblewrap, cgroups, seccomp
+from flyai_local.box import bubblewrap, pretrained
 from flyai_local.box.environment import MARK, Layout, variables
 from flyai_local.box.limits import Limits, Outcome
 from flyai_local.box.logs import Log
-from flyai_local.box.processes import LINUX, become_reaper, threads_of_user
+from flyai_local.box.processes import LINUX, threads_of_user
 from flyai_local.box.watch import Watch
 
 __all__ = ["Box", "Running", "protections", "run", "start"]
@@ -122,14 +120,14 @@ def run(box: Box, command: list[str], limits: Limits, log: Log) -> Outcome:
 
 def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = False) -> Running:
     """Start `command`; with `talk`, its stdin and stdout are pipes to the platform and only stderr is the log."""
+    first = not box.home.exists()
     for folder in (box.home, box.scratch):
         folder.mkdir(parents=True, exist_ok=True)
-    _place_weights(box)
+    if box.weights is not None and first:  # later the submission has been there, and may have laid links of its own
+        pretrained.place(box.weights, box.layout().weights or box.weights, box.home)
     line = _locked(box, limits) + command if box.isolated else command
-    group = cgroups.made(limits.memory_mb, limits.tasks)
-    become_reaper()
     process = subprocess.Popen(
-        (group.line if group else []) + _supervised(line, box, limits, group),
+        _supervised(line, box.project, limits),
         cwd=box.project,
         env=variables(
             box.layout(), box.mark, offline=box.isolated and not box.network, install=box.install, minutes=box.minutes
@@ -142,9 +140,7 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
     stream = process.stderr if talk else process.stdout
     pump = threading.Thread(target=log.pump, args=(stream,), daemon=True)
     pump.start()
-    if group:
-        group.found(process.pid)
-    watch = Watch(process, limits, log, (box.project, box.private), f"{MARK}={box.mark}", group, box.isolated)
+    watch = Watch(process, limits, log, (box.project, box.private), f"{MARK}={box.mark}")
     watch.start()
     return Running(process, watch, pump, box)
 
@@ -154,9 +150,7 @@ def protections(box: Box) -> list[str]:
     always = ["environment from an allow-list"]
     if os.name == "nt":
         return ["not isolated: bubblewrap is for Linux", *always, "time, log and disk limits; process tree ended"]
-    always += [_held(), "time, file, log and disk limits; process tree ended"]
-    if seccomp.program():
-        always.append("system calls filtered: no keyrings, namespaces, mounts, other processes, queues of System V")
+    always.append("time, memory, process, file, disk and log limits; process tree ended")
     if not box.isolated:
         return ["not isolated: bubblewrap is absent or does not work; files and network are open to the run", *always]
     return [
@@ -166,55 +160,25 @@ def protections(box: Box) -> list[str]:
     ]
 
 
-def _held() -> str:
-    """Who holds memory and processes in this process's runs."""
-    ways = {"v2": "version 2", "v1": "version 1", "scope": "a scope of systemd"}
-    way = cgroups.kind()
-    if way:
-        return f"memory and processes held by the kernel (control groups, {ways[way]})"
-    return "memory and processes looked at ten times a second (no control groups here)"
-
-
 def _locked(box: Box, limits: Limits) -> list[str]:
     layout = box.layout()
     writable = {layout.scratch: box.scratch, layout.home: box.home, layout.project: box.project}
     readable = {layout.platform / name: PACKAGE / name for name in PLATFORM_FILES}
     if box.weights is not None:
-        readable |= {bubblewrap.WEIGHTS: box.weights, layout.torch_home / "hub" / "checkpoints": box.weights}
+        readable[bubblewrap.WEIGHTS] = box.weights
     if box.environment is not None:
         (writable if box.install else readable)[box.environment] = box.environment
     return bubblewrap.arguments(writable, readable, box.masked, limits.memory_mb / 2, box.network)
 
 
-def _place_weights(box: Box) -> None:
-    """Fill torch hub's folder of checkpoints with links to the user's weights; bubblewrap binds the folder instead."""
-    if box.weights is None or box.isolated:
-        return
-    folder = box.layout().torch_home / "hub" / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in box.weights.iterdir():
-        target = folder / file.name
-        if not file.is_file() or target.exists():
-            continue
-        try:
-            target.symlink_to(file.absolute())
-        except OSError:  # Windows without the privilege for links
-            shutil.copyfile(file, target)
-
-
-def _supervised(line: list[str], box: Box, limits: Limits, group: cgroups.Group | None) -> list[str]:
+def _supervised(line: list[str], folder: Path, limits: Limits) -> list[str]:
     if os.name == "nt":
         return line
-    bounds = {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 0, "RLIMIT_MSGQUEUE": 0}
     specification = {
         "command": line,
-        "folder": str(box.project),
+        "folder": str(folder),
         "parent": os.getpid(),
-        "sandbox": box.isolated,
-        "groups": [str(folder) for folder in group.folders] if group else [],
-        # Files in memory belong to no process and no folder: without a group, nothing would count them.
-        "filter": base64.b64encode(seccomp.program(memfd=group is not None)).decode("ascii"),
-        "rlimits": bounds | _process_backstop(limits),
+        "rlimits": {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 0} | _process_backstop(limits),
     }
     return [sys.executable, "-I", str(Path(__file__).with_name("supervise.py")), json.dumps(specification)]
 
@@ -224,7 +188,7 @@ def _process_backstop(limits: Limits) -> dict[str, int]:
 
     The exact limit on processes is held by `watch`, which counts ten times a second.
     """
-    return {"RLIMIT_NPROC": threads_of_user() + limits.tasks} if LINUX and os.getuid() != 0 else {}
+    return {"RLIMIT_NPROC": threads_of_user() + 8 * limits.processes} if LINUX and os.getuid() != 0 else {}
 
 
 def _own_group() -> dict[str, Any]:

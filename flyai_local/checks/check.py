@@ -11,7 +11,6 @@ touched.
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +19,11 @@ from pathlib import Path
 
 from flyai_local.box import limits
 from flyai_local.box.limits import Limits
-from flyai_local.checks import devices, old_calls, packages, pictures, places, predictor, saving, startup
+from flyai_local.checks import devices, old_calls, packages, pictures, places, predictor, sample, saving, startup
 from flyai_local.checks.contents import open_project
 from flyai_local.checks.findings import Finding, Severity, ordered
 from flyai_local.checks.project import Project, Target
-from flyai_local.contest.competitions import Competition, place
+from flyai_local.contest.competitions import Competition
 from flyai_local.contest.tables import label_values, read_table
 from flyai_local.home import runs_folder
 from flyai_local.run.progress import Progress
@@ -32,10 +31,10 @@ from flyai_local.run.runner import Job, Result, execute
 from flyai_local.states import Code, is_platform_fault
 from flyai_local.submission.unpack import ArchiveError, unpack
 
-__all__ = ["BATCH", "EPOCHS", "PICTURES", "ROWS", "SECONDS", "Report", "check", "read_source"]
+__all__ = ["BATCH", "EPOCHS", "MINUTES", "SECONDS", "Report", "Silent", "check", "read_source"]
 
-# Local policy: enough to pass through every line of a submission once. ROWS are asked about in the evaluation.
-PICTURES, EPOCHS, BATCH, ROWS, SECONDS = 40, 1, 8, 20, 300.0
+# Local policy: enough to pass through every line of a submission once; MINUTES is what one that asks is told to have.
+EPOCHS, BATCH, SECONDS, MINUTES = 1, 8, 300.0, 0.5
 SUBJECTS: tuple[Callable[[Project], Iterator[Finding]], ...] = (
     packages.check,
     startup.check,
@@ -47,7 +46,17 @@ SUBJECTS: tuple[Callable[[Project], Iterator[Finding]], ...] = (
     old_calls.check,
 )
 THREADS = "OMP_NUM_THREADS"
-FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+# Ends that the platform did not have: it had a GPU, pretrained files, libraries of its time. The limits are ours.
+OF_THIS_MACHINE = (
+    Code.NEEDS_GPU,
+    Code.MISSING_WEIGHTS,
+    Code.OLD_LIBRARY_CALL,
+    Code.TIME_LIMIT,
+    Code.OUT_OF_MEMORY,
+    Code.PROCESS_LIMIT,
+    Code.DISK_LIMIT,
+    Code.LOG_LIMIT,
+)
 BAD_FILES = (
     Code.BAD_ARCHIVE,
     Code.UNSAFE_ARCHIVE,
@@ -70,12 +79,18 @@ class Report:
         """True without an error; warnings do not fail."""
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
+    @property
+    def whole(self) -> bool:
+        """False where the chain was run and did not come to a score."""
+        return self.chain is None or self.chain.score is not None
+
 
 def check(
     submission: Path,
     competition: Competition,
     static: bool = False,
     weights: Path | None = None,
+    fresh_env: bool = False,
     isolated: bool | None = None,
     seconds: float = SECONDS,
     progress: Progress | None = None,
@@ -87,6 +102,7 @@ def check(
         competition: gives the column names, the type of the labels, and the slice of the chain.
         static: read the source only.
         weights: folder of pretrained files for the chain.
+        fresh_env: install requirements.txt for the chain into an environment of its own.
         isolated: use bubblewrap; None where it works.
         seconds: wall clock of each of the chain's two phases.
         progress: shows the chain; nothing is shown without it.
@@ -94,29 +110,24 @@ def check(
     findings = read_source(submission, _target(competition))
     if static or any(finding.code in BAD_FILES for finding in findings):
         return Report(ordered(findings))
-    with _asking_training_pictures(competition) as slice_of_it, _one_thread():
+    with tempfile.TemporaryDirectory(prefix=".asked-", dir=runs_folder()) as folder, _one_thread():
+        alone, count = sample.sampled(competition, Path(folder))
         job = Job(
             submission=submission,
-            competition=slice_of_it,
+            competition=alone,
             command="test",
             epochs=EPOCHS,
             batch=BATCH,
-            sample=PICTURES,
+            sample=count,
             weights=weights,
+            fresh_env=fresh_env,
             isolated=isolated,
             train_limits=_bounded(seconds),
             evaluate_limits=_bounded(seconds),
+            told_minutes=MINUTES,
         )
         result = execute(job, progress or Silent())
     return Report(_joined(findings, _met(result)), result)
-
-
-@contextmanager
-def _asking_training_pictures(competition: Competition) -> Iterator[Competition]:
-    """The competition with a few training pictures, from the classes in turn, in the place of its hidden part."""
-    with tempfile.TemporaryDirectory(prefix=".asked-", dir=runs_folder()) as folder:
-        place(competition, Path(folder), limit=ROWS)
-        yield replace(competition, hidden=Path(folder) / "train.csv", hidden_images=Path(folder))
 
 
 @contextmanager
@@ -183,34 +194,33 @@ def _met(result: Result) -> list[Finding]:
     """The finding of a run that did not go well; none of one that did, or that the platform itself broke off."""
     if result.code is None:
         return []
-    file, line = _place(result)
     detail = " ".join(result.detail.split())
     if is_platform_fault(result.code):
         return [Finding(result.code, Severity.ERROR, "", 0, detail)]
+    file, line, _ = result.place
+    if _of_this_machine(result):
+        said = f"the chain ends here, on this machine: {detail}"
+        return [Finding(result.code, Severity.WARNING, file, line, said)]
     return [Finding(result.code, Severity.ERROR, file, line, f"in the chain, {detail}")]
 
 
-def _place(result: Result) -> tuple[str, int]:
-    """File and line of the innermost frame in the submission, by the last traceback of the log."""
-    project = result.folder / "project"
-    lines = result.log.read_text(encoding="utf-8").splitlines() if result.log and result.log.is_file() else []
-    for found in reversed([found for line in lines if (found := FRAME.search(line))]):
-        parts = Path(found[1]).parts
-        for at in range(len(parts) - 1, -1, -1):
-            name = Path(*parts[at:])
-            if parts[at - 1] == "project" and (project / name).is_file():
-                return name.as_posix(), int(found[2])
-    return "", 0
+def _of_this_machine(result: Result) -> bool:
+    """True for an end that says nothing about the submission: the platform would have gone on."""
+    if result.code is Code.MISSING_PACKAGE:
+        return "--fresh-env" in result.detail
+    if result.code is Code.SYNTAX_ERROR:
+        return "async" in result.place.text or "await" in result.place.text
+    return result.code in OF_THIS_MACHINE
 
 
 def _joined(read: list[Finding], met: list[Finding]) -> list[Finding]:
-    """Both kinds; what the chain met at a place that the source already named is one finding, and an error."""
+    """Both kinds; what the source already named and the chain met is one finding, as severe as what was met."""
     for finding in met:
         same = [each for each in read if each.code is finding.code]
         if same:
             first = same[0]
             detail = f"{first.detail}; {finding.detail}"
-            read = [replace(each, severity=Severity.ERROR, detail=detail) if each is first else each for each in read]
+            read = [replace(each, severity=finding.severity, detail=detail) if each is first else each for each in read]
         else:
             read = [*read, finding]
     return ordered(read)

@@ -17,10 +17,13 @@ __all__ = ["Finding", "Hint", "Severity", "ordered", "sentence", "table"]
 
 
 class Severity(str, Enum):
-    """`error`: the submission would get no score, a wrong one, or must not be uploaded. `warning`: it may."""
+    """`error`: the submission would get no score, a wrong one, or must not be uploaded. `warning`: it may. `note`: it
+    will not.
+    """
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 class Hint(str, Enum):
@@ -32,6 +35,7 @@ class Hint(str, Enum):
     FILE_TOO_LARGE = "file-too-large"
     BAD_CARD = "bad-card"
     REQUIREMENT_LINE = "requirement-line"
+    UNLISTED_PACKAGE = "unlisted-package"
     SHADOWED_MODULE = "shadowed-module"
     ARGUMENTS_IGNORED = "arguments-ignored"
     TRAINING_AT_IMPORT = "training-at-import"
@@ -79,6 +83,12 @@ HINTS: dict[Hint, Sentence] = {
         "Write the name of the package, one a line, with an optional version: opencv-python-headless, not cv2.",
         "requirements.txt 中有一行无法安装，平台会跳过它。",
         "每行写一个包名，可带版本：写 opencv-python-headless，而不是 cv2。",
+    ),
+    Hint.UNLISTED_PACKAGE: Sentence(
+        "Packages are imported that requirements.txt does not name; the platform had them all the same.",
+        "Name them, with their versions, to get the same ones everywhere; --fresh-env installs only what is named.",
+        "导入了 requirements.txt 中没有写明的包；平台自带这些包。",
+        "请写明包名与版本，以便处处一致；--fresh-env 只安装写明的包。",
     ),
     Hint.SHADOWED_MODULE: Sentence(
         "A file of the submission has the name of a module of Python or of the SDK, and hides it.",
@@ -178,10 +188,9 @@ def sentence(code: Code | Hint) -> Sentence:
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """Errors before warnings, then by place; of several with one code and place the most severe stays."""
-    ranked = sorted(
-        set(findings), key=lambda each: (each.severity is Severity.WARNING, each.file, each.line, each.code.value)
-    )
+    """Errors before warnings before notes, then by place; of several with one code and place the most severe stays."""
+    kinds = list(Severity)
+    ranked = sorted(set(findings), key=lambda each: (kinds.index(each.severity), each.file, each.line, each.code.value))
     first: dict[tuple[str, str, int], Finding] = {}
     for finding in ranked:
         first.setdefault((finding.code.value, finding.file, finding.line), finding)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flyai_local.checks.findings import Finding, Hint, Severity
-from flyai_local.checks.package_names import OTHER_NAMES, brought, normal, packages_of
 from flyai_local.checks.project import Imported, Project, Source, dotted
 from flyai_local.run.requirements import Line, lines
 from flyai_local.states import Code
+from flyai_local.submission.baseline import BASELINE, GONE_FROM_PYTHON
+from flyai_local.submission.package_names import OTHER_NAMES, brought, normal, packages_of
 
 __all__ = ["check"]
 
@@ -26,15 +28,22 @@ def check(project: Project) -> Iterator[Finding]:
     yield from _bogus(listed)
     available = brought(line.text for line in listed if not line.skip and not _module_name(line))
     missing: dict[str, Finding] = {}
+    unlisted: dict[str, Finding] = {}
     for source in project.reached:
         for each in source.imports:
             top = each.names[0].split(".")[0]
             known = missing.get(top)
             if (
                 (known and known.severity is Severity.ERROR)
+                or not project.runs(source, each.node)
                 or _excused(source, each)
                 or _there(project, each, top, available)
             ):
+                continue
+            if not project.own(top) and any(name in BASELINE for name in packages_of(top)):
+                unlisted.setdefault(
+                    top, Finding(Hint.UNLISTED_PACKAGE, Severity.NOTE, source.name, each.node.lineno, top)
+                )
                 continue
             found = Finding(
                 Code.MISSING_PACKAGE,
@@ -45,6 +54,9 @@ def check(project: Project) -> Iterator[Finding]:
             )
             missing[top] = found if known is None or found.severity is Severity.ERROR else known
     yield from missing.values()
+    if unlisted:  # one for all
+        first = next(iter(unlisted.values()))
+        yield replace(first, detail=f"imported and not listed: {', '.join(sorted(unlisted))}")
 
 
 def _severity(source: Source, each: Imported) -> Severity:
@@ -57,7 +69,8 @@ def _there(project: Project, each: Imported, top: str, available: set[str]) -> b
     """True when the module is the project's own, Python's, the SDK's, or in a listed package."""
     if each.local or project.own(top):
         return not _own_but_gone(project, each, top)
-    return top in ALWAYS or top in sys.stdlib_module_names or any(name in available for name in packages_of(top))
+    python = top in sys.stdlib_module_names or top in GONE_FROM_PYTHON
+    return top in ALWAYS or python or any(name in available for name in packages_of(top))
 
 
 def _own_but_gone(project: Project, each: Imported, top: str) -> bool:

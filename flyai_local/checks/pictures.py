@@ -75,10 +75,10 @@ def _retries(source: Source) -> Iterator[Finding]:
     for node in source.nodes:
         if isinstance(node, ast.While) and (_asks_again(node) or _catches_again(node)):
             text = "the loop ends only when the file can be read, and nothing in it takes another one"
-            yield Finding(Hint.ENDLESS_RETRY, Severity.ERROR, source.name, node.lineno, text)
+            yield Finding(Hint.ENDLESS_RETRY, Severity.WARNING, source.name, node.lineno, text)
         elif isinstance(node, (ast.Call, ast.Subscript)) and _same_again(source, node):
             text = f"{ast.unparse(node)} asks for the same picture again"
-            yield Finding(Hint.ENDLESS_RETRY, Severity.ERROR, source.name, node.lineno, text)
+            yield Finding(Hint.ENDLESS_RETRY, Severity.WARNING, source.name, node.lineno, text)
 
 
 def _asks_again(loop: ast.While) -> bool:

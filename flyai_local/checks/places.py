@@ -23,7 +23,7 @@ def check(project: Project) -> Iterator[Finding]:
             continue
         if plain(path).startswith("../"):
             text = f"{plain(path)!r} lies outside of the project"
-            yield Finding(Hint.OUTSIDE_PATH, Severity.ERROR, access.source.name, access.call.lineno, text)
+            yield Finding(Hint.OUTSIDE_PATH, Severity.WARNING, access.source.name, access.call.lineno, text)
         elif not anchored(path) and access.source.name not in seen:
             seen.add(access.source.name)
             text = f"{path!r} is looked for in the working directory"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,7 +35,7 @@ class Imported:
 
     names: tuple[str, ...]
     bound: dict[str, tuple[str, str]]
-    node: ast.stmt
+    node: ast.stmt | ast.Call
     local: bool  # relative
 
 
@@ -106,6 +108,8 @@ class Source:
     def _imported(self, node: ast.AST) -> list[Imported]:
         if isinstance(node, ast.Import):
             return [_plain(alias, node) for alias in node.names]
+        if isinstance(node, ast.Call):
+            return _by_call(node)
         if not isinstance(node, ast.ImportFrom):
             return []
         folder = list(PurePosixPath(self.name).parent.parts)
@@ -136,19 +140,33 @@ class Project:
     @cached_property
     def training(self) -> list[Source]:
         """What `python main.py` can reach."""
-        return self._reached(["main.py"], program=True)
+        return self._sources(self._reached(["main.py"], program=True))
 
     @cached_property
     def serving(self) -> list[Source]:
         """What the evaluation can reach."""
-        return self._reached(
-            ["model.py", "processor.py"] if self.generation == "1.x" else ["prediction.py"], program=False
-        )
+        return self._sources(self._reached(self._serving_roots, program=False))
 
     @cached_property
     def reached(self) -> list[Source]:
         """Both together, without repetition."""
         return list({source.name: source for source in [*self.training, *self.serving]}.values())
+
+    @cached_property
+    def touched(self) -> frozenset[str]:
+        """Names of the files that training or evaluation can come to, be they Python or not."""
+        return frozenset(self._reached(["main.py"], program=True) + self._reached(self._serving_roots, program=False))
+
+    def runs(self, source: Source, node: ast.AST) -> bool:
+        """Whether a node of a source may run: a main guard keeps it from running anywhere but in main.py."""
+        return source.name in self.touched and (source.name == "main.py" or not source.as_program(node))
+
+    @property
+    def _serving_roots(self) -> list[str]:
+        return ["model.py", "processor.py"] if self.generation == "1.x" else ["prediction.py"]
+
+    def _sources(self, names: list[str]) -> list[Source]:
+        return [self.sources[name] for name in names if name in self.sources]
 
     @cached_property
     def searches_folders(self) -> bool:
@@ -173,41 +191,52 @@ class Project:
             name in (path.stem, *path.parts) for path in map(PurePosixPath, self.sources)
         )
 
-    def _reached(self, roots: list[str], program: bool) -> list[Source]:
-        """Sources reached by imports from `roots`, these first. What stands behind the main guard runs only in a
+    def _reached(self, roots: list[str], program: bool) -> list[str]:
+        """Files reached by imports from `roots`, these first. What stands behind the main guard runs only in a
         program.
         """
-        found: dict[str, Source] = {name: self.sources[name] for name in roots if name in self.sources}
-        waiting = list(found.values())
-        while waiting:
-            source = waiting.pop(0)
-            guarded = program and source.name in roots
-            for each in source.imports:
-                if guarded or not source.as_program(each.node):
-                    new = [found.setdefault(s.name, s) or s for s in self._brought(each) if s.name not in found]
-                    waiting += new
-        return list(found.values())
+        found = [name for name in roots if name in self.selection.files]
+        for name in found:  # grows on the way
+            source = self.sources.get(name)
+            if source is not None:
+                run = [
+                    each for each in source.imports if (program and name in roots) or not source.as_program(each.node)
+                ]
+                found += dict.fromkeys(new for each in run for new in self._brought(each) if new not in found)
+        return found
 
-    def _brought(self, each: Imported) -> list[Source]:
-        """Own sources that an import runs: the module, what is imported from it, and the packages above."""
+    def _brought(self, each: Imported) -> list[str]:
+        """Own files that an import runs: the module, what is imported from it, and the packages above."""
         names = {
             ".".join(parts[:end])
             for name in each.names
             for parts in [name.split(".")]
             for end in range(1, len(parts) + 1)
         }
-        return [source for name in sorted(names) if (source := self.module(name)) is not None]
+        return list(dict.fromkeys(file for name in sorted(names) for file in self._files(name)))
+
+    def _files(self, module: str) -> list[str]:
+        """The files that a module of this name may be; in any folder where the code searches in more than one."""
+        path = module.replace(".", "/")
+        ends = (f"{path}.py", f"{path}/__init__.py")
+        found = [name for name in ends if name in self.selection.files]
+        if found or not self.searches_folders:
+            return found
+        return [name for name in self.selection.files if name.endswith(tuple(f"/{end}" for end in ends))]
 
 
-def parsed(content: bytes) -> ast.Module:
+def parsed(content: bytes, version: tuple[int, int] | None = None) -> ast.Module:
     """The syntax tree of a source file; warnings about odd escapes in old code are not ours to print.
+
+    `version` (3, 6) takes `async` as a name, as the platform's Python did.
 
     Raises:
         SyntaxError, ValueError, RecursionError: it is not Python.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(content)
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return ast.parse(content.decode(encoding), feature_version=version)  # a comment that is no text counts too
 
 
 def dotted(node: ast.AST) -> str:
@@ -224,6 +253,15 @@ def _plain(alias: ast.alias, node: ast.Import) -> Imported:
     top = alias.name.split(".")[0]
     bound = {alias.asname: (alias.name, "")} if alias.asname else {top: (top, "")}
     return Imported((alias.name,), bound, node, False)
+
+
+def _by_call(node: ast.Call) -> list[Imported]:
+    """`__import__("net")` and `importlib.import_module("net")`, where the name is written out."""
+    called = dotted(node.func) in ("__import__", "importlib.import_module", "import_module")
+    name = node.args[0].value if called and node.args and isinstance(node.args[0], ast.Constant) else None
+    if not isinstance(name, str) or not name or name.startswith("."):
+        return []
+    return [Imported((name,), {}, node, False)]
 
 
 def _main_guard(node: ast.AST) -> bool:

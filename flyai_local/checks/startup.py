@@ -40,9 +40,10 @@ def _at_import(source: Source, call: ast.Call) -> Iterator[Finding]:
     name = source.full_name(call.func)
     attribute = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if attribute == "parse_args" and not call.args and not call.keywords:
+        depends = any(isinstance(node, (ast.If, ast.Try)) for node in source.above(call))
         yield Finding(
             Code.ARGPARSE_AT_IMPORT,
-            Severity.ERROR,
+            Severity.WARNING if depends else Severity.ERROR,
             source.name,
             call.lineno,
             "parse_args() runs when this file is imported",
@@ -55,7 +56,7 @@ def _at_import(source: Source, call: ast.Call) -> Iterator[Finding]:
         shown = dotted(call.func) or attribute
         yield Finding(
             Hint.TRAINING_AT_IMPORT,
-            Severity.ERROR,
+            Severity.WARNING,
             source.name,
             call.lineno,
             f"{shown}() runs when this file is imported",

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from flyai_local.checks import sample
 from flyai_local.checks.check import SECONDS, Report, Silent, check
 from flyai_local.checks.findings import Severity
-from flyai_local.contest.competitions import EMBEDDED, competition, known_ids
+from flyai_local.contest.competitions import EMBEDDED, few, known_ids
 from flyai_local.errors import UserError
-from flyai_local.run.progress import Progress
+from flyai_local.run.progress import Progress, Pulse
 from flyai_local.states import State
 from flyai_local.submission.submission import ids
 
 EXIT_CODES = {
-    0: "nothing would fail: no error was found (there may be warnings)",
+    0: "no error was found; there may be warnings, and one of them may be that the chain cannot end on this machine",
     1: "at least one error; also when a sentence on stderr says why the check never began",
     2: "wrong usage",
     3: "the platform itself failed while the chain ran; this says nothing about the submission",
@@ -48,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, metavar="DIR", help="folder of pretrained files, for get_remote_data and torch hub"
     )
     parser.add_argument(
+        "--fresh-env", action="store_true", help="run the chain in an environment made from requirements.txt (network)"
+    )
+    parser.add_argument(
         "--no-isolation", action="store_true", help="run the chain as a plain process even where bubblewrap works"
     )
     parser.add_argument(
@@ -60,18 +65,19 @@ def run(args: argparse.Namespace) -> int:
     """Check the submission and print what was found."""
     _refuse(args)
     named = ids(args.submission) if args.submission.is_dir() else ()
-    chosen = competition(
-        args.competition or next((name for name in named if name in known_ids()), next(iter(EMBEDDED)))
-    )
-    report = check(
-        args.submission,
-        chosen,
-        static=args.static,
-        weights=args.weights,
-        isolated=False if args.no_isolation else None,
-        seconds=args.time_limit,
-        progress=Progress() if args.verbose and not args.json else Silent(),
-    )
+    wanted = args.competition or next((name for name in named if name in known_ids()), next(iter(EMBEDDED)))
+    with _shown(args) as progress:
+        chosen = few(wanted, sample.chosen)
+        report = check(
+            args.submission,
+            chosen,
+            static=args.static,
+            weights=args.weights,
+            fresh_env=args.fresh_env,
+            isolated=False if args.no_isolation else None,
+            seconds=args.time_limit,
+            progress=progress,
+        )
     print(
         json.dumps(_as_json(report, chosen.id), indent=2, ensure_ascii=False)
         if args.json
@@ -80,6 +86,13 @@ def run(args: argparse.Namespace) -> int:
     if report.chain is not None and report.chain.state is State.CRASHED:
         return 3
     return 0 if report.ok else 1
+
+
+def _shown(args: argparse.Namespace) -> AbstractContextManager[Progress]:
+    """Everything with --verbose, nothing beside JSON, and else a sign of life every few seconds."""
+    if args.json or args.static:
+        return nullcontext(Silent())
+    return nullcontext(Progress()) if args.verbose else Pulse()
 
 
 def _refuse(args: argparse.Namespace) -> None:
@@ -109,13 +122,13 @@ def _chain(report: Report, competition_id: str) -> str:
 
 
 def _counts(report: Report, language: str) -> str:
-    errors, warnings = (sum(f.severity is kind for f in report.findings) for kind in Severity)
+    errors, warnings, notes = (sum(f.severity is kind for f in report.findings) for kind in Severity)
     if language == "zh":
-        return f"{'通过' if report.ok else '未通过'}：{errors} 个错误，{warnings} 个警告"
-    return (
-        f"{'passed' if report.ok else 'failed'}: {errors} error{'s' * (errors != 1)}, {warnings} "
-        f"warning{'s' * (warnings != 1)}"
-    )
+        verdict = ("通过" if report.whole else "未见错误，但未能在本机跑完") if report.ok else "未通过"
+        return f"{verdict}：{errors} 个错误，{warnings} 个警告，{notes} 个提示"
+    verdict = "failed" if not report.ok else "passed" if report.whole else "not refused, but not run to its end here"
+    counted = ((errors, "error"), (warnings, "warning"), (notes, "note"))
+    return f"{verdict}: " + ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counted)
 
 
 def _as_json(report: Report, competition_id: str) -> dict[str, Any]:

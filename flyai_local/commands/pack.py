@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from flyai_local.checks.contents import judged, open_project
+from flyai_local.checks.findings import Severity
+from flyai_local.checks.project import Target
 from flyai_local.errors import UserError
 from flyai_local.run.causes import explain
 from flyai_local.states import Code
 from flyai_local.submission import appcard
-from flyai_local.submission.pack import pack, select
-from flyai_local.submission.refusals import MAX_FILE_MB
+from flyai_local.submission.pack import Selection, pack, select
+from flyai_local.submission.refusals import MAX_FILE_MB, Refused
 
 EXIT_CODES = {0: "the archive is written", 1: "refused: every reason is printed with file and line", 2: "wrong usage"}
 
@@ -36,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="name every file that goes in and every one that stays")
 
 
+def _weighed(folder: Path, selection: Selection) -> tuple[list[Refused], list[Refused]]:
+    """What forbids packing, and what `check` would only warn of: by the same judgement."""
+    project, _ = open_project(folder, Target()) if selection.refused else (None, [])
+    errors = [each for each in selection.refused if project is None or judged(each, project) is Severity.ERROR]
+    return errors, [each for each in selection.refused if each not in errors]
+
+
 def run(args: argparse.Namespace) -> int:
     """Pack the project, or say everything that forbids it."""
     folder = args.submission
@@ -43,11 +53,14 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{str(folder)!r} holds no main.py: name the folder that does")
     selection = select(folder, args.with_model, args.max_file_mb)
     if (folder / "app.yaml").is_file():
-        appcard.parse((folder / "app.yaml").read_text(encoding="utf-8-sig"))
+        appcard.parse(appcard.read_text(folder / "app.yaml"))
     for name, reason in selection.left_out.items() if args.list else ():
         print(f"stays here: {name}: {reason}")
-    if selection.refused:
-        print(*selection.refused, sep="\n")
+    refused, noted = _weighed(folder, selection)
+    for each in noted:
+        print(f"warning: {each}; packed all the same, as no code that runs uses it")
+    if refused:
+        print(*refused, sep="\n")
         cause, remedy = explain(Code.PACK_REFUSED)
         cause_zh, remedy_zh = explain(Code.PACK_REFUSED, "zh")
         print(f"[{Code.PACK_REFUSED.value}] {cause} {remedy}\n{cause_zh}{remedy_zh}")

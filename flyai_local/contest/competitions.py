@@ -11,10 +11,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from flyai_local.contest.tables import Label, label_values, read_table, write_table
+from flyai_local.contest.tables import Label, Row, label_values, read_table, write_table
 from flyai_local.errors import UserError
 from flyai_local.home import cache_folder, competitions_folder
 
@@ -72,6 +72,23 @@ def competition(name: str) -> Competition:
         f"there is no competition {name!r}.{hint} Known here: {', '.join(known)}. "
         "Register your own pictures with: python -m flyai_local add NAME --csv train.csv --images DIR"
     )
+
+
+def few(name: str, choose: Callable[[list[Row]], list[Row]]) -> Competition:
+    """The competition of that id, for one who needs no more training pictures than those that `choose` keeps.
+
+    Pictures that would have to be drawn first are drawn for these rows alone; such a competition has no hidden part. In
+    every other case it is the whole one.
+
+    Raises:
+        UserError: no competition has this id; the message lists those that exist.
+    """
+    card = _embedded_card(name) if name in EMBEDDED else None
+    draw = getattr(importlib.import_module(EMBEDDED[name]), "write_training", None) if card else None
+    if card is None or draw is None or card.train.parent.is_dir():
+        return competition(name)
+    folder = _written(card.train.parent.with_name(f"{card.train.parent.name}-few"), lambda to: draw(to, choose))
+    return replace(card, train=folder / "train.csv", images=folder / "train", hidden=None)
 
 
 def competitions() -> list[Competition]:
@@ -169,22 +186,28 @@ def _embedded_card(name: str) -> Competition:
 
 
 def _made(name: str) -> Competition:
-    """An embedded competition with its pictures; two processes that make it at once do not disturb each other."""
+    """An embedded competition with its pictures."""
     card = _embedded_card(name)
-    final = card.train.parent
+    if not card.train.parent.is_dir():
+        print(f"{name}: making its pictures, once (some seconds) ...", file=sys.stderr)
+        _written(card.train.parent, importlib.import_module(EMBEDDED[name]).write)
+    return card
+
+
+def _written(final: Path, write: Callable[[Path], object]) -> Path:
+    """A folder that `write` filled, whole or not at all; two processes that make it at once do not disturb it."""
     if final.is_dir():
-        return card
-    print(f"{name}: making its pictures, once (some seconds) ...", file=sys.stderr)
+        return final
     unfinished = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
     try:
-        importlib.import_module(EMBEDDED[name]).write(unfinished)
+        write(unfinished)
         unfinished.rename(final)
     except OSError:
         if not final.is_dir():  # else another process was quicker, and its pictures are the same
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return card
+    return final
 
 
 def _in_turn(rows: list[tuple[str, str]], limit: int) -> list[tuple[str, str]]:

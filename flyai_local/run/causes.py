@@ -62,10 +62,12 @@ CAUSES: dict[Code, Sentence] = {
         "请把 main.py 与 prediction.py 放在压缩包根目录。",
     ),
     Code.NO_PREDICTION: Sentence(
-        "There is neither a prediction.py (2.0) nor a model.py with processor.py (1.x).",
-        "Add prediction.py with a class Prediction(FlyAI).",
-        "既没有 prediction.py（2.0），也没有 model.py 与 processor.py（1.x）。",
-        "请添加 prediction.py，并定义 class Prediction(FlyAI)。",
+        "There is neither a prediction.py (2.0) nor a model.py with processor.py and app.yaml (1.x).",
+        "2.0: add prediction.py with a class Prediction(FlyAI). 1.x: put the sample's app.yaml beside model.py and "
+        "processor.py.",
+        "既没有 prediction.py（2.0），也没有 model.py、processor.py 与 app.yaml（1.x）。",
+        "2.0：请添加 prediction.py，并定义 class Prediction(FlyAI)。"
+        "1.x：请把样例项目的 app.yaml 放在 model.py 与 processor.py 旁。",
     ),
     Code.INSTALL_FAILED: Sentence(
         "The fresh environment could not be made.",
@@ -81,15 +83,18 @@ CAUSES: dict[Code, Sentence] = {
     ),
     Code.MISSING_PACKAGE: Sentence(
         "A module that the submission imports is not there.",
-        "Name its package in requirements.txt (the package, not the import name), or add the file to the archive.",
+        "Name its package in requirements.txt (the package, not the import name), or add the file to the archive; "
+        "--fresh-env installs what is named already.",
         "提交所导入的模块不存在。",
-        "请在 requirements.txt 中写明包名（不是 import 名），或把该文件加入压缩包。",
+        "请在 requirements.txt 中写明包名（不是 import 名），或把该文件加入压缩包；已写明的包用 --fresh-env 安装。",
     ),
     Code.MISSING_WEIGHTS: Sentence(
         "A pretrained file that the submission asks for is not on this machine, and there is no network.",
-        "Put the file that the log names into a folder and give it with --weights DIR.",
+        "Put it into a folder DIR and give --weights DIR: torch hub's as DIR/FILE, a network of the Hugging Face hub "
+        "(timm, pretrained=True) as DIR/ORG/NAME/model.safetensors.",
         "本机没有提交所需的预训练文件，且没有网络。",
-        "请把日志中指出的文件放入一个目录，并用 --weights DIR 指定。",
+        "请把它放入目录 DIR 并用 --weights DIR 指定：torch hub 的文件为 DIR/文件名，Hugging Face hub 的网络（timm 的 "
+        "pretrained=True）为 DIR/组织/名称/model.safetensors。",
     ),
     Code.SYNTAX_ERROR: Sentence(
         "Python could not read a source file.",

@@ -20,7 +20,8 @@ RULES: tuple[tuple[str, Code], ...] = (
     (r"\b(SyntaxError|IndentationError|TabError)\b", Code.SYNTAX_ERROR),
     (r"Can't get attribute .* on <module '__(mp_)?main__'", Code.CLASS_NOT_FOUND_IN_PICKLE),
     (
-        r"deserialize object on a CUDA device|not compiled with CUDA|No CUDA GPUs|no NVIDIA driver|CUDA driver version",
+        r"deserialize object on a CUDA device|not compiled with CUDA|No CUDA GPUs|no NVIDIA driver|CUDA driver version|"
+        r"no CUDA-capable device|has no attribute '_cuda_\w+'|requires a (GPU|CUDA)",
         Code.NEEDS_GPU,
     ),
     (r"\bMemoryError\b|[Oo]ut of memory|can't allocate memory|Cannot allocate memory", Code.OUT_OF_MEMORY),

@@ -4,13 +4,14 @@ such.
 
 from __future__ import annotations
 
+import threading
 import time
 
 from flyai_local.run.causes import explain
 from flyai_local.states import STATES, Code, State
 from flyai_local.terminal import say, shown
 
-__all__ = ["Progress", "failure"]
+__all__ = ["Progress", "Pulse", "failure"]
 
 
 class Progress:
@@ -42,6 +43,43 @@ class Progress:
     def _seconds(self) -> str:
         minutes, seconds = divmod(time.monotonic() - self._began, 60)
         return f"{int(minutes):02d}:{seconds:04.1f}"
+
+
+class Pulse(Progress):
+    """Shows on stderr what is being done, and says so again whenever nothing has been said for a while.
+
+    Args:
+        every: seconds of silence after which the submission's last line is shown, or that it has printed none.
+    """
+
+    def __init__(self, every: float = 5.0) -> None:
+        super().__init__()
+        self._every, self._last, self._spoken = every, "", time.monotonic()
+        self._ended = threading.Event()
+
+    def step(self, text: str) -> None:
+        """Show one line of the platform."""
+        self._say(text)
+
+    def line(self, phase: str, text: str) -> None:
+        """Keep the submission's line for the next sign of life."""
+        self._last = f"{phase} | {text[:120]}"
+
+    def __enter__(self) -> Pulse:
+        threading.Thread(target=self._beat, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(self._every / 5):
+            if time.monotonic() - self._spoken >= self._every:
+                self._say(self._last or "... at work")
+
+    def _say(self, text: str) -> None:
+        self._spoken = time.monotonic()
+        say(f"[{self._seconds()}] {text}", error=True)
 
 
 def failure(code: Code, detail: str, tail: list[str], log: str) -> str:

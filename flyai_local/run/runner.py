@@ -26,13 +26,14 @@ from flyai_local.box.limits import Limits
 from flyai_local.box.logs import Log
 from flyai_local.contest.competitions import Competition, hidden_rows, training_classes
 from flyai_local.home import home, runs_folder
-from flyai_local.run import diagnose, requirements
+from flyai_local.run import closer, diagnose, requirements
 from flyai_local.run.blame import LONGEST_DETAIL, blamed
 from flyai_local.run.book import Book
 from flyai_local.run.diagnose import RunError
 from flyai_local.run.examine import examine
 from flyai_local.run.hidden import bring, visible_mb
 from flyai_local.run.leftovers import KEPT, PACKING, finish_killed, owned, thrown_away
+from flyai_local.run.place import NOWHERE, Place
 from flyai_local.run.placing import hand_over, lay_out, take_back
 from flyai_local.run.progress import Progress
 from flyai_local.run.score import Score, score
@@ -90,7 +91,9 @@ class Job:
 
 @dataclass
 class Result:
-    """How a run ended. `score` is None without one; `tail` holds the last lines of the log of the last phase."""
+    """How a run ended. `score` is None without one; `tail` holds the last lines of the log of the last phase, `place`
+    the submission's innermost line in its last traceback.
+    """
 
     run_id: int
     folder: Path
@@ -103,6 +106,7 @@ class Result:
     tail: list[str] = field(default_factory=list)
     log: Path | None = None
     notes: list[str] = field(default_factory=list)
+    place: Place = NOWHERE
 
 
 def execute(job: Job, progress: Progress, book: Book | None = None) -> Result:
@@ -142,8 +146,11 @@ def _recorded(book: Book, result: Result) -> Iterator[None]:
         yield
         result.state, result.code = State.SCORED, result.score.code if result.score else None
         result.detail = result.score.detail if result.score else ""
-    except (RunError, ArchiveError) as error:
+    except ArchiveError as error:
         result.state, result.code, result.detail = State.FAILED, error.code, str(error)
+    except RunError as error:
+        seen, result.place = closer.looked_into(error, result.folder / "project", result.log)
+        result.state, result.code, result.detail = State.FAILED, seen.code, seen.detail
     except KeyboardInterrupt as stop:
         result.state, result.code, result.detail = State.CRASHED, Code.INTERRUPTED, str(stop) or "Ctrl-C"
         raise

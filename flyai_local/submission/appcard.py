@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from flyai_local.errors import UserError
 
-__all__ = ["app_json", "parse"]
+__all__ = ["app_json", "parse", "read_text"]
 
 
 class _Loader(yaml.SafeLoader):
@@ -36,6 +37,21 @@ class _Loader(yaml.SafeLoader):
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+
+def read_text(file: Path) -> str:
+    """The text of a card: UTF-8 with or without a byte order mark, otherwise GB18030, as Chinese editors wrote it.
+
+    Raises:
+        UserError: it is neither.
+    """
+    content = file.read_bytes()
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise UserError(f"{file.name} is neither UTF-8 nor GB 18030 text: save it in UTF-8")
 
 
 def parse(text: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ __all__ = ["Packed", "Selection", "pack", "select"]
 # import).
 OWN = ("main.py", "prediction.py", "path.py", "app.yaml", "app.json", "requirements.txt", "LICENSE")
 OWN_FOLDERS = (PurePosixPath("recipe"), PurePosixPath("protocol"), PurePosixPath("flyai_local/sdk"))
+OWN_ENDINGS = {".py", ".html", ".md"}  # code, and the templates of pages that stand beside it
 # Of any other project, files with these endings: code, cards, tables, and small things that code reads.
 CODE_ENDINGS = {".py", ".pyx", ".pyi", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".so", ".sh", ".ipynb"}
 TEXT_ENDINGS = {
@@ -37,6 +38,20 @@ TEXT_ENDINGS = {
     ".prototxt",
 }
 SMALL_ENDINGS = {".names", ".vocab", ".dict", ".tags", ".npy", ".npz", ".pkl", ".ttf", ".otf", ".jpg", ".jpeg", ".png"}
+SMALL_ENDINGS |= {
+    ".html",
+    ".xml",
+    ".lst",
+    ".list",
+    ".dat",
+    ".data",
+    ".mat",
+    ".pickle",
+    ".model",
+    ".vec",
+    ".bmp",
+    ".gif",
+}
 ENDINGS = CODE_ENDINGS | TEXT_ENDINGS | SMALL_ENDINGS
 MODEL_ENDINGS = {".pth", ".pt", ".safetensors", ".h5", ".hdf5", ".keras", ".ckpt", ".onnx", ".pb", ".bin", ".joblib"}
 MODEL_ENDINGS |= {".weights", ".pdparams", ".params"}
@@ -160,10 +175,9 @@ def _left_out(name: PurePosixPath, own: bool, with_model: bool) -> str | None:
     if MODEL_FOLDER in name.parents:
         return None if model or name.name in RUN_CARDS else "not needed to predict"
     if own:
-        inside = len(name.parts) == 1 or any(folder in name.parents for folder in OWN_FOLDERS)
-        return (
-            None if str(name) in OWN or (inside and name.suffix == ".py") else "not part of this project's submission"
-        )
+        beside = len(name.parts) == 1 and name.suffix == ".py"
+        inside = any(folder in name.parents for folder in OWN_FOLDERS) and name.suffix in OWN_ENDINGS
+        return None if str(name) in OWN or beside or inside else "not part of this project's submission"
     if model:
         return None if with_model else "a model; --with-model takes it along"
     return None if name.suffix.lower() in ENDINGS or name.name in ("LICENSE", "Makefile") else "ending not on the list"
@@ -173,5 +187,5 @@ def _cards(folder: Path, selection: Selection) -> dict[str, bytes]:
     """An app.json made from app.yaml where there is only the latter."""
     if "app.yaml" not in selection.files or "app.json" in selection.files:
         return {}
-    text = (folder / "app.yaml").read_text(encoding="utf-8-sig")
-    return {"app.json": appcard.app_json(appcard.parse(text)).encode("utf-8")}
+    card = appcard.parse(appcard.read_text(folder / "app.yaml"))
+    return {"app.json": appcard.app_json(card).encode("utf-8")}

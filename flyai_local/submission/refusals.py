@@ -108,12 +108,20 @@ def _absolute_paths(suffix: str, text: str) -> Iterator[tuple[int, str]]:
 
 
 def _constants(text: str) -> Iterator[tuple[int, str]]:
-    """Line and value of every text constant of a Python file; docstrings and comments are no paths in use."""
+    """Line and value of every text constant of a Python file that may begin a path.
+
+    Docstrings and comments are no paths in use; what is added to something (`os.getcwd() + "/data"`) begins none.
+    """
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):  # the run will name it
+    except (SyntaxError, ValueError, RecursionError):  # the run will name it
         return
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    passed_over = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and not isinstance(node.left, ast.Constant):
+            passed_over.add(id(node.right))
+        elif isinstance(node, ast.JoinedStr):
+            passed_over |= {id(part) for part in node.values[1:]}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in passed_over:
             yield node.lineno, node.value

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from flyai_local.contest.competitions import NAME
+from flyai_local.errors import UserError
 from flyai_local.states import Code
-from flyai_local.submission import columns
+from flyai_local.submission import appcard, columns
 from flyai_local.submission.unpack import ArchiveError
 
 __all__ = ["Submission", "ids", "read"]
@@ -65,12 +66,24 @@ def read(folder: Path) -> Submission:
     )
     new = (folder / "prediction.py").is_file()
     if not old and not new:
-        raise ArchiveError(Code.NO_PREDICTION, "neither prediction.py nor model.py with processor.py and app.yaml")
+        raise ArchiveError(Code.NO_PREDICTION, _lacking(folder, card))
     generation = "1.x" if old and not (new and _mentions_flyai(folder / "prediction.py")) else "2.0"
     metric = _within(card, "competition", "metric")
     named = columns.asked(card if generation == "1.x" else _mapping(folder / "app.json"))
     asks = columns.keys(_trees(folder))
     return Submission(generation, ids(folder), named, str(metric) if metric else None, asks)
+
+
+def _lacking(folder: Path, card: dict[str, Any]) -> str:
+    """What is missing of either form; a folder with model.py or processor.py was meant to be 1.x."""
+    found = [name for name in ("model.py", "processor.py") if (folder / name).is_file()]
+    if not found:
+        return "neither prediction.py nor model.py with processor.py and app.yaml"
+    absent = [name for name in ("model.py", "processor.py", "app.yaml") if not (folder / name).is_file()]
+    if absent:
+        return f"{' and '.join(found)} of the 1.x form, but no {' and no '.join(absent)}"
+    why = "cannot be read" if not card else "has no section `model` (processor, input, output)"
+    return f"model.py and processor.py of the 1.x form, but app.yaml {why}"
 
 
 def ids(folder: Path) -> tuple[str, ...]:
@@ -154,9 +167,10 @@ def _within(card: Any, *names: str) -> Any:
 def _mapping(file: Path) -> dict[str, Any]:
     """Content of a JSON or YAML card; empty when the file is missing or is no mapping."""
     try:
-        text = _small(file).decode("utf-8-sig")
+        _small(file)
+        text = appcard.read_text(file)
         content = json.loads(text) if file.suffix == ".json" else next(yaml.safe_load_all(text), None)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, UserError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -79,8 +79,7 @@ def folder(tmp_path, monkeypatch):
     the disk.
     """
     monkeypatch.setattr(
-        "recipe.training.run.choose_runtime",
-        lambda *given: Runtime(torch.device("cpu"), micro_batch=9, pictures_per_second=1.0),
+        train, "choose_runtime", lambda *given: Runtime(torch.device("cpu"), micro_batch=9, pictures_per_second=1.0)
     )
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     yield tmp_path / "run"

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flyai_local.__main__ import main
-from flyai_local.checks.check import BATCH, EPOCHS, PICTURES, ROWS, SECONDS, check, read_source
+from flyai_local.checks import sample
+from flyai_local.checks.check import BATCH, EPOCHS, SECONDS, check, read_source
 from flyai_local.checks.findings import HINTS, Finding, Hint, Severity, ordered, table
 from flyai_local.checks.project import Target
 from flyai_local.contest.competitions import write_card
@@ -129,18 +130,32 @@ def imports(folder: Path, text: str, requirements: str, **files: str) -> list[st
 
 
 @pytest.mark.parametrize(
-    ("module", "package"),
+    ("module", "package", "code"),
     [
-        ("cv2", "opencv-contrib-python==4.5"),
-        ("PIL", "Pillow>=7"),
-        ("sklearn", "scikit_learn"),
-        ("yaml", "PyYAML"),
-        ("torch", "torch==1.6.0"),
+        ("cv2", "opencv-contrib-python==4.5", "missing-package"),
+        ("sklearn", "scikit_learn", "missing-package"),
+        ("PIL", "Pillow>=7", "unlisted-package"),
+        ("yaml", "PyYAML", "unlisted-package"),
+        ("torch", "torch==1.6.0", "unlisted-package"),
     ],
 )
-def test_knows_packages_by_other_names(module: str, package: str, tmp_path: Path) -> None:
+def test_knows_packages_by_other_names(module: str, package: str, code: str, tmp_path: Path) -> None:
     assert imports(tmp_path / "listed", f"import {module}.part\n", package + "\n") == []
-    assert imports(tmp_path / "missing", f"import {module}.part\n", "requests\n") == ["missing-package main.py:1"]
+    assert imports(tmp_path / "missing", f"import {module}.part\n", "requests\n") == [f"{code} main.py:1"]
+
+
+def test_what_the_platform_had_is_one_note(tmp_path: Path) -> None:
+    folder = write(tmp_path, main="import torch, tqdm\nfrom PIL import Image\n" + MAIN, **{"requirements.txt": ""})
+    (finding,) = read_source(folder, INT)
+    assert (finding.code, finding.severity, finding.line) == (Hint.UNLISTED_PACKAGE, Severity.NOTE, 1)
+    assert finding.detail == "imported and not listed: PIL, torch, tqdm"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("import imp, distutils.util\n", []), ("import Queue\n", ["missing-package main.py:1"])]
+)
+def test_modules_of_python_36_and_of_python_2(text: str, code: list[str], tmp_path: Path) -> None:
+    assert imports(tmp_path, text, "") == code
 
 
 def test_a_package_may_come_with_another(tmp_path: Path) -> None:
@@ -279,7 +294,7 @@ def test_a_star_import_brings_main(tmp_path: Path) -> None:
 def test_training_and_exits_at_import(tmp_path: Path) -> None:
     text = "import sys\ndef train():\n    pass\ntrain()\nsys.exit()\n"
     folder = write(tmp_path, prediction="import work\n" + PREDICTION, work=text)
-    assert found(folder) == ["training-at-import work.py:4", "evaluation-exit work.py:5"]
+    assert found(folder) == ["evaluation-exit work.py:5", "training-at-import work.py:4"]  # an error and a warning
 
 
 # --- files
@@ -574,8 +589,9 @@ def test_every_code_is_explained_in_both_languages_and_in_the_page() -> None:
 def test_the_page_states_the_figures_of_the_chain() -> None:
     page = " ".join((ROOT / "docs" / "check.md").read_text(encoding="utf-8").split())
     for figure in (
-        f"-e={EPOCHS} -b={BATCH}` on {PICTURES} training pictures",
-        f"{ROWS} training pictures",
+        f"-e={EPOCHS} -b={BATCH}`",
+        f"{sample.PER_CLASS} training pictures of each of at most {sample.CLASSES} classes, {sample.LEAST} at least",
+        f"{sample.ROWS} training pictures",
         f"{SECONDS:g} seconds",
     ):
         assert figure in page, figure

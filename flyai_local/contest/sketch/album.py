@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 
 from flyai_local.contest.sketch.genera import GENERA
 from flyai_local.contest.sketch.photo import photograph
-from flyai_local.contest.tables import write_table
+from flyai_local.contest.tables import Row, write_table
 
 SEED = 20240503
 PARTS = {"train": 540, "hidden": 180}
@@ -35,11 +36,24 @@ def write_album(folder: Path) -> None:
         (folder / part).mkdir(parents=True)
         names = [f"{part}_{number:03d}.jpg" for number in range(count)]
         for number, name in enumerate(names):
-            picture = cv2.cvtColor(draw(part, number), cv2.COLOR_RGB2BGR)
-            jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-            (folder / part / name).write_bytes(jpeg.tobytes())
+            (folder / part / name).write_bytes(_jpeg(part, number))
         rows = ((name, str(label(part, number))) for number, name in enumerate(names))
         write_table(folder / f"{part}.csv", ("image_path", "label"), rows)
+
+
+def write_training(folder: Path, choose: Callable[[list[Row]], list[Row]]) -> None:
+    """Write ``train.csv`` and the pictures of those rows of the training part that `choose` keeps."""
+    rows = [Row(f"train_{number:03d}.jpg", str(label("train", number)), number) for number in range(PARTS["train"])]
+    kept = choose(rows)
+    (folder / "train").mkdir(parents=True)
+    for row in kept:
+        (folder / "train" / row.picture).write_bytes(_jpeg("train", row.line))
+    write_table(folder / "train.csv", ("image_path", "label"), ((row.picture, row.label) for row in kept))
+
+
+def _jpeg(part: str, number: int) -> bytes:
+    picture = cv2.cvtColor(draw(part, number), cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
 def _key(part: str) -> int:
