@@ -19,8 +19,8 @@ from unittest import mock
 import numpy as np
 import torch
 
-import recipe.train
 import recipe.training.clock.pacer
+import recipe.training.run
 from recipe.components.optimizers import passes_per_step
 from recipe.components.views import build_views
 from recipe.system.runtime import Runtime
@@ -86,7 +86,7 @@ class Machine:
         )
         with contextlib.ExitStack() as patches:
             for target, name, new in (
-                (recipe.train, "choose_runtime", lambda *about: replace(timed)),
+                (recipe.training.run, "choose_runtime", lambda *about: replace(timed)),
                 (
                     recipe.training.clock.pacer,
                     "time_answers",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from django.http import HttpRequest
 from django.utils import timezone as clock
@@ -20,7 +20,7 @@ ARRIVED = "flyai.arrived"  # in the WSGI environment; no header can set a name w
 def arrived(request: HttpRequest) -> datetime:
     """The moment of the request's first byte; where the server does not note it, now."""
     seconds = request.META.get(ARRIVED)
-    return datetime.fromtimestamp(seconds, timezone.utc) if seconds is not None else clock.now()
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else clock.now()
 
 
 def keep_body(request: HttpRequest, max_mb: float) -> tuple[str, int]:

@@ -55,6 +55,11 @@ class Config(Strict):
         description="time limit of the run, prediction of the hidden pictures included: folds and epochs are "
         "planned to fit; 0 has none",
     )
+    plan: Literal["auto", "fixed"] = Field(
+        "auto",
+        description="auto: under a time limit a network from pretrained weights trains once on nearly all rows and "
+        "answers together with the probe, unless there is time for every fold; fixed trains the folds of the settings",
+    )
     hidden_pictures: Annotated[int, Ge(0)] = Field(
         0, description="pictures whose prediction the time limit includes; 0 takes a quarter of train.csv"
     )

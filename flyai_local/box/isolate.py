@@ -9,6 +9,7 @@ limited, and its whole tree is ended, but it can read what the user can read and
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -20,11 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flyai_local.box import bubblewrap, pretrained
+from flyai_local.box import bubblewrap, cgroups, pretrained, seccomp
 from flyai_local.box.environment import MARK, Layout, variables
 from flyai_local.box.limits import Limits, Outcome
 from flyai_local.box.logs import Log
-from flyai_local.box.processes import LINUX, threads_of_user
+from flyai_local.box.processes import LINUX, become_reaper, threads_of_user
 from flyai_local.box.watch import Watch
 
 __all__ = ["Box", "Running", "protections", "run", "start"]
@@ -126,8 +127,10 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
     if box.weights is not None and first:  # later the submission has been there, and may have laid links of its own
         pretrained.place(box.weights, box.layout().weights or box.weights, box.home)
     line = _locked(box, limits) + command if box.isolated else command
+    group = cgroups.made(limits.memory_mb, limits.tasks)
+    become_reaper()
     process = subprocess.Popen(
-        _supervised(line, box.project, limits),
+        (group.line if group else []) + _supervised(line, box, limits, group),
         cwd=box.project,
         env=variables(
             box.layout(), box.mark, offline=box.isolated and not box.network, install=box.install, minutes=box.minutes
@@ -140,7 +143,9 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
     stream = process.stderr if talk else process.stdout
     pump = threading.Thread(target=log.pump, args=(stream,), daemon=True)
     pump.start()
-    watch = Watch(process, limits, log, (box.project, box.private), f"{MARK}={box.mark}")
+    if group:
+        group.found(process.pid)
+    watch = Watch(process, limits, log, (box.project, box.private), f"{MARK}={box.mark}", group, box.isolated)
     watch.start()
     return Running(process, watch, pump, box)
 
@@ -150,7 +155,9 @@ def protections(box: Box) -> list[str]:
     always = ["environment from an allow-list"]
     if os.name == "nt":
         return ["not isolated: bubblewrap is for Linux", *always, "time, log and disk limits; process tree ended"]
-    always.append("time, memory, process, file, disk and log limits; process tree ended")
+    always += [_held(), "time, file, log and disk limits; process tree ended"]
+    if seccomp.program():
+        always.append("system calls filtered: no keyrings, namespaces, mounts, other processes, queues of System V")
     if not box.isolated:
         return ["not isolated: bubblewrap is absent or does not work; files and network are open to the run", *always]
     return [
@@ -158,6 +165,15 @@ def protections(box: Box) -> list[str]:
         "capabilities",
         *always,
     ]
+
+
+def _held() -> str:
+    """Who holds memory and processes in this process's runs."""
+    ways = {"v2": "version 2", "v1": "version 1", "scope": "a scope of systemd"}
+    way = cgroups.kind()
+    if way:
+        return f"memory and processes held by the kernel (control groups, {ways[way]})"
+    return "memory and processes looked at ten times a second (no control groups here)"
 
 
 def _locked(box: Box, limits: Limits) -> list[str]:
@@ -171,14 +187,19 @@ def _locked(box: Box, limits: Limits) -> list[str]:
     return bubblewrap.arguments(writable, readable, box.masked, limits.memory_mb / 2, box.network)
 
 
-def _supervised(line: list[str], folder: Path, limits: Limits) -> list[str]:
+def _supervised(line: list[str], box: Box, limits: Limits, group: cgroups.Group | None) -> list[str]:
     if os.name == "nt":
         return line
+    bounds = {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 0, "RLIMIT_MSGQUEUE": 0}
     specification = {
         "command": line,
-        "folder": str(folder),
+        "folder": str(box.project),
         "parent": os.getpid(),
-        "rlimits": {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 0} | _process_backstop(limits),
+        "sandbox": box.isolated,
+        "groups": [str(folder) for folder in group.folders] if group else [],
+        # Files in memory belong to no process and no folder: without a group, nothing would count them.
+        "filter": base64.b64encode(seccomp.program(memfd=group is not None)).decode("ascii"),
+        "rlimits": bounds | _process_backstop(limits),
     }
     return [sys.executable, "-I", str(Path(__file__).with_name("supervise.py")), json.dumps(specification)]
 
@@ -188,7 +209,7 @@ def _process_backstop(limits: Limits) -> dict[str, int]:
 
     The exact limit on processes is held by `watch`, which counts ten times a second.
     """
-    return {"RLIMIT_NPROC": threads_of_user() + 8 * limits.processes} if LINUX and os.getuid() != 0 else {}
+    return {"RLIMIT_NPROC": threads_of_user() + limits.tasks} if LINUX and os.getuid() != 0 else {}
 
 
 def _own_group() -> dict[str, Any]:

@@ -20,6 +20,12 @@ class Limits:
     file_mb: int  # largest single file
     disk_mb: float  # all that the phase wrote
     log_mb: float  # all that it printed
+    files: int = 200_000  # and folders, all that it made
+
+    @property
+    def tasks(self) -> int:
+        """Processes and threads, all: numerical libraries start a thread per core."""
+        return 8 * self.processes
 
 
 @dataclass(frozen=True)

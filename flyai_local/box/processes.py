@@ -6,6 +6,8 @@ memory and process limits are not held, and a tree is ended by `taskkill`.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,11 +16,16 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from flyai_local.box.seccomp import filters_of
+
 __all__ = [
     "Process",
+    "become_reaper",
     "descendants",
     "end",
+    "end_adopted",
     "end_marked",
+    "shared_files_mb",
     "shared_memory_mb",
     "snapshot",
     "threads_of_user",
@@ -28,6 +35,7 @@ __all__ = [
 PROC = Path("/proc")
 LINUX = sys.platform.startswith("linux")
 PAGE_MB = (os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096) / 2**20
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 ROUNDS = 200  # of freezing and killing; a tree that forks faster than it is frozen is tried this often
 
 
@@ -37,6 +45,7 @@ class Process(NamedTuple):
     parent: int
     memory_mb: float
     zombie: bool
+    threads: int = 1
 
 
 def snapshot() -> dict[int, Process]:
@@ -61,13 +70,32 @@ def descendants(root: int, table: dict[int, Process] | None = None) -> list[int]
     return [pid for pid in found if not table[pid].zombie]
 
 
-def shared_memory_mb(pids: list[int]) -> float:
-    """Memory of several processes in MB, each shared page counted once (proportional set size); 0.0 where unknown.
+def shared_memory_mb(pids: list[int], table: dict[int, Process], files_mb: float = 0.0) -> float:
+    """Memory of several processes in MB, each shared page counted once (proportional set size).
 
     The sum of the resident sets counts a page once per process that maps it, so a loader with eight forked workers
-    seems to use nine times what it uses.
+    seems to use nine times what it uses. A process that does not let itself be looked at counts with its resident set.
+
+    Args:
+        files_mb: what files in shared memory take; the part of it that nobody maps is added.
     """
-    return sum(_proportional_kb(pid) for pid in pids) / 1024
+    total, mapped = 0.0, 0.0
+    for pid in pids:
+        found = _proportional_kb(pid)
+        total += table[pid].memory_mb if found is None else found[0] / 1024
+        mapped += 0 if found is None else found[1] / 1024
+    return total + max(0.0, files_mb - mapped)
+
+
+def shared_files_mb(pids: list[int]) -> float:
+    """What the files in /dev/shm take, as the first of these processes that can be looked at sees it."""
+    for pid in pids:
+        try:
+            status = os.statvfs(PROC / str(pid) / "root" / "dev" / "shm")
+        except OSError:
+            continue
+        return (status.f_blocks - status.f_bfree) * status.f_frsize / 2**20
+    return 0.0
 
 
 def unlinked_bytes(pids: list[int]) -> int:
@@ -126,6 +154,36 @@ def end_marked(mark: str) -> int:
     return len(found)
 
 
+def become_reaper() -> None:
+    """From now on, processes below this one whose parent ends are handed to this process and not to process 1."""
+    if LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_adopted() -> int:
+    """Kill the processes of submissions that were handed to this one because their keeper was killed; returns how many.
+
+    They are known by what nobody can take off: a filter of system calls more than this process carries.
+    """
+    if not LINUX:
+        return 0
+    own, table = filters_of((PROC / "self" / "status").read_text()), snapshot()
+    found = [pid for pid, process in table.items() if process.parent == os.getpid() and _filters(pid) > own]
+    for pid in found:
+        for each in (pid, *descendants(pid, table)):
+            _send(each, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    return len(found)
+
+
+def _filters(pid: int) -> int:
+    try:
+        return filters_of((PROC / str(pid) / "status").read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return 0
+
+
 def _freeze(root: int) -> None:
     frozen: set[int] = set()
     for _ in range(ROUNDS):
@@ -155,7 +213,7 @@ def _reap() -> None:
 def _stat(pid: int) -> Process | None:
     try:
         fields = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
-        return Process(int(fields[1]), int(fields[21]) * PAGE_MB, fields[0] in (b"Z", b"X"))
+        return Process(int(fields[1]), int(fields[21]) * PAGE_MB, fields[0] in (b"Z", b"X"), int(fields[17]))
     except (OSError, IndexError, ValueError):  # it has ended between the listing and the reading
         return None
 
@@ -168,14 +226,14 @@ def _from_ps() -> dict[int, Process]:
     }
 
 
-def _proportional_kb(pid: int) -> int:
+def _proportional_kb(pid: int) -> tuple[int, int] | None:
+    """Proportional set of a process, and the part of it that lies in shared memory; None where it is not told."""
     try:
-        for line in (PROC / str(pid) / "smaps_rollup").read_bytes().splitlines():
-            if line.startswith(b"Pss:"):
-                return int(line.split()[1])
+        lines = (PROC / str(pid) / "smaps_rollup").read_bytes().splitlines()
     except OSError:
-        return 0
-    return 0
+        return None
+    sizes = {line.split(b":")[0]: int(line.split()[1]) for line in lines if line.endswith(b"kB")}
+    return (sizes[b"Pss"], sizes.get(b"Pss_Shmem", 0)) if b"Pss" in sizes else None
 
 
 def _carries(pid: int, mark: bytes) -> bool:

@@ -1,8 +1,8 @@
 """Watches one process tree and ends it at the first limit it passes.
 
-Polling, not control groups: a user may not make those on most machines. What a poll can miss for a tenth of a second is
-bounded elsewhere: one file by RLIMIT_FSIZE, /dev/shm by its size, processes by RLIMIT_NPROC (for users other than
-root).
+Where the machine has control groups, the kernel holds memory and tasks, and this only names the limit. What polling can
+miss for a tenth of a second is bounded elsewhere too: one file by RLIMIT_FSIZE, /dev/shm by its size, tasks by
+RLIMIT_NPROC (for users other than root).
 """
 
 from __future__ import annotations
@@ -13,12 +13,24 @@ import threading
 import time
 from pathlib import Path
 
+from flyai_local.box import folders as measured
+from flyai_local.box.cgroups import Group
 from flyai_local.box.limits import Limits, Outcome
 from flyai_local.box.logs import Log
-from flyai_local.box.processes import LINUX, descendants, end_marked, shared_memory_mb, snapshot, unlinked_bytes
+from flyai_local.box.processes import (
+    LINUX,
+    Process,
+    descendants,
+    end_adopted,
+    end_marked,
+    shared_files_mb,
+    shared_memory_mb,
+    snapshot,
+    unlinked_bytes,
+)
 from flyai_local.states import Code
 
-__all__ = ["Watch", "folder_bytes"]
+__all__ = ["Watch"]
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 10.0
@@ -35,10 +47,19 @@ class Watch(threading.Thread):
         folders: what the tree may write to; bytes that lie there already do not count.
         mark: text in the environment of every process of the tree. Where the keeper itself was killed, its orphans are
             found by it and ended at once.
+        group: the control group of the tree, if there is one.
+        sandboxed: the tree has a /dev/shm of its own.
     """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], limits: Limits, log: Log, folders: tuple[Path, ...], mark: str
+        self,
+        process: subprocess.Popen[bytes],
+        limits: Limits,
+        log: Log,
+        folders: tuple[Path, ...],
+        mark: str,
+        group: Group | None = None,
+        sandboxed: bool = False,
     ) -> None:
         super().__init__(daemon=True)
         self._process, self._limits, self._log, self._folders, self._mark = process, limits, log, folders, mark
@@ -49,7 +70,9 @@ class Watch(threading.Thread):
         self._peak_mb = 0.0
         self._largest_sum_mb = 0.0
         self._disk_mb = 0.0
-        self._disk_at_start = sum(folder_bytes(folder) for folder in folders)
+        self._group, self._sandboxed = group, sandboxed
+        self._files = 0
+        self._at_start = self._use()
         self._disk_due = self._began + DISK_SECONDS
 
     def run(self) -> None:
@@ -61,11 +84,17 @@ class Watch(threading.Thread):
                 break
             time.sleep(POLL_SECONDS)
         wait_for_end(self._process)
+        exhausted = self._group is not None and self._group.out_of_memory()
+        if self._group is not None:
+            self._group.end()
         if LINUX:
             end_marked(self._mark)
+            end_adopted()
         self._seconds = time.monotonic() - self._began
         self._measure_disk([])
-        if self._ended_by is None and self._disk_mb > self._limits.disk_mb:
+        if self._ended_by is None and exhausted and self._process.returncode:
+            self._ended_by = Code.OUT_OF_MEMORY
+        if self._ended_by is None and self._too_much_written():
             self._ended_by = Code.DISK_LIMIT
         if self._ended_by is None and self._log.full:
             self._ended_by = Code.LOG_LIMIT
@@ -86,29 +115,38 @@ class Watch(threading.Thread):
             return Code.LOG_LIMIT
         table = snapshot()
         pids = descendants(self._process.pid, table)
-        if len(pids) > self._limits.processes:
+        if len(pids) > self._limits.processes or sum(table[pid].threads for pid in pids) > self._limits.tasks:
             return Code.PROCESS_LIMIT
-        if self._memory_mb(pids, sum(table[pid].memory_mb for pid in pids)) > self._limits.memory_mb:
+        if self._memory_mb(pids, table) > self._limits.memory_mb:
             return Code.OUT_OF_MEMORY
         if time.monotonic() >= self._disk_due:
             self._measure_disk(pids)
-        return Code.DISK_LIMIT if self._disk_mb > self._limits.disk_mb else None
+        return Code.DISK_LIMIT if self._too_much_written() else None
 
-    def _memory_mb(self, pids: list[int], sum_mb: float) -> float:
+    def _too_much_written(self) -> bool:
+        return self._disk_mb > self._limits.disk_mb or self._files > self._limits.files
+
+    def _memory_mb(self, pids: list[int], table: dict[int, Process]) -> float:
         """Memory now. The sum of the resident sets bounds it from above and is cheap; the exact figure is asked for
         only when that sum is a new maximum or beyond the limit."""
+        files_mb = shared_files_mb(pids[::-1]) if self._sandboxed and LINUX else 0.0
+        sum_mb = sum(table[pid].memory_mb for pid in pids) + files_mb
         if sum_mb <= max(1.02 * self._largest_sum_mb, 1.0) and sum_mb <= self._limits.memory_mb:
             return 0.0
         self._largest_sum_mb = max(sum_mb, self._largest_sum_mb)
-        exact = shared_memory_mb(pids) or sum_mb
+        exact = shared_memory_mb(pids, table, files_mb) or sum_mb
         self._peak_mb = max(self._peak_mb, exact)
         return exact
 
     def _measure_disk(self, pids: list[int]) -> None:
-        began = time.monotonic()
-        count = sum(folder_bytes(folder) for folder in self._folders) + unlinked_bytes(pids)
-        self._disk_mb = max(0.0, (count - self._disk_at_start) / 2**20)
+        began, used = time.monotonic(), self._use()
+        self._disk_mb = max(0.0, (used.bytes + unlinked_bytes(pids) - self._at_start.bytes) / 2**20)
+        self._files = used.entries - self._at_start.entries
         self._disk_due = time.monotonic() + max(DISK_SECONDS, 10 * (time.monotonic() - began))
+
+    def _use(self) -> measured.Use:
+        uses = [measured.use(folder) for folder in self._folders]
+        return measured.Use(sum(use.bytes for use in uses), sum(use.entries for use in uses))
 
 
 def end_tree(process: subprocess.Popen[bytes]) -> None:
@@ -126,19 +164,3 @@ def wait_for_end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes that a folder takes on the disk; holes of sparse files do not count, links are not followed."""
-    count, waiting = 0, [folder]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-                    status = entry.stat(follow_symlinks=False)
-                    count += getattr(status, "st_blocks", -(-status.st_size // 512)) * 512
-        except OSError:  # it was removed meanwhile
-            continue
-    return count

@@ -102,7 +102,7 @@ def finish(request: HttpRequest, worker: Worker, run: int, attempt: int) -> Http
     ended = _state(given.get("state"))
     if ended not in (State.SCORED, State.FAILED, State.CRASHED) or (ended is State.SCORED) != bool(given.get("score")):
         raise UserError(f"a run cannot end as {ended.value!r} with the score {bool(given.get('score'))}")
-    code = Code(given["code"]) if given.get("code") else None
+    code = _code(given.get("code"))
     score = _score(given["score"]) if given.get("score") else None
     numbers = (_number(given.get("seconds", 0)), _number(given.get("peak_mb", 0)))
     return _told(lambda: queue.finish(run, attempt, worker, ended, code, str(given.get("detail", "")), *numbers, score))
@@ -133,6 +133,12 @@ def _state(value: Any) -> State:
         raise UserError(f"the state {value!r:.60} is not known") from None
 
 
+def _code(value: Any) -> Code | None:
+    if value and value not in [code.value for code in Code]:
+        raise UserError(f"the code {value!r:.60} is not known: is the worker newer than the site?")
+    return Code(value) if value else None
+
+
 def _number(value: Any) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
@@ -144,8 +150,12 @@ def _score(given: Any) -> dict[str, Any]:
         return None if value is None else _number(value)
 
     def table(value: Any) -> dict[str, float]:
-        return {str(name)[:200]: _number(percent) for name, percent in dict(value or {}).items()}
+        if value is not None and not isinstance(value, dict):
+            raise UserError("per_class must be an object")
+        return {str(name)[:200]: _number(percent) for name, percent in (value or {}).items()}
 
+    if not isinstance(given, dict):
+        raise UserError("the score must be an object")
     return {
         "metric": str(given.get("metric", ""))[:32],
         "total": _number(given.get("total")),

@@ -41,8 +41,8 @@ def make_folds(table: Table, folds: int, seed: int, groups: np.ndarray | None = 
     groups = table.groups if groups is None else np.unique(groups, return_inverse=True)[1]
     if folds < 1:
         raise DataError(f"{folds} folds are refused; 2 or more cross-validate, 1 holds out a fifth.")
-    parts = folds if folds > 1 else min(HOLD_OUT_PARTS, _most_parts(table, groups))
-    if parts > _most_parts(table, groups) or parts < 2:
+    parts = folds if folds > 1 else min(HOLD_OUT_PARTS, most_parts(table, groups))
+    if parts > most_parts(table, groups) or parts < 2:
         raise DataError(
             f"{folds} folds are more than the data allow: the largest class has {table.counts.max()} rows"
             + ("" if groups is None else f" and there are {len(np.unique(groups))} groups")
@@ -59,7 +59,8 @@ def make_folds(table: Table, folds: int, seed: int, groups: np.ndarray | None = 
     return made
 
 
-def _most_parts(table: Table, groups: np.ndarray | None) -> int:
+def most_parts(table: Table, groups: np.ndarray | None) -> int:
+    """Into how many parts the rows can be divided: the rows of the largest class, or the groups if those are fewer."""
     largest = int(table.counts.max(initial=0))
     return largest if groups is None else min(largest, len(np.unique(groups)))
 

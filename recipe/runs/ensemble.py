@@ -29,6 +29,7 @@ class Weighted(Strict):
 
     run: str = Field(description="folder with the folds, relative to the run folder; . is the run itself")
     weight: Annotated[float, Gt(0), Le(1)] = Field(description="share of its probabilities")
+    temperature: Annotated[float, Gt(0)] = Field(1.0, description="divides the logarithm of its probabilities before")
 
     @field_validator("run")
     @classmethod

@@ -119,6 +119,7 @@ class Ensemble:
         self.serving = read_answering(folder)
         wish = Wish(runtime or self.serving.runtime, device, demanded=runtime not in ("", "auto"))
         self.members, self.weights = self._members(folder, wish)
+        self.temperatures = [item.temperature for item in self.serving.members] or [1.0]
         self.values = self.members[0].values
         if strange := [
             w.run for w, m in zip(self.serving.members, self.members, strict=False) if m.values != self.values
@@ -177,7 +178,10 @@ class Ensemble:
     def _probs(self, pictures: Sequence[Resized]) -> np.ndarray:
         """(n,K) for pictures that are decoded, each at the size of every member."""
         probs = [
-            member.probs(resized) for member, resized in zip(self.members, zip(*pictures, strict=True), strict=True)
+            tempered(member.probs(resized), temperature)
+            for member, resized, temperature in zip(
+                self.members, zip(*pictures, strict=True), self.temperatures, strict=True
+            )
         ]
         together = probs[0] if len(probs) == 1 else np.average(probs, axis=0, weights=self.weights).astype(np.float32)
         return tempered(together, self.serving.temperature)

@@ -20,6 +20,8 @@ PROJECT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 def required_python(pyproject):
     """(major, minor) of `requires-python` in the text of a pyproject.toml."""
     found = re.search(r'requires-python\s*=\s*">=\s*(\d+)\.(\d+)', pyproject)
+    if found is None:
+        raise ValueError("pyproject.toml says no requires-python such as >=3.11")
     return int(found.group(1)), int(found.group(2))
 
 

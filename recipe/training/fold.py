@@ -73,6 +73,7 @@ class FoldTraining:
         self.stage = stage_of(
             (epoch - 1) * steps, self.state.frozen_steps, self.state.pace.end, self.model, self.config, steps, planned
         )
+        self.run.threads.restart()
         keeps = self.stage.frozen and self.teacher is None
         self.features = kept_features(self.run, self.fold, self.runtime, self.model, self.loader) if keeps else None
         network = self.model if self.features is None else self.model.head
@@ -122,7 +123,8 @@ class FoldTraining:
 
     def candidates(self) -> list[tuple[nn.Module, bool]]:
         """The networks that an epoch's validation judges, and whether each is a moving average."""
-        return [(self.model, False)] + ([(self.ema.model, True)] if self.ema is not None else [])
+        average = [] if self.ema is None else [(self.ema.model, True)]
+        return average if average and self.run.last_stands else [(self.model, False), *average]
 
     def _train(self, epoch: int) -> None:
         """The steps of an epoch, from the position on."""
@@ -137,7 +139,9 @@ class FoldTraining:
                 break
             self.state.position.lr = self.stage.set_lr(step, self.state.recovery.rate)
             self.objective.progress = self.state.pace.at(step)
+            began = time.perf_counter()
             self._step_or_skip(batch, step, mixes=self.objective.progress < mixed)
+            self.run.threads.stepped(time.perf_counter() - began)
             self.state.position.step, self.state.position.seconds = (
                 self.state.position.step + 1,
                 time.perf_counter() - begin,

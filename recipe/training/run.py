@@ -1,21 +1,34 @@
-"""What every fold of a run shares, for `folds.train_folds`; and the epoch to keep so far, for validation."""
+"""What every fold of a run shares; how a run is opened on this machine; and the epoch to keep so far."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from recipe.config import Config
+from recipe.console import Bar, say
+from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.models.classifier import Classifier
 from recipe.models.start import Start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing
+from recipe.runs.epochs import EpochLogFile
+from recipe.runs.results import EpochLog
+from recipe.system.determinism import before_cuda, make_deterministic
+from recipe.system.disk import check_room, needed_bytes
 from recipe.system.runtime import Runtime
-from recipe.training.clock.pacer import Pacer
-from recipe.training.said import Progress
+from recipe.system.stopping import graceful_stop
+from recipe.system.timing import choose_runtime
+from recipe.training.clock.limit import TimeLimit
+from recipe.training.clock.pacer import Pacer, pacer_of
+from recipe.training.clock.threads import ThreadChoice
+from recipe.training.probe import start_features
+from recipe.training.said import EPOCH_HEADER, Progress, Shown, announce, announce_feeding
 
 
 @dataclass
@@ -31,7 +44,9 @@ class Run:
     features: np.ndarray | None = None  # (N, D) for the probe
     number: str = ""  # in run.json and in every state
     pacer: Pacer = field(default_factory=Pacer)  # the clock; by default one that decides nothing
+    threads: ThreadChoice = field(default_factory=lambda: ThreadChoice(0))  # by default one that leaves them alone
     progress: Progress = field(default_factory=Progress)  # who is told; by default nobody
+    last_stands: bool = False  # the last epoch is kept whatever its score: too few rows judge to choose one by
 
     @property
     def config(self) -> Config:
@@ -61,3 +76,59 @@ class Best:
         """Whether a new epoch is better."""
         sign = 1 if higher_is_better else -1
         return self.epoch < 0 or (sign * score, -loss) > (sign * self.score, -self.loss)
+
+
+OnEpoch = Callable[[EpochLog], None]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is trained, beside its settings."""
+
+    metric: str = "accuracy"
+    resume: bool = False  # go on with the run that lies in the folder,
+    anyway: bool = False  # even where code, versions or adjustable settings have changed since
+    only_fold: int | None = None  # train this fold alone
+    folds: tuple[Fold, ...] | None = None  # in place of those that the settings and the labels make
+    limit: TimeLimit | None = None  # the time that is left; by default the minutes of the settings from now on
+    report_seconds: float = 0.0  # of it, to keep for what follows
+    on_epoch: OnEpoch = lambda log: None
+
+
+DEFAULTS = RunOptions()
+
+
+@contextmanager
+def session(
+    start: Start, table: Table, pictures: Pictures, folder: Path, options: RunOptions, folds: Sequence[Fold],
+    number: str, limit: TimeLimit, networks: int = 1,
+) -> Iterator[Run]:  # fmt: skip
+    """The run on this machine, told of at the console and stopped by a signal while the block lasts.
+
+    Args:
+        folds: to be trained.
+        networks: that answer for each fold.
+    """
+    runtime = _machine(start, folder, len(folds))
+    announce(start, table, folds, runtime)
+    if start.config.deterministic:
+        say(make_deterministic(runtime.device))
+    announce_feeding(start, pictures, runtime)
+    features = start_features(start, pictures, runtime, limit)
+    pacer = pacer_of(start, table, folds[0], runtime, limit, options.report_seconds, networks)
+    threads = ThreadChoice.of(runtime, pinned=bool(start.config.threads) or start.config.deterministic)
+    with Bar(0, "step") as bar, graceful_stop() as stop:
+        progress = Shown(bar, EpochLogFile(folder / "log.jsonl"), options.metric, pacer, stop, options.on_epoch)
+        say(EPOCH_HEADER.format(metric=options.metric[:12]))
+        yield Run(start, table, pictures, runtime, folder, options.metric, features, number, pacer, threads, progress)
+
+
+def _machine(start: Start, folder: Path, folds: int) -> Runtime:
+    """How this machine computes, once there is room on its disk; moments and an outer optimizer's own copies are taken
+    as three times the weights.
+    """
+    before_cuda(start.config.deterministic)
+    runtime = choose_runtime(start.config, start.model, folder)
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in start.model.state_dict().values())
+    check_room(folder, needed_bytes(weights, folds, 4 + bool(start.config.ema_decay)))
+    return runtime

@@ -75,7 +75,7 @@ class Validation:
     def offer(self, epoch: int, probs: np.ndarray, model: nn.Module, average: bool = False) -> None:
         """Keeps a network if it is the best so far, by its probabilities for the validation rows."""
         score, loss = self.score(probs), self.loss(probs)
-        if self.best.beaten_by(score, loss, self.metric.higher_is_better):
+        if self.run.last_stands or self.best.beaten_by(score, loss, self.metric.higher_is_better):
             self._keep(epoch, model, score, loss, average)
             self.best, self.best_probs = (
                 Best(score, loss, epoch),

@@ -79,7 +79,8 @@ def folder(tmp_path, monkeypatch):
     the disk.
     """
     monkeypatch.setattr(
-        train, "choose_runtime", lambda *given: Runtime(torch.device("cpu"), micro_batch=9, pictures_per_second=1.0)
+        "recipe.training.run.choose_runtime",
+        lambda *given: Runtime(torch.device("cpu"), micro_batch=9, pictures_per_second=1.0),
     )
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     yield tmp_path / "run"

@@ -6,17 +6,17 @@ import re
 from datetime import timedelta
 
 import pytest
+from a_site import body, close, ended, make_contest, person, token, told, upload
 from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
-from hosting import body, close, ended, make_contest, person, token, told, upload
 
 from flyai_local.errors import UserError
 from flyai_local.states import Code, State
 from flyai_site import queue, standings, tries
 from flyai_site.models import Contest, Participant, Run, Submission
 
-pytest_plugins = ["hosting"]
+pytest_plugins = ["a_site"]
 SECRETS = ("87.31", "88.42", "86.2")  # private score, and the per-class figures that `ended` makes of it
 TOTAL = "70.5"
 

@@ -383,7 +383,7 @@ def test_kill_9_half_way_through_twelve_real_rows(competition, tmp_path):
 # --- what is concluded ---
 
 
-@pytest.mark.limit("recipe.tune.significance", "compare")
+@pytest.mark.limit("recipe.tune.significance", "paired_scores")
 def test_the_corrected_test_without_shared_rows_is_the_paired_t_test():
     from scipy.stats import ttest_rel
 

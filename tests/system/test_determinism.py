@@ -85,7 +85,7 @@ def test_cublas_is_told_before_the_network_is_timed(competition, tmp_path, monke
         told.append(os.environ.get(WORKSPACE))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "choose_runtime", timed)
+    monkeypatch.setattr("recipe.training.run.choose_runtime", timed)
     table = read(competition)
     config = Config(
         backbone="test_efficientnet",

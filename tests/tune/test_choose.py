@@ -401,7 +401,7 @@ def forced(monkeypatch):
     def passes(metric, labels, present, candidate, exact=False):
         return Comparison(float(metric(labels, candidate)), 0.5, 0.0)
 
-    monkeypatch.setattr(choose, "compare", passes)
+    monkeypatch.setattr(choose, "paired_answers", passes)
 
 
 def test_what_is_kept_is_what_answers(runs, monkeypatch):

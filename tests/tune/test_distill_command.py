@@ -197,7 +197,9 @@ def test_a_mean_of_folds_is_kept_where_it_is_no_worse_and_removed_where_it_is(
     assert len(list(Predictor(mean, "cpu").predict_many(read(competition).paths[:2]))) == 2
     assert main(words) == 1 and "is not empty" in capsys.readouterr().err
     shutil.rmtree(mean)
-    monkeypatch.setattr(before_after, "compare", lambda *words, **more: before_after.Comparison(0.1, -0.6, 0.001))
+    monkeypatch.setattr(
+        before_after, "paired_answers", lambda *words, **more: before_after.Comparison(0.1, -0.6, 0.001)
+    )
     assert main(words) == 1
     assert "the mean of the folds is refused" in capsys.readouterr().err and not mean.exists()
 

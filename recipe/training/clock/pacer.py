@@ -234,10 +234,14 @@ class Pacer:
 
 
 def pacer_of(
-    start: Start, table: Table, fold: Fold, runtime: Runtime, limit: TimeLimit, report_seconds: float = 0.0
-) -> Pacer:
+    start: Start, table: Table, fold: Fold, runtime: Runtime, limit: TimeLimit, report_seconds: float = 0.0,
+    networks: int = 1,
+) -> Pacer:  # fmt: skip
     """The clock of a run, with what a fold is expected to cost; pictures are only answered on trial where there is a
     limit.
+
+    Args:
+        networks: that answer for each fold.
     """
     hidden = start.config.hidden_pictures or max(1, len(table) // 4)
     expected = expected_costs(start.config, fold, runtime, hidden)
@@ -245,7 +249,7 @@ def pacer_of(
         return Pacer(limit, expected)
 
     def predict() -> float:
-        return hidden * time_answers(start.model, table.paths, start.config, start.preprocessing, runtime)
+        return networks * hidden * time_answers(start.model, table.paths, start.config, start.preprocessing, runtime)
 
     expected = replace(expected, predict=predict())
     ms = 1000 * expected.predict / hidden

@@ -1,6 +1,7 @@
 """A site in this process: Django on a fresh SQLite file for every test, copied from one that was migrated once.
 
-Its fixtures come by `pytest_plugins = ["hosting"]` (a second conftest.py would hide the first). PYTEST_DONT_REWRITE
+Its fixtures come by `pytest_plugins = ["a_site"]` (a second conftest.py would hide the first); its name
+puts it before Django in the order of imports, which it must set up. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations

@@ -1,0 +1,156 @@
+"""A run under a time limit: the probe, a network trained once on nearly all rows, and both together.
+
+In minutes there is no time for five networks, and a single one that leaves a fifth of the rows out for ever is worse
+than one that does not. So the cheap part, the probe, is cross-fitted and then fitted to all rows; the dear part is
+trained once, a few rows aside; and those few say how much of the answer it is given. Where the time suffices for
+several folds of the settings, they are trained instead, and all rows of theirs have that say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from recipe.components.metrics import METRICS
+from recipe.console import say
+from recipe.data.duplicates import duplicate_groups
+from recipe.data.folds import Fold, make_folds, most_parts
+from recipe.data.table import Table
+from recipe.plain_files import read_json
+from recipe.prepare import Prepared
+from recipe.runs.ensemble import HERE, Answering, Weighted, write_answering
+from recipe.runs.results import FoldResult
+from recipe.runs.same_run import open_run
+from recipe.runs.summary import CrossValidation, summarise, write_summary
+from recipe.system.atomic import write_json
+from recipe.training.clock.cost import expected_costs, work_of
+from recipe.training.clock.limit import TimeIsUpError, TimeLimit
+from recipe.training.clock.plan import plan
+from recipe.training.contender.blend import Blend, blend
+from recipe.training.contender.member import RUN, ProbeMember, probe_member
+from recipe.training.folds import train_folds
+from recipe.training.run import Run, RunOptions, session
+
+JUDGING = 80  # rows that judge the network, as many as are at most one of LEAST_PARTS parts
+LEAST_PARTS = 13
+FILE = "plan.json"  # in the run folder
+
+
+def plans(prepared: Prepared, options: RunOptions) -> bool:
+    """Whether a run is trained in this way: under a time limit, from pretrained weights, and where nothing was asked
+    for that it would not give.
+    """
+    config = prepared.start.config
+    limit = options.limit or TimeLimit.of(config)
+    asked = options.only_fold is None and options.folds is None and config.plan == "auto"
+    return asked and limit.limited and config.pretrained and len(prepared.table.classes) > 1
+
+
+def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> CrossValidation:
+    """Trains what fits into the time and writes the run folder, which can answer from the probe on.
+
+    Raises:
+        ConfigError: settings other than those of the run to go on with.
+        CheckpointError: the folder cannot be written.
+        TimeIsUpError: the time does not even suffice for the probe.
+    """
+    begin, config, table = time.perf_counter(), prepared.start.config, prepared.table
+    limit = options.limit or TimeLimit.of(config)
+    number = open_run(folder, config, table, options.resume, options.anyway)
+    limit.attach(folder, options.resume)
+    groups = table.groups if table.groups is not None else duplicate_groups(table, prepared.pictures)
+    folds = make_folds(table, min(max(2, config.folds), most_parts(table, groups)), config.seed, groups)
+    whole = nearly_all(table, config.seed, groups)
+    with session(
+        prepared.start, prepared.table, prepared.pictures, folder, options, (whole,), number, limit, networks=2
+    ) as run:
+        probe = probe_member(
+            prepared.start, table, prepared.pictures, folds, run.runtime, folder, options.metric, limit, options.resume
+        )
+        write_answering(folder, _answering(config.views, Blend(0, 1)))
+        several = _several(run, folds, limit, options.resume)
+        run.last_stands = not several
+        results = _trained(run, folds if several else (whole,), options.resume)
+    return _closed(prepared, folder, options, folds if several else (whole,), results, probe, begin)
+
+
+def nearly_all(table: Table, seed: int, groups: np.ndarray | None) -> Fold:
+    """The fold 0 that trains on all rows but a few, which judge."""
+    parts = min(max(LEAST_PARTS, len(table) // JUDGING), most_parts(table, groups))
+    return make_folds(table, parts, seed, groups)[0]
+
+
+def _several(run: Run, folds: Sequence[Fold], limit: TimeLimit, resume: bool) -> bool:
+    """Whether folds of the settings are trained; a run that goes on does what it began with."""
+    path = run.folder / FILE
+    if resume and path.exists():
+        return bool(read_json(path)["several"])
+    several = run.config.folds > 1 and _folds_in_time(run, folds, limit) > 1
+    write_json(path, {"several": several})
+    return several
+
+
+def _folds_in_time(run: Run, folds: Sequence[Fold], limit: TimeLimit) -> int:
+    """How many folds could be trained for half of their epochs."""
+    work = work_of(run.config, folds[0])
+    costs = expected_costs(run.config, folds[0], run.runtime)
+    course = plan(limit.left, len(folds), work, costs)
+    return course.folds if course.steps >= work.floor else 0
+
+
+def _trained(run: Run, folds: Sequence[Fold], resume: bool) -> list[FoldResult]:
+    """The results of the folds, or none where the time is up: the probe answers then."""
+    try:
+        return train_folds(run, folds, resume)
+    except TimeIsUpError as reason:
+        say(f"limit    {reason} The probe answers.")
+        return []
+
+
+def _closed(
+    prepared: Prepared, folder: Path, options: RunOptions, folds: Sequence[Fold], results: list[FoldResult],
+    probe: ProbeMember, begin: float,
+) -> CrossValidation:  # fmt: skip
+    """The scores of what answers, and how it answers, written."""
+    views, table, metric = prepared.start.config.views, prepared.table, options.metric
+    trained = tuple(fold for fold in folds if fold.index in {result.fold for result in results}) or tuple(folds[:1])
+    rows = np.concatenate([fold.valid_rows for fold in trained])
+    found = Blend(0, 1)
+    if results:
+        network = np.concatenate([result.view_probs for result in results])
+        found = blend(network, probe.oof_probs[rows], table.labels[rows])
+    judged = results or [_unjudged(probe, trained[0], table, metric)]
+    results = [
+        _answered(result, probe.oof_probs[fold.valid_rows], found) for result, fold in zip(judged, trained, strict=True)
+    ]
+    summary = summarise(table, trained, results, views, metric, time.perf_counter() - begin)
+    write_summary(folder, table, summary, metric)
+    write_answering(folder, _answering(views, found))
+    say(
+        f"answer   {found.share:.0%} network (temperature {found.temperature:.2f}), {1 - found.share:.0%} probe, by "
+        f"{len(rows)} rows that neither has seen"
+    )
+    return summary
+
+
+def _answered(result: FoldResult, probe_probs: np.ndarray, found: Blend) -> FoldResult:
+    """The result of a fold as the run answers: network and probe together, in the views of the settings."""
+    probs = found.probs(result.view_probs, probe_probs)
+    return dataclasses.replace(result, oof_probs=probs, view_probs=probs, probe_probs=probe_probs)
+
+
+def _unjudged(probe: ProbeMember, fold: Fold, table: Table, metric: str) -> FoldResult:
+    probs = probe.oof_probs[fold.valid_rows]
+    score = float(METRICS[metric](table.labels[fold.valid_rows], probs))
+    return FoldResult(fold.index, score, score, 0, 0.0, probs, probs, probs)
+
+
+def _answering(views: str, found: Blend) -> Answering:
+    """Who answers; a share of nothing is left out."""
+    network = Weighted(run=HERE, weight=found.share, temperature=found.temperature) if found.share else None
+    probe = Weighted(run=RUN, weight=1 - found.share) if found.share < 1 else None
+    return Answering(views=views, members=tuple(member for member in (network, probe) if member))

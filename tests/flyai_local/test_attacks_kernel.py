@@ -1,0 +1,245 @@
+"""Attacks through the kernel's own services: keyrings, queues, memory without a process, threads, daemons."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import struct
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lab import BOTH, NEEDS_BUBBLEWRAP, SMALL, alive, box, main
+
+from flyai_local.box import cgroups, seccomp, supervise
+from flyai_local.box.isolate import protections
+from flyai_local.box.processes import LINUX
+from flyai_local.states import Code
+
+pytestmark = [
+    pytest.mark.skipif(not LINUX, reason="these services are Linux's"),
+    pytest.mark.skipif(platform.machine() not in seccomp.ARCHITECTURES, reason="no table of system calls"),
+]
+COLUMN = seccomp.ARCHITECTURES.get(platform.machine(), (0, 0))[0]
+NEEDS_GROUPS = pytest.mark.skipif(cgroups.kind() is None, reason="this process may make no control groups")
+# Every call is made with arguments that would work or fail harmlessly; 1 is EPERM, the filter's answer.
+CALLS = """
+import ctypes, errno, os, socket
+kernel = ctypes.CDLL(None, use_errno=True)
+
+def call(number, *given):
+    result = kernel.syscall(number, *given)
+    return errno.errorcode.get(ctypes.get_errno(), "?") if result == -1 else "PASSED"
+
+for name, number in {numbers!r}.items():
+    if number is not None:
+        print(name, call(number, -1, -1, -1, -1, -1, -1))
+print("clone of a user namespace", call({clone}, 0x10000000 | 17, 0, 0, 0, 0))
+print("prctl dumpable", call({prctl}, 4, 0, 0, 0, 0))
+print("typing into a terminal", call({ioctl}, 0, 0x5412, 0))
+for family in (40, 38, 17, 21):
+    try:
+        socket.socket(family, socket.SOCK_RAW if family == 17 else socket.SOCK_STREAM)
+        print("family", family, "PASSED")
+    except OSError as error:
+        print("family", family, errno.errorcode[error.errno])
+for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
+    socket.socket(family).close()
+if os.fork() == 0:
+    os._exit(0)
+print("fork", os.wait()[1])
+"""
+
+
+@pytest.mark.parametrize("isolated", BOTH)
+def test_system_calls_that_no_training_needs_are_refused(tmp_path, isolated):
+    numbers = {name: found[COLUMN] for name, found in seccomp.REFUSED.items()}
+    text = CALLS.format(
+        numbers=numbers, clone=seccomp.CLONE[COLUMN], prctl=seccomp.PRCTL[COLUMN], ioctl=seccomp.IOCTL[COLUMN]
+    )
+    outcome, log = main(box(tmp_path, {"main.py": text}, isolated))
+    said = dict(line[9:].rsplit(" ", 1) for line in log.splitlines())
+    assert outcome.returncode == 0, log
+    assert {name: said[name] for name, number in numbers.items() if number is not None and said[name] != "EPERM"} == {}
+    assert said["clone of a user namespace"] == said["prctl dumpable"] == said["typing into a terminal"] == "EPERM"
+    assert {said[f"family {family}"] for family in (40, 38, 17, 21)} == {"EAFNOSUPPORT"}
+    assert said["fork"] == "0"
+
+
+def test_the_program_of_every_architecture_ends_and_jumps_within_itself():
+    for machine in seccomp.ARCHITECTURES:
+        code = seccomp.program(machine=machine)
+        lines = [struct.unpack("=HBBI", code[at : at + 8]) for at in range(0, len(code), 8)]
+        assert len(lines) < 4096 and lines[-1] == (seccomp.RETURN, 0, 0, seccomp.ALLOW)
+        for at, (kind, yes, no, _) in enumerate(lines):
+            if kind in (seccomp.EQUAL, seccomp.ABOVE, seccomp.ANY_BIT):
+                assert at + 1 + max(yes, no) < len(lines)
+    assert seccomp.program(machine="mips") == b""
+
+
+def test_a_command_has_a_session_keyring_of_its_own(tmp_path):
+    number = supervise.KEYCTL.get(platform.machine())
+    ask = f"import ctypes; print(ctypes.CDLL(None).syscall({number}, 0, -3, 1))"  # KEYCTL_GET_KEYRING_ID, session
+    enter = f"import sys; sys.path.insert(0, {str(Path(supervise.__file__).parents[2])!r})\n"
+    enter += "from flyai_local.box import supervise; supervise._own_keyring()\n"
+    rings = [subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.strip()
+             for text in (enter + ask, enter + ask)]  # fmt: skip
+    if "-1" in rings:
+        pytest.skip("this kernel has no keyrings")
+    assert rings[0] != rings[1]
+
+
+MEMORY = {
+    "mapped": "held = [bytearray(b'x' * 2**20) for _ in range(300)]",
+    "in /dev/shm": """
+for at in range(300):
+    open(f"/dev/shm/flyai-test-{os.getpid()}-{at}", "wb").write(b"x" * 2**20)""",
+    "in files of memory": """
+try:
+    held = [os.memfd_create(str(at)) for at in range(300)]
+except OSError as error:
+    raise MemoryError(error)
+for handle in held:
+    os.write(handle, b"x" * 2**20)""",
+    "in pipes": """
+import fcntl
+held = [os.pipe() for _ in range(400)]
+for _, end in held:
+    fcntl.fcntl(end, 1031, 2**20)
+    os.write(end, b"x" * 2**20)""",
+}
+
+
+@pytest.mark.parametrize("way", list(MEMORY))
+@pytest.mark.parametrize("isolated", [pytest.param(True, id="bubblewrap", marks=NEEDS_BUBBLEWRAP)])
+def test_memory_is_held_wherever_it_lies(tmp_path, isolated, way):
+    """Of 300 MB, against a limit of 96 MB, not all can be held for a second: it is refused, or the command ended."""
+    text = f"import os, time\n{MEMORY[way]}\ntime.sleep(1.5)\nprint('HELD IT ALL')\n"
+    outcome, log = main(box(tmp_path, {"main.py": text}, isolated), replace(SMALL, memory_mb=96))
+    assert "HELD IT ALL" not in log
+    assert outcome.returncode != 0
+
+
+@NEEDS_GROUPS
+@pytest.mark.parametrize("isolated", BOTH)
+def test_memory_that_comes_faster_than_anybody_looks_is_held_by_the_kernel(tmp_path, monkeypatch, isolated):
+    from flyai_local.box import watch
+
+    monkeypatch.setattr(watch, "POLL_SECONDS", 5.0)
+    text = "held = bytearray(b'x' * 2**29)\nprint('HELD IT ALL')"
+    outcome, log = main(box(tmp_path, {"main.py": text}, isolated), replace(SMALL, memory_mb=128))
+    assert outcome.ended_by is Code.OUT_OF_MEMORY and "HELD IT ALL" not in log
+
+
+THREADS = """
+import threading, time
+started = 0
+try:
+    for _ in range(400):
+        threading.Thread(target=time.sleep, args=(3,), daemon=True).start()
+        started += 1
+except RuntimeError as error:
+    print("stopped:", error)
+print("threads", started)
+time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("groups", [pytest.param(True, marks=NEEDS_GROUPS), False], ids=["groups", "looking"])
+def test_threads_are_bounded_for_root_too(tmp_path, monkeypatch, groups):
+    if not groups:
+        monkeypatch.setattr(cgroups, "made", lambda memory_mb, tasks: None)
+    outcome, log = main(box(tmp_path, {"main.py": THREADS}, isolated=False), replace(SMALL, processes=10))
+    assert outcome.ended_by is Code.PROCESS_LIMIT or "stopped: can't start new thread" in log
+    assert "threads 400" not in log or outcome.ended_by is Code.PROCESS_LIMIT
+
+
+HIDE = {
+    "below a path beyond every length": """
+handle = os.open(".", os.O_RDONLY)
+for _ in range(60):
+    os.mkdir("n" * 200, dir_fd=handle)
+    handle = os.open("n" * 200, os.O_RDONLY, dir_fd=handle)
+file = os.open("junk", os.O_WRONLY | os.O_CREAT, dir_fd=handle)
+os.write(file, b"x" * 2**24)""",
+    "in a folder that cannot be listed": """
+os.mkdir("locked")
+open("locked/junk", "wb").write(b"x" * 2**24)
+os.chmod("locked", 0o300)""",
+    "in countless empty files": """
+for at in range(3000):
+    open(f"f{at}", "w").close()""",
+}
+
+
+@pytest.mark.parametrize("way", list(HIDE))
+def test_what_is_written_counts_wherever_it_hides(tmp_path, way):
+    text = f"import os, time\n{HIDE[way]}\ntime.sleep(20)\n"
+    outcome, _ = main(box(tmp_path, {"main.py": text}, isolated=False), replace(SMALL, disk_mb=8, files=1000))
+    assert outcome.ended_by is Code.DISK_LIMIT
+
+
+KILL_KEEPER = """
+import os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    open("pid", "w").write(str(os.getpid()))
+    os.closerange(0, 3)
+    os.execve(sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(60)"], {})
+while not (os.path.exists("pid") and open("pid").read()):
+    time.sleep(0.01)
+time.sleep(0.3)
+os.kill(os.getppid(), signal.SIGKILL)
+time.sleep(0.5)
+"""
+
+
+@pytest.mark.parametrize("groups", [pytest.param(True, marks=NEEDS_GROUPS), False], ids=["groups", "none"])
+def test_a_daemon_without_environment_does_not_outlive_its_killed_keeper(tmp_path, monkeypatch, groups):
+    if not groups:
+        monkeypatch.setattr(cgroups, "made", lambda memory_mb, tasks: None)
+    chamber = box(tmp_path, {"main.py": KILL_KEEPER}, isolated=False)
+    outcome, _ = main(chamber)
+    pid = int((chamber.project / "pid").read_text())
+    assert outcome.returncode == -signal.SIGKILL
+    assert not Path(f"/proc/{pid}").exists() and alive(chamber) == []
+
+
+@NEEDS_GROUPS
+def test_a_group_is_gone_after_its_command(tmp_path):
+    before = {folder for parent, _ in cgroups._parents(cgroups.kind()) for folder in parent.glob("flyai-*")}
+    main(box(tmp_path, {"main.py": "pass"}, isolated=False))
+    after = {folder for parent, _ in cgroups._parents(cgroups.kind()) for folder in parent.glob("flyai-*")}
+    assert not after - before
+
+
+def test_version_2_is_used_where_it_is_delegated(tmp_path, monkeypatch):
+    """A stand-in of the kernel's files: which are written, and with what."""
+    own = tmp_path / "top" / "user.slice" / "mine"
+    own.mkdir(parents=True)
+    (own / "cgroup.controllers").write_text("cpu memory pids\n")
+    (own / "cgroup.subtree_control").write_text("")
+    (tmp_path / "mounts").write_text(f"30 29 0:26 / {tmp_path / 'top'} rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n")
+    (tmp_path / "own").write_text("0::/user.slice/mine\n")
+    monkeypatch.setattr(cgroups, "MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(cgroups, "OWN", tmp_path / "own")
+    monkeypatch.setattr(cgroups, "kind", lambda: "v2")
+    group = cgroups.made(100, 40)
+    assert group is not None
+    folder = group.folders[0]
+    assert folder.parent == own and (own / "cgroup.subtree_control").read_text() == "+memory +pids"
+    assert (folder / "memory.max").read_text() == str((100 + cgroups.SLACK_MB) * 2**20)
+    assert (folder / "memory.swap.max").read_text() == "0" and (folder / "pids.max").read_text() == "40"
+    (folder / "memory.events").write_text("low 0\noom 3\noom_kill 1\n")
+    assert group.out_of_memory()
+
+
+def test_a_run_says_what_holds_it(tmp_path, monkeypatch):
+    chamber = box(tmp_path, {}, isolated=False)
+    monkeypatch.setattr(cgroups, "kind", lambda: None)
+    assert any("no control groups here" in sentence for sentence in protections(chamber))
+    monkeypatch.setattr(cgroups, "kind", lambda: "v2")
+    assert any("control groups, version 2" in sentence for sentence in protections(chamber))
+    assert any("system calls filtered" in sentence for sentence in protections(chamber))

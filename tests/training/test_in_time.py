@@ -1,0 +1,96 @@
+"""A run under a time limit: the probe first, one network on nearly all rows, and both answer together."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from recipe import minutes
+from recipe.config import Config
+from recipe.data.table import read
+from recipe.minutes import nearly_all, plans, train_in_time
+from recipe.models.start import start
+from recipe.pictures.cache import Pictures
+from recipe.pictures.preprocessing import short_side
+from recipe.prepare import Prepared
+from recipe.serving.predict import Ensemble
+from recipe.training.clock.limit import TimeIsUpError, TimeLimit
+from recipe.training.run import RunOptions
+
+CONFIG = Config(
+    backbone="test_efficientnet", pretrained=False, image_size=32, epochs=2, batch_size=4, folds=2,
+    memory_format="contiguous", optimizer="adamw()", lr=0.01, augment="hflip()", ema_decay=0.9, workers=1, threads=1,
+    hidden_pictures=4,
+)  # fmt: skip
+
+
+def prepared(competition, **settings):
+    """A run whose random network counts as pretrained."""
+    table, config = read(competition), CONFIG.model_copy(update=settings)
+    begun = start(config, len(table.classes))
+    config = config.model_copy(update={"pretrained": True, "head_init": "random", **settings})
+    begun = dataclasses.replace(begun, config=config)
+    return Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing)))
+
+
+def limited(minutes=60.0, **how):
+    return RunOptions(limit=TimeLimit(60 * minutes), **how)
+
+
+def test_network_and_probe_answer_together_and_resume_trains_nothing(competition, tmp_path, monkeypatch):
+    monkeypatch.setattr(minutes, "_folds_in_time", lambda *about: 1)
+    ready = prepared(competition)
+    summary = train_in_time(ready, tmp_path / "run", limited())
+    assert [fold.fold for fold in summary.folds] == [0]
+    members = json.loads((tmp_path / "run" / "ensemble.json").read_text())["members"]
+    assert sum(member["weight"] for member in members) == pytest.approx(1)
+    assert "members/probe" in {member["run"] for member in members}
+    answers = Ensemble(tmp_path / "run", "cpu", "torch").probs(ready.table.paths[:5])
+    assert np.allclose(answers.sum(1), 1, atol=1e-5)
+    monkeypatch.setattr("recipe.training.fold.FoldTraining._train", lambda *about: pytest.fail("it trains again"))
+    monkeypatch.setattr(minutes, "_folds_in_time", lambda *about: 5)
+    again = train_in_time(ready, tmp_path / "run", limited(resume=True))
+    assert again.oof_score == summary.oof_score
+
+
+def test_the_probe_answers_where_the_time_ends_before_the_network(competition, tmp_path, monkeypatch):
+    def no_time(*about):
+        raise TimeIsUpError("over.")
+
+    monkeypatch.setattr(minutes, "train_folds", no_time)
+    ready = prepared(competition)
+    summary = train_in_time(ready, tmp_path / "run", limited())
+    assert summary.folds[0].epoch == 0
+    ensemble = Ensemble(tmp_path / "run", "cpu", "torch")
+    assert [member.run for member in ensemble.serving.members] == ["members/probe"]
+    assert ensemble.probs(ready.table.paths[:2]).shape == (2, len(ready.table.classes))
+
+
+def test_with_time_for_all_of_them_the_folds_of_the_settings_are_trained(competition, tmp_path):
+    summary = train_in_time(prepared(competition, epochs=1), tmp_path / "run", limited())
+    assert [fold.fold for fold in summary.folds] == [0, 1]
+    assert not np.isnan(summary.oof_probs).any()
+
+
+def test_few_rows_judge_and_all_others_train(competition):
+    table = read(competition)
+    fold = nearly_all(table, 0, None)
+    assert sorted([*fold.train_rows, *fold.valid_rows]) == list(range(len(table)))
+    assert len(fold.valid_rows) <= max(len(table) // 8, len(table.classes))
+
+
+@pytest.mark.parametrize(
+    ("settings", "how", "expected"),
+    [
+        ({}, {}, True),
+        ({"plan": "fixed"}, {}, False),
+        ({"pretrained": False}, {}, False),
+        ({}, {"only_fold": 0}, False),
+        ({}, {"limit": TimeLimit()}, False),
+    ],
+)
+def test_who_asks_for_something_else_gets_it(competition, settings, how, expected):
+    assert plans(prepared(competition, **settings), dataclasses.replace(limited(), **how)) is expected
