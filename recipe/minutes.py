@@ -23,35 +23,40 @@ from recipe.data.table import Table
 from recipe.plain_files import read_json
 from recipe.prepare import Prepared
 from recipe.runs.ensemble import HERE, Answering, Weighted, write_answering
+from recipe.runs.folder import PLAN
 from recipe.runs.results import FoldResult
 from recipe.runs.same_run import open_run
 from recipe.runs.summary import CrossValidation, summarise, write_summary
+from recipe.serving.export import export_run
 from recipe.system.atomic import write_json
 from recipe.training.clock.cost import expected_costs, work_of
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import plan
 from recipe.training.contender.blend import Blend, blend
-from recipe.training.contender.member import RUN, ProbeMember, probe_member
+from recipe.training.contender.exported import Speed, exported_speed
+from recipe.training.contender.member import RUN, VIEWS, ProbeMember, probe_member
 from recipe.training.folds import train_folds
 from recipe.training.run import Run, RunOptions, session
 
 JUDGING = 80  # rows that judge the network, as many as are at most one of LEAST_PARTS parts
 LEAST_PARTS = 13
-FILE = "plan.json"  # in the run folder
+EXPORT_MARGIN = 1.5  # times what the probe's export took
 
 
 def plans(prepared: Prepared, options: RunOptions) -> bool:
-    """Whether a run is trained in this way: under a time limit, from pretrained weights, and where nothing was asked
-    for that it would not give.
+    """Whether a run is trained in this way: under a time limit or without any epoch, from pretrained weights, and where
+    nothing was asked for that it would not give.
     """
     config = prepared.start.config
-    limit = options.limit or TimeLimit.of(config)
+    limited = (options.limit or TimeLimit.of(config)).limited and config.epochs > 0
+    alone = config.epochs == 0 and config.head == "linear()"
     asked = options.only_fold is None and options.folds is None and config.plan == "auto"
-    return asked and limit.limited and config.pretrained and len(prepared.table.classes) > 1
+    return asked and (limited or alone) and config.pretrained and len(prepared.table.classes) > 1
 
 
 def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> CrossValidation:
-    """Trains what fits into the time and writes the run folder, which can answer from the probe on.
+    """Trains what fits into the time and writes the run folder, which can answer from the probe on; without any epoch
+    the probe is all there is.
 
     Raises:
         ConfigError: settings other than those of the run to go on with.
@@ -65,17 +70,37 @@ def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> Cros
     groups = table.groups if table.groups is not None else duplicate_groups(table, prepared.pictures)
     folds = make_folds(table, min(max(2, config.folds), most_parts(table, groups)), config.seed, groups)
     whole = nearly_all(table, config.seed, groups)
+    member = folder / RUN if config.epochs else folder
     with session(
         prepared.start, prepared.table, prepared.pictures, folder, options, (whole,), number, limit, networks=2
     ) as run:
         probe = probe_member(
-            prepared.start, table, prepared.pictures, folds, run.runtime, folder, options.metric, limit, options.resume
+            run.start, table, run.pictures, run.runtime, run.metric, folds, member, limit, options.resume
         )
+        if not config.epochs:
+            write_json(folder / PLAN, {"all_rows": True})
+            return _probe_alone(run, folds, probe, begin)
         write_answering(folder, _answering(config.views, Blend(0, 1)))
+        speed = exported_speed(folder / RUN, config, table.paths)
+        if speed is not None:
+            _expect(run, speed)
         several = _several(run, folds, limit, options.resume)
         run.last_stands = not several
         results = _trained(run, folds if several else (whole,), options.resume)
-    return _closed(prepared, folder, options, folds if several else (whole,), results, probe, begin)
+    summary = _closed(prepared, folder, options, folds if several else (whole,), results, probe, begin)
+    if speed is not None and results:
+        say(f"export   {export_run(folder, config.export)}")
+    return summary
+
+
+def _probe_alone(run: Run, folds: Sequence[Fold], probe: ProbeMember, begin: float) -> CrossValidation:
+    """The scores of the probe, cross-fitted over all folds, written; its network has seen every row."""
+    table, metric = run.table, run.metric
+    results = [_unjudged(probe, fold, table, metric) for fold in folds]
+    summary = summarise(table, tuple(folds), results, VIEWS, metric, time.perf_counter() - begin)
+    summary = dataclasses.replace(summary, views=VIEWS)
+    write_summary(run.folder, table, summary, metric)
+    return summary
 
 
 def nearly_all(table: Table, seed: int, groups: np.ndarray | None) -> Fold:
@@ -84,9 +109,18 @@ def nearly_all(table: Table, seed: int, groups: np.ndarray | None) -> Fold:
     return make_folds(table, parts, seed, groups)[0]
 
 
+def _expect(run: Run, speed: Speed) -> None:
+    """From now on the clock keeps as much time for the answers as exported networks take, and for their export."""
+    hidden = run.config.hidden_pictures or max(1, len(run.table) // 4)
+    seconds = 2 * hidden * speed.picture + EXPORT_MARGIN * speed.export
+    run.pacer.predict = None
+    run.pacer.measured.took("predict", seconds)
+    say(f"limit    {hidden} hidden pictures at {1000 * speed.picture:.1f} ms for each of two networks, exported")
+
+
 def _several(run: Run, folds: Sequence[Fold], limit: TimeLimit, resume: bool) -> bool:
     """Whether folds of the settings are trained; a run that goes on does what it began with."""
-    path = run.folder / FILE
+    path = run.folder / PLAN
     if resume and path.exists():
         return bool(read_json(path)["several"])
     several = run.config.folds > 1 and _folds_in_time(run, folds, limit) > 1

@@ -18,6 +18,8 @@ from recipe.proposal import proposed
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import Answering, read_answering
 
+PLAN = "plan.json"  # of a run that a clock planned, or of the probe alone
+
 
 class RunError(UserError, ValueError):
     """A run folder whose files are absent, damaged or of something else; the message says which and what to do."""
@@ -176,6 +178,11 @@ def open_run_folder(folder: Path) -> RunFolder:
     """
     description = read_description(fold_folders(folder)[0])
     about, scores = read_about(folder), read_scores(folder)
+    if (folder / PLAN).exists() and _content(folder, PLAN).get("all_rows"):
+        raise RunError(
+            f"the network in {folder} has seen every row (-e 0 fits the probe to all of them), so nothing is left to "
+            "choose by; train one with --plan fixed."
+        )
     try:
         classes, metric, fingerprint = tuple(about["classes"]), scores["metric"], about["fingerprint"]
     except (KeyError, TypeError) as error:

@@ -16,6 +16,7 @@ from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
+from recipe.runs.folder import RunError, open_run_folder
 from recipe.serving.predict import Ensemble
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.run import RunOptions
@@ -75,6 +76,19 @@ def test_with_time_for_all_of_them_the_folds_of_the_settings_are_trained(competi
     assert not np.isnan(summary.oof_probs).any()
 
 
+def test_without_any_epoch_the_probe_is_the_run(competition, tmp_path):
+    ready = prepared(competition, epochs=0)
+    summary = train_in_time(ready, tmp_path / "run", RunOptions())
+    assert len(summary.folds) == 2 and not np.isnan(summary.oof_probs).any()
+    assert Ensemble(tmp_path / "run", "cpu", "torch").probs(ready.table.paths[:2]).shape == (
+        2,
+        len(ready.table.classes),
+    )
+    with pytest.raises(RunError, match="every row"):
+        open_run_folder(tmp_path / "run")
+    assert train_in_time(ready, tmp_path / "run", RunOptions(resume=True)).oof_score == summary.oof_score
+
+
 def test_few_rows_judge_and_all_others_train(competition):
     table = read(competition)
     fold = nearly_all(table, 0, None)
@@ -90,6 +104,8 @@ def test_few_rows_judge_and_all_others_train(competition):
         ({"pretrained": False}, {}, False),
         ({}, {"only_fold": 0}, False),
         ({}, {"limit": TimeLimit()}, False),
+        ({"epochs": 0}, {"limit": TimeLimit()}, True),
+        ({"epochs": 0, "head": "gem()"}, {"limit": TimeLimit()}, False),
     ],
 )
 def test_who_asks_for_something_else_gets_it(competition, settings, how, expected):

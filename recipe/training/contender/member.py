@@ -42,20 +42,21 @@ class ProbeMember:
 
 
 def probe_member(
-    start: Start, table: Table, pictures: Pictures, folds: Sequence[Fold], runtime: Runtime, folder: Path,
-    metric: str, limit: TimeLimit, resume: bool = False,
+    start: Start, table: Table, pictures: Pictures, runtime: Runtime, metric: str, folds: Sequence[Fold], member: Path,
+    limit: TimeLimit, resume: bool = False,
 ) -> ProbeMember:  # fmt: skip
-    """Fits the probe and writes it as a member of the run in `folder`; one that lies there is taken over on `resume`.
+    """Fits the probe to all rows and writes it; one that lies there is taken over on `resume`.
 
     Args:
         start: the network at its start, with pretrained weights.
         pictures: of the table's rows.
         folds: a part of the rows each, that judge heads fitted to the rest.
+        member: the run folder to write: fold0, and probe.npz with the out-of-fold probabilities.
 
     Raises:
         TimeIsUpError: the features take longer than there is time.
     """
-    labels, file = table.labels, folder / RUN / "oof.npz"
+    labels, file = table.labels, member / "probe.npz"
     if resume and file.exists():
         with np.load(file) as kept:
             probs = kept["probs"]
@@ -67,7 +68,7 @@ def probe_member(
     parts = [(fold.train_rows, fold.valid_rows) for fold in folds]
     found = contend(features, labels, len(table.classes), parts)
     score = float(METRICS[metric](labels, found.oof_probs))
-    _save(model, found, start, table, folder / RUN, score)
+    _save(model, found, start, table, member, score)
     stream = io.BytesIO()
     np.savez(stream, probs=found.oof_probs)
     write_bytes(file, stream.getvalue())

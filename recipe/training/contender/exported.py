@@ -1,0 +1,63 @@
+"""How fast the networks of a run will answer once exported: found out with the probe, whose backbone is theirs.
+
+Prediction is part of a time limit, and an exported network answers two to three times as fast as torch does. So the
+probe is exported as soon as it is fitted; where that succeeds, the trained network will be too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from recipe.config import Config
+from recipe.console import say
+from recipe.errors import UserError
+from recipe.pictures.decode import read, resize_short
+from recipe.pictures.preprocessing import short_side
+from recipe.runs.ensemble import WEIGHTS, Answering
+from recipe.serving.export import Exportee, export_fold, format_for_here
+from recipe.serving.predict import Member
+from recipe.serving.runtimes import Wish
+
+TRIED = 8  # pictures, one by one; the first warms up
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of what is yet to come."""
+
+    export: float  # of one network
+    picture: float  # by one network in all views, asked for alone
+
+
+def exported_speed(member: Path, config: Config, paths: Sequence[Path]) -> Speed | None:
+    """Exports the network in `member` and times it; None where the settings want no export, or none succeeds.
+
+    Args:
+        member: a run folder of one fold.
+        paths: of pictures to try.
+    """
+    if config.export == "none":
+        return None
+    fmt = format_for_here() if config.export == "auto" else config.export
+    begin = time.perf_counter()
+    try:
+        export_fold(Exportee(member / "fold0", WEIGHTS, 0), fmt)
+        took = time.perf_counter() - begin
+        answering = Member(member, Answering(), Wish())
+    except UserError as reason:
+        say(f"export   {str(reason).rstrip('.')}; torch answers")
+        return None
+    return Speed(took, _picture(answering, paths[:TRIED]))
+
+
+def _picture(member: Member, paths: Sequence[Path]) -> float:
+    taken = []
+    for path in paths:
+        begin = time.perf_counter()
+        member.probs([resize_short(read(path), short_side(member.preprocessing))])
+        taken.append(time.perf_counter() - begin)
+    return median(taken[1:] or taken)
