@@ -25,7 +25,7 @@ docs: $(VENV)/ready
 	$(PY) -m recipe docs
 
 $(VENV)/ready: requirements.txt
-	$(PYTHON) recipe/system/enough.py $(VENV)
+	$(PYTHON) setup_check.py $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet torch==2.13.0
 	$(PY) -m pip install --quiet -r requirements.txt

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from recipe.system import enough
+import setup_check
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +23,7 @@ def pins(name: str) -> list[Requirement]:
     return [Requirement(text) for line in lines if (text := line.split("#")[0].strip()) and not text.startswith("-")]
 
 
-ASKED = enough.required_python((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+ASKED = setup_check.required_python((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = f"{ASKED[0]}.{ASKED[1]}"
 
 
@@ -62,8 +62,8 @@ def test_the_readme_names_that_python(name):
 )
 def test_what_a_machine_lacks_is_said_in_a_sentence(tmp_path, lack, said):
     plenty = {"version": ASKED, "free_mb": 1e6, "temporary_mb": 1e6, "has": lambda module: True, "bits": 64}
-    assert enough.reasons(str(tmp_path / "not" / "there"), **plenty) == []
-    found = enough.reasons(str(tmp_path), **{**plenty, **lack})
+    assert setup_check.reasons(str(tmp_path / "not" / "there"), **plenty) == []
+    found = setup_check.reasons(str(tmp_path), **{**plenty, **lack})
     assert len(found) == 1 and said in found[0]
 
 
@@ -71,11 +71,13 @@ def test_make_asks_before_it_downloads():
     planned = subprocess.run(
         ["make", "-n", "demo", "VENV=/nowhere/.venv"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    looks, downloads = ([n for n, line in enumerate(planned) if word in line] for word in ("enough.py", "pip install"))
+    looks, downloads = (
+        [n for n, line in enumerate(planned) if word in line] for word in ("setup_check.py", "pip install")
+    )
     assert looks and downloads and looks[0] < downloads[0]
 
 
 def test_the_look_runs_as_a_file_of_its_own():
-    words = [sys.executable, "-I", "recipe/system/enough.py", "/"]
+    words = [sys.executable, "-I", "setup_check.py", "/"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
     assert done.returncode in (0, 1) and b"Traceback" not in done.stderr

@@ -1,6 +1,6 @@
 """Whether this machine can hold the environment, said in a sentence before anything is downloaded.
 
-    python3 recipe/system/enough.py .venv
+    python3 setup_check.py .venv
 
 It runs under the interpreter that is there, whatever its age: no syntax and no package that an old Python lacks.
 """
@@ -14,7 +14,7 @@ import sys
 # unpacked from it.
 ENVIRONMENT_MB = 2200
 DOWNLOAD_MB = 800
-PROJECT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+PROJECT = os.path.dirname(os.path.abspath(__file__))
 
 
 def required_python(pyproject):
