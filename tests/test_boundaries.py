@@ -42,11 +42,11 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("commands __main__",),
     ),
     "flyai_local": (
-        (". errors states home listing flags inside evaluator", "bootstrap", "sdk"),
+        (". errors states home listing flags inside terminal evaluator", "bootstrap", "sdk"),
         ("contest", "board", "box"),
         ("submission",),
         ("run",),
-        ("checks",),
+        ("checks", "remote"),
         ("commands __main__",),
     ),
 }
