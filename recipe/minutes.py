@@ -38,7 +38,7 @@ from recipe.training.contender.member import RUN, VIEWS, ProbeMember, probe_memb
 from recipe.training.folds import train_folds
 from recipe.training.run import Run, RunOptions, session
 
-JUDGING = 80  # rows that judge the network, as many as are at most one of LEAST_PARTS parts
+JUDGING = 80  # rows that judge the network, but at most one of LEAST_PARTS parts of all rows
 LEAST_PARTS = 13
 EXPORT_MARGIN = 1.5  # times what the probe's export took
 
@@ -67,9 +67,9 @@ def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> Cros
     limit = options.limit or TimeLimit.of(config)
     number = open_run(folder, config, table, options.resume, options.anyway)
     limit.attach(folder, options.resume)
-    groups = table.groups if table.groups is not None else duplicate_groups(table, prepared.pictures)
+    groups = _groups(prepared)
     folds = make_folds(table, min(max(2, config.folds), most_parts(table, groups)), config.seed, groups)
-    whole = nearly_all(table, config.seed, groups)
+    whole = nearly_all(table, folds[0], config.seed, groups)
     member = folder / RUN if config.epochs else folder
     with session(
         prepared.start, prepared.table, prepared.pictures, folder, options, (whole,), number, limit, networks=2
@@ -103,10 +103,22 @@ def _probe_alone(run: Run, folds: Sequence[Fold], probe: ProbeMember, begin: flo
     return summary
 
 
-def nearly_all(table: Table, seed: int, groups: np.ndarray | None) -> Fold:
-    """The fold 0 that trains on all rows but a few, which judge."""
-    parts = min(max(LEAST_PARTS, len(table) // JUDGING), most_parts(table, groups))
-    return make_folds(table, parts, seed, groups)[0]
+def _groups(prepared: Prepared) -> np.ndarray | None:
+    """Rows that stay on one side: those of the table, else copies of a picture; None where there are none."""
+    table = prepared.table
+    groups = table.groups if table.groups is not None else duplicate_groups(table, prepared.pictures)
+    return groups if len(np.unique(groups)) < len(table) else None
+
+
+def nearly_all(table: Table, judges: Fold, seed: int, groups: np.ndarray | None) -> Fold:
+    """The fold 0 that trains on all rows but a few, which judge: groups of another fold's validation rows, until there
+    are enough.
+    """
+    wanted = max(1, min(JUDGING, len(table) // LEAST_PARTS))
+    rows = np.random.default_rng(seed).permutation(judges.valid_rows)
+    chosen = rows[:wanted] if groups is None else rows[np.isin(groups[rows], groups[rows[:wanted]])]
+    valid = np.sort(chosen)
+    return Fold(0, np.setdiff1d(np.arange(len(table)), valid), valid)
 
 
 def _expect(run: Run, speed: Speed) -> None:

@@ -27,6 +27,7 @@ from recipe.system.out_of_memory import is_out_of_memory
 from recipe.system.runtime import Runtime, choose_device, fastest_precision
 
 TIMED_SECONDS = 2.0  # per candidate, at most; three candidates on a CPU, four where it has AMX
+TIMED_SHARE = 0.002  # of a time limit, per candidate
 BETTER = 1.03  # a candidate must be so much faster than the one before it: less is noise
 KEPT = 200  # entries of a file
 AVAILABLE_THREADS = torch.get_num_threads()  # before any choice changes it
@@ -166,7 +167,8 @@ def _timed(model: nn.Module, runtime: Runtime, config: Config) -> float:
     count = min(runtime.micro_batch, 16 if runtime.device.type == "cpu" else 64)
     while True:
         try:
-            return _pictures_per_second(model, runtime, count, config.image_size)
+            limit = min(TIMED_SECONDS, 60 * config.minutes * TIMED_SHARE or TIMED_SECONDS)
+            return _pictures_per_second(model, runtime, count, config.image_size, limit)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -179,7 +181,7 @@ def _timed(model: nn.Module, runtime: Runtime, config: Config) -> float:
             runtime.micro_batch = min(runtime.micro_batch, count)
 
 
-def _pictures_per_second(model: nn.Module, runtime: Runtime, count: int, size: int) -> float:
+def _pictures_per_second(model: nn.Module, runtime: Runtime, count: int, size: int, limit: float) -> float:
     images = torch.zeros(count, 3, size, size, device=runtime.device).contiguous(memory_format=runtime.memory_format)
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
@@ -192,13 +194,13 @@ def _pictures_per_second(model: nn.Module, runtime: Runtime, count: int, size: i
         model.zero_grad(set_to_none=True)
         _wait(runtime.device)
 
-    return count / _seconds(one_pass)
+    return count / _seconds(one_pass, limit)
 
 
-def _seconds(work: Callable[[], None]) -> float:
+def _seconds(work: Callable[[], None], limit: float) -> float:
     work()
     times: list[float] = []
-    while len(times) < 2 or (sum(times) < TIMED_SECONDS and len(times) < 8):
+    while not times or (sum(times) < limit and len(times) < 8):
         begin = time.perf_counter()
         work()
         times.append(time.perf_counter() - begin)

@@ -10,6 +10,7 @@ import pytest
 
 from recipe import minutes
 from recipe.config import Config
+from recipe.data.folds import make_folds
 from recipe.data.table import read
 from recipe.minutes import nearly_all, plans, train_in_time
 from recipe.models.start import start
@@ -89,11 +90,14 @@ def test_without_any_epoch_the_probe_is_the_run(competition, tmp_path):
     assert train_in_time(ready, tmp_path / "run", RunOptions(resume=True)).oof_score == summary.oof_score
 
 
-def test_few_rows_judge_and_all_others_train(competition):
+def test_few_rows_judge_and_all_others_train_and_no_group_is_divided(competition):
     table = read(competition)
-    fold = nearly_all(table, 0, None)
+    groups = np.arange(len(table)) // 2
+    (judges, *_) = make_folds(table, 2, 0, groups)
+    fold = nearly_all(table, judges, 0, groups)
     assert sorted([*fold.train_rows, *fold.valid_rows]) == list(range(len(table)))
-    assert len(fold.valid_rows) <= max(len(table) // 8, len(table.classes))
+    assert 0 < len(fold.valid_rows) <= 2 * max(1, len(table) // 13)
+    assert not set(groups[fold.train_rows]) & set(groups[fold.valid_rows])
 
 
 @pytest.mark.parametrize(
