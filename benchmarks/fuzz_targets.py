@@ -133,9 +133,7 @@ class Csv(Target):
             lambda: self.data.read_csv(path).fingerprint,
             lambda: self.data.read_csv(path, group_column="label").counts,
             lambda: self.data.read_csv(path, values=(0, 1)),
-            lambda: self.tables.label_values(
-                [row.label for row in self.tables.read_table(path, "image_path", "label")]
-            ),
+            lambda: self.tables.read_table(path, "image_path", "label"),
         )
         each(readers, self.expected)
 

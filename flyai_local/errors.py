@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 
+from protocol import errors
 
-class UserError(ValueError):
+
+class UserError(errors.UserError, ValueError):
     """A mistake that its user can put right: the message names the value, what is accepted and the remedy."""
 
 

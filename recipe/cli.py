@@ -98,6 +98,7 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group-column", metavar="NAME", help="column of train.csv whose equal values stay in one fold"
     )
+    parser.add_argument("--encoding", metavar="NAME", help="of train.csv, such as cp1252, where it is not UTF-8 or GBK")
     parser.add_argument("--profile", default="auto", help="profile of app.yaml; auto chooses by the hardware [auto]")
     parser.add_argument(
         "--strict", action="store_true", help="refuse a data set with unreadable pictures instead of leaving them out"
@@ -171,14 +172,13 @@ def within_limits(config: Config, app: App) -> Config:
 
 
 def _entered(app: App, arguments: argparse.Namespace) -> App:
-    """app.yaml with the competition and the group column that the command line names."""
+    """app.yaml with the competition, the group column and the encoding that the command line names."""
     competition = app.competition
     if arguments.competition:
         competition = competition.model_copy(update={"id": arguments.competition})
-    if arguments.group_column:
-        competition = competition.model_copy(
-            update={"columns": competition.columns.model_copy(update={"group": arguments.group_column})}
-        )
+    named = {"group": arguments.group_column, "encoding": arguments.encoding}
+    columns = competition.columns.model_copy(update={name: value for name, value in named.items() if value})
+    competition = competition.model_copy(update={"columns": columns})
     return app.model_copy(update={"competition": competition})
 
 

@@ -274,6 +274,9 @@ class Columns(Strict):
     image: str = Field("image_path", description="column with the picture's path")
     label: str = Field("label", description="column with the class")
     group: str = Field("", description="column whose equal values must stay in one fold; empty for none")
+    encoding: str = Field(
+        "", description="of train.csv, such as cp1252; empty for UTF-8, or GBK where that reads as Chinese"
+    )
 
 
 class Competition(Strict):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from protocol.errors import UserError
 
-class UserError(Exception):
-    """Shown as a sentence, without a stack trace."""
+__all__ = ["CheckpointError", "DamagedError", "StuckPicture", "UnreadablePicture", "UserError"]
 
 
 class CheckpointError(UserError, RuntimeError):

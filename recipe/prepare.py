@@ -46,7 +46,7 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     competition = options.app.competition
     METRICS[competition.metric]
     columns = competition.columns
-    table = read(folder, columns.image, columns.label, group_column=columns.group or None)
+    table = read(folder, columns.image, columns.label, group_column=columns.group or None, encoding=columns.encoding)
     begun = start(options.config, len(table.classes), fetch)
     pictures = pictures_of(table, begun.preprocessing, options.config, folder)
     limit = TimeLimit.of(options.config, options.began)

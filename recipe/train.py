@@ -14,6 +14,7 @@ from pathlib import Path
 
 from recipe.afterwards import after_training
 from recipe.cli import Options
+from recipe.components.metrics import refuse_unscorable
 from recipe.config import ConfigError
 from recipe.console import say
 from recipe.data.folds import Fold, make_folds
@@ -42,6 +43,8 @@ def cross_validate(prepared: Prepared, folder: Path, options: RunOptions = DEFAU
     limit = options.limit or TimeLimit.of(prepared.start.config)
     table, views = prepared.table, prepared.start.config.views
     folds = _folds(prepared, options)
+    for fold in folds:
+        refuse_unscorable(options.metric, table.labels[fold.valid_rows], len(table.classes), fold.index)
     number = open_run(folder, prepared.start.config, table, options.resume, options.anyway)
     if options.resume and (finished := finished_folds(folder, folds)) is not None:
         _keep_epochs(finished, folder)

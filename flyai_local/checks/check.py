@@ -23,8 +23,7 @@ from flyai_local.checks import devices, old_calls, packages, pictures, places, p
 from flyai_local.checks.contents import open_project
 from flyai_local.checks.findings import Finding, Severity, ordered
 from flyai_local.checks.project import Project, Target
-from flyai_local.contest.competitions import Competition
-from flyai_local.contest.tables import label_values, read_table
+from flyai_local.contest.competitions import Competition, training_classes
 from flyai_local.home import runs_folder
 from flyai_local.run.progress import Progress
 from flyai_local.run.runner import Job, Result, execute
@@ -182,8 +181,7 @@ def _folder(submission: Path) -> Iterator[Path]:
 
 
 def _target(competition: Competition) -> Target:
-    labels = label_values([row.label for row in read_table(competition.train, *competition.columns)])
-    return Target(competition.input_columns, labels[0])
+    return Target(competition.input_columns, training_classes(competition)[0])
 
 
 def _bounded(seconds: float) -> Limits:

@@ -7,13 +7,15 @@ competition again with --replace after changing the CSV file.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from flyai_local.contest.competitions import hidden_rows
+from flyai_local.contest.competitions import hidden_rows, training_classes
 from flyai_local.contest.metrics import METRICS
 from flyai_local.contest.register import add
 from flyai_local.contest.tables import read_table
 from flyai_local.flags import time_in
+from protocol.findings import summary
 
 EXIT_CODES = {0: "registered", 1: "refused: a sentence on stderr names the file and line", 2: "wrong usage"}
 
@@ -30,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image-column", default="image_path", help="column of the picture paths (%(default)s)")
     parser.add_argument("--label-column", default="label", help="column of the labels (%(default)s)")
+    parser.add_argument(
+        "--encoding", default="", metavar="NAME", help="of the CSV files, where not UTF-8 or GBK: cp1252"
+    )
     parser.add_argument("--metric", default="accuracy", help=f"score of the board: {', '.join(METRICS)} (%(default)s)")
     parser.add_argument(
         "--minutes",
@@ -42,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Register the competition and say what was understood."""
-    card = add(**vars(args))
+    card = add(**vars(args), say=lambda notes: print(summary(notes), file=sys.stderr) if notes else None)
     rows, hidden = read_table(card.train, *card.columns), len(hidden_rows(card))
-    classes = len({row.label for row in rows})
+    classes = len(training_classes(card))
     print(f"{card.id}: {classes} classes, {len(rows)} training pictures, {hidden} hidden, in {card.images}")
     if card.hidden is None:
         print("No hidden part: submissions will train but get no score. Add --hidden 0.25 or --hidden-csv for one.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from flyai_local.contest.competitions import Competition, competitions
+from flyai_local.contest.competitions import Competition, competitions, training_classes
 from flyai_local.contest.tables import read_table
 from flyai_local.errors import UserError
 from flyai_local.listing import aligned
@@ -38,4 +38,4 @@ def _summary(card: Competition) -> dict[str, object]:
         summary["hidden"] = len(read_table(card.hidden, *card.columns)) if card.hidden else 0
     except UserError:
         return {**summary, "source": source + (" (made on first use)" if card.embedded else " (table missing)")}
-    return {**summary, "classes": len({row.label for row in rows}), "train": len(rows), "source": source}
+    return {**summary, "classes": len(training_classes(card)), "train": len(rows), "source": source}

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import math
 import os
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from flyai_local.contest.tables import Label, Row, label_values, read_table, write_table
+from flyai_local.contest.tables import Label, Row, read_table, write_table
 from flyai_local.errors import UserError
 from flyai_local.home import cache_folder, competitions_folder
+from protocol.labels import KINDS, Kind, kind_of, value_of
 
 EMBEDDED = {"MushroomSketch": "flyai_local.contest.sketch", "Digits": "flyai_local.contest.digits"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -43,6 +45,7 @@ class Competition:
     minutes: float | None = (
         None  # that a submission has, training and answers together; None: the local policy of limits.py
     )
+    labels: Kind | None = None  # of the label column, decided over both tables; None: an older card, decided when read
 
     @property
     def columns(self) -> tuple[str, str]:
@@ -119,7 +122,7 @@ def place(chosen: Competition, folder: Path, part: str = "train", limit: int | N
         raise ValueError(f"part {part!r} cannot be placed: only 'train' leaves the platform")
     rows = [(row.picture, row.label) for row in read_table(chosen.train, *chosen.columns)]
     if limit is not None:
-        rows = _in_turn(rows, limit)
+        rows = _of_kind(_in_turn(rows, limit), rows, label_kind(chosen))
     sources = [chosen.images / picture for picture, _ in rows]
     _refuse_gone([source for source in sources if not source.is_file()])
     _put_all(sources, [folder / "image" / picture for picture, _ in rows], _ways(chosen, copy))
@@ -133,18 +136,33 @@ def place(chosen: Competition, folder: Path, part: str = "train", limit: int | N
 def hidden_rows(chosen: Competition) -> list[tuple[Path, Label]]:
     """Pictures and labels of the hidden part, for the scorer only; empty when there is none.
 
-    Labels have the type that pandas would read: int where all are whole numbers, float where all are numbers, or text.
+    Labels have the kind of the whole column, training and hidden rows together, as training reads them. A row without
+    a label (of an older card) has the label nan, which no answer equals, as on the platform.
     """
     if chosen.hidden is None:
         return []
-    rows = read_table(chosen.hidden, *chosen.columns)
-    labels: Sequence[Label] = label_values([row.label for row in rows])
-    return [(chosen.hidden_images / row.picture, label) for row, label in zip(rows, labels, strict=True)]
+    rows, kind = read_table(chosen.hidden, *chosen.columns), label_kind(chosen)
+    return [(chosen.hidden_images / row.picture, _label(row, kind)) for row in rows]
 
 
 def training_classes(chosen: Competition) -> list[Label]:
-    """The labels of the training table, each once, of the type that pandas would read."""
-    return list(dict.fromkeys(label_values([row.label for row in read_table(chosen.train, *chosen.columns)])))
+    """The different labels of the training table, of the kind of the whole column."""
+    kind = label_kind(chosen)
+    labels = (value_of(row.label, kind) for row in read_table(chosen.train, *chosen.columns))
+    return [label for label in dict.fromkeys(labels) if label is not None]
+
+
+def label_kind(chosen: Competition) -> Kind:
+    """What the labels are: as the card says, or for an older card as both its tables say together."""
+    if chosen.labels is not None:
+        return chosen.labels
+    tables = [table for table in (chosen.train, chosen.hidden) if table]
+    return kind_of(row.label for table in tables for row in read_table(table, *chosen.columns))
+
+
+def _label(row: Row, kind: Kind) -> Label:
+    label = value_of(row.label, kind)
+    return math.nan if label is None else label
 
 
 def write_card(chosen: Competition, folder: Path) -> None:
@@ -162,6 +180,8 @@ def _read_card(folder: Path) -> Competition:
     try:
         fields = json.loads((folder / CARD).read_text(encoding="utf-8"))
         fields["train"], fields["hidden"] = folder / fields["train"], fields["hidden"] and folder / fields["hidden"]
+        if fields.get("labels") not in (None, *KINDS):
+            raise ValueError(f"labels is {fields['labels']!r}, and is one of {', '.join(KINDS)}")
         fields["images"], fields["hidden_images"] = Path(fields["images"]), Path(fields["hidden_images"])
         return Competition(**fields)
     except (ValueError, KeyError, TypeError) as error:
@@ -218,6 +238,17 @@ def _in_turn(rows: list[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
         turns.append((seen.get(label, 0), at))
         seen[label] = seen.get(label, 0) + 1
     return [rows[at] for at in sorted(at for _, at in sorted(turns)[:limit])]
+
+
+def _of_kind(taken: list[tuple[str, str]], rows: list[tuple[str, str]], kind: Kind) -> list[tuple[str, str]]:
+    """The rows taken, the last one exchanged where their labels alone would be read as another kind than all are.
+
+    Of the classes 1, 2 and x, the first two alone would be numbers.
+    """
+    if kind_of(label for _, label in taken) == kind or kind != "text":
+        return taken
+    kept = [label for _, label in taken[:-1]]
+    return next(([*taken[:-1], row] for row in rows if kind_of([*kept, row[1]]) == kind), taken)
 
 
 Way = Callable[[Path, Path], object]

@@ -7,6 +7,7 @@ import random
 import shutil
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from flyai_local.contest import metrics
@@ -19,9 +20,13 @@ from flyai_local.contest.competitions import (
     known_ids,
     write_card,
 )
-from flyai_local.contest.tables import Row, read_table, write_table
+from flyai_local.contest.tables import Row, notes_of, write_table
 from flyai_local.errors import UserError
 from flyai_local.home import competitions_folder
+from protocol.findings import Finding
+from protocol.labels import Kind, kind_of, missing, read_as_missing, similar, value_of
+from protocol.picture_paths import locate, readable
+from protocol.task import other_task
 
 SPLIT_SEED = 20240501
 
@@ -37,13 +42,17 @@ def add(
     metric: str = "accuracy",
     minutes: float | None = None,
     replace: bool = False,
+    encoding: str = "",
+    say: Callable[[list[Finding]], object] = lambda findings: None,
 ) -> Competition:
     """Register a competition and return its card; the pictures stay where they are.
 
     The tables are kept in a cleaned form (UTF-8, paths relative to the folder of pictures), so a later change of the
     CSV file counts only after adding it again with ``replace``. ``hidden`` is the fraction of every class that becomes
     the hidden part, drawn by a fixed seed; ``hidden_csv`` names a table of its own instead. ``minutes`` is the time
-    that a submission has for training and its answers together.
+    that a submission has for training and its answers together. ``encoding`` is that of the CSV files, where they are
+    neither UTF-8 nor Chinese in GBK. The labels get one kind, decided over both tables together. A row without a label
+    is left out, as training leaves it out; ``say`` gets that and all else that was noticed.
 
     Raises:
         UserError: a name, file, column, row, label or picture is not as it must be; names the file and line.
@@ -54,15 +63,22 @@ def add(
         raise UserError("--hidden-csv and --hidden exclude each other: name a table or a fraction, not both")
     if not images.is_dir():
         raise UserError(f"there is no folder {str(images)!r}: --images names the folder that holds the pictures")
-    folder, rows = _located(csv, read_table(csv, image_column, label_column), images.absolute())
+    files = [file for file in (csv, hidden_csv) if file is not None]
+    read = [notes_of(file, image_column, label_column, encoding) for file in files]
+    kind = kind_of(row.label for rows, _ in read for row in rows)
+    labelled = [_labelled(file, rows, kind) for file, (rows, _) in zip(files, read, strict=True)]
+    placed = [_located(file, rows, images.absolute()) for file, (rows, _) in zip(files, labelled, strict=True)]
+    folder, rows = placed[0][:2]
     hidden_folder, hidden_rows = folder, list[Row]()
     if hidden_csv is not None:
-        hidden_folder, hidden_rows = _located(
-            hidden_csv, read_table(hidden_csv, image_column, label_column), images.absolute()
-        )
-        _check_hidden(csv, rows, folder, hidden_csv, hidden_rows, hidden_folder)
+        hidden_folder, hidden_rows = placed[1][:2]
+        _check_hidden(csv, rows, folder, hidden_csv, hidden_rows, hidden_folder, kind)
     elif hidden is not None:
-        rows, hidden_rows = _split(rows, hidden)
+        rows, hidden_rows = _split(rows, hidden, kind)
+    notes = [note for *_, found in [*read, *labelled] for note in found] + [
+        note for *_, found in placed for note in found
+    ]
+    say(notes + _of_labels(csv, [*rows, *hidden_rows], kind))
     kept = competitions_folder() / name
     card = Competition(
         id=name,
@@ -75,6 +91,7 @@ def add(
         hidden_images=hidden_folder,
         embedded=False,
         minutes=minutes,
+        labels=kind,
     )
     _keep(card, rows, hidden_rows)
     return competition(name)
@@ -96,41 +113,51 @@ def _check_name(name: str, replace: bool) -> None:
         )
 
 
-def _located(csv: Path, rows: list[Row], images: Path) -> tuple[Path, list[Row]]:
-    """Folder and rows such that folder / row.picture is a file, for every row of the table.
+def _labelled(csv: Path, rows: list[Row], kind: Kind) -> tuple[list[Row], list[Finding]]:
+    """The rows that have a label, and a finding for each other.
 
-    The paths are tried as they are written and without their first folder (tables say ``image/0001.jpg`` where the
-    folder of pictures is ``image`` itself); the way that finds more pictures holds for the whole table.
+    Raises:
+        UserError: there are none.
     """
-    written = [_inside(csv, row, images) for row in rows]
-    ways = [written]
-    if all("/" in row.picture for row in written):
-        ways.append([_without_first_folder(row) for row in written])
-    missing = [[at for at, row in enumerate(way) if not (images / row.picture).is_file()] for way in ways]
-    best = min(range(len(ways)), key=lambda way: len(missing[way]))
-    if missing[best]:
-        at = missing[best][0]
-        tried = " and ".join(repr(str(images / way[at].picture)) for way in ways)
+    empty = [row for row in rows if value_of(row.label, kind) is None]
+    if len(empty) == len(rows):
         raise UserError(
-            f"{csv}, line {rows[at].line}: the picture is not there; tried {tried}. {len(missing[best])} of "
+            f"{csv}, line {rows[0].line}: the label is empty, as in all {len(rows)} rows: label the pictures"
+        )
+    findings = [missing(csv, row.line) for row in empty]
+    return [row for row in rows if row not in set(empty)] if empty else rows, findings
+
+
+def _of_labels(csv: Path, rows: list[Row], kind: Kind) -> list[Finding]:
+    """What the labels of all rows look like: classes that may be one, words that pandas drops, another task."""
+    values = sorted({value for row in rows if (value := value_of(row.label, kind)) is not None})  # type: ignore[type-var]
+    return [*similar(csv, values), *read_as_missing(csv, values), *other_task(csv, [row.label for row in rows])]
+
+
+def _located(csv: Path, rows: list[Row], images: Path) -> tuple[Path, list[Row], list[Finding]]:
+    """Folder and rows such that folder / row.picture is a file, for every row of the table, and what was noticed.
+
+    The paths are tried in the ways in which training tries them; the way that finds most pictures holds for all.
+    """
+    found, notes = locate(csv, [row.picture for row in rows], images)
+    pictures = [os.path.relpath(path, images).replace(os.sep, "/") for path in found]
+    located = [Row(picture, row.label, row.line) for picture, row in zip(pictures, rows, strict=True)]
+    for row, written in zip(located, rows, strict=True):
+        if row.picture.split("/", 1)[0] == "..":
+            raise UserError(f"{csv}, line {row.line}: the picture {written.picture!r} lies outside of {str(images)!r}")
+        if readable(row.picture) != row.picture:
+            shown = readable(row.picture)
+            raise UserError(f"{csv}, line {row.line}: the file name of {shown!r} is not in UTF-8: rename it")
+    gone = [at for at, path in enumerate(found) if not os.path.isfile(path)]  # noqa: PTH113  (no error for a long name)
+    if gone:
+        raise UserError(
+            f"{csv}, line {rows[gone[0]].line}: the picture is not there; tried {found[gone[0]]!r}. {len(gone)} of "
             f"{len(rows)} pictures are missing: --images must name the folder that the paths begin from"
         )
-    _check_twice(csv, ways[best])
-    if best == 0 and all(row.picture.startswith("image/") for row in written):
-        return images / "image", [_without_first_folder(row) for row in written]
-    return images, ways[best]
-
-
-def _inside(csv: Path, row: Row, images: Path) -> Row:
-    """The row with its path relative to the folder of pictures; a path that leaves the folder is refused."""
-    relative = os.path.relpath(images / row.picture, images).replace("\\", "/")
-    if relative.split("/", 1)[0] == "..":
-        raise UserError(f"{csv}, line {row.line}: the picture {row.picture!r} lies outside of {str(images)!r}")
-    return Row(relative, row.label, row.line)
-
-
-def _without_first_folder(row: Row) -> Row:
-    return Row(row.picture.split("/", 1)[1], row.label, row.line)
+    _check_twice(csv, located)
+    if all(row.picture.startswith("image/") for row in located):
+        return images / "image", [Row(row.picture.split("/", 1)[1], row.label, row.line) for row in located], notes
+    return images, located, notes
 
 
 def _check_twice(csv: Path, rows: list[Row]) -> None:
@@ -145,27 +172,27 @@ def _check_twice(csv: Path, rows: list[Row]) -> None:
 
 
 def _check_hidden(
-    csv: Path, rows: list[Row], folder: Path, hidden_csv: Path, hidden_rows: list[Row], hidden_folder: Path
+    csv: Path, rows: list[Row], folder: Path, hidden_csv: Path, hidden_rows: list[Row], hidden_folder: Path, kind: Kind
 ) -> None:
     """Refuse a hidden table that shares a picture with the training table, or has a class that training never shows."""
     train_pictures = {folder / row.picture: row.line for row in rows}
-    train_labels = {row.label for row in rows}
+    train_labels = {value_of(row.label, kind) for row in rows}
     for row in hidden_rows:
         where = f"{hidden_csv}, line {row.line}"
         if hidden_folder / row.picture in train_pictures:
             line = train_pictures[hidden_folder / row.picture]
             raise UserError(f"{where}: {row.picture!r} is also a training picture ({csv}, line {line}): keep one")
-        if row.label not in train_labels:
+        if value_of(row.label, kind) not in train_labels:
             raise UserError(f"{where}: the label {row.label!r} is in no row of {csv}, so nothing could learn it")
 
 
-def _split(rows: list[Row], fraction: float) -> tuple[list[Row], list[Row]]:
+def _split(rows: list[Row], fraction: float, kind: Kind) -> tuple[list[Row], list[Row]]:
     """Training and hidden rows in table order; every class gives the fraction, rounded, and keeps at least one row."""
     if not 0 < fraction < 1:
         raise UserError(f"--hidden {fraction:g} is not a fraction between 0 and 1: use for instance 0.25")
     members = defaultdict(list)
     for at, row in enumerate(rows):
-        members[row.label].append(at)
+        members[value_of(row.label, kind)].append(at)
     hidden: set[int] = set()
     for label, places in members.items():
         count = min(round(fraction * len(places)), len(places) - 1)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Answer", "Label", "Other", "equal", "equal_as_text", "parse"]
+from protocol.labels import Value as Label
+from protocol.labels import value_of
 
-Label = int | float | str
+__all__ = ["Answer", "Label", "Other", "equal", "equal_as_text", "parse"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,14 @@ def equal(value: object, label: Label) -> bool:
 
 
 def equal_as_text(value: object, label: Label) -> bool:
-    """Whether answer and label would agree if only their types were the same: "0" and 0, 3.0 and "3"."""
-    return not isinstance(value, (Other, bool)) and value is not None and _text(value) == _text(label)
+    """Whether answer and label would agree if only their types were the same: "0" and 0, 3.0 and "3", "true" and True.
+
+    Both are read as a column of numbers or bools would be.
+    """
+    if value is None or isinstance(value, Other):
+        return False
+    one, other = (str(each).strip() for each in (value, label))
+    return one == other or ((read := value_of(one, "float")) is not None and read == value_of(other, "float"))
 
 
 def _value(tagged: dict[str, Any]) -> bool | int | float | str | Other | None:
@@ -69,8 +76,3 @@ def _value(tagged: dict[str, Any]) -> bool | int | float | str | Other | None:
         return str(tagged["str"])
     size = tagged.get("size")
     return Other(str(tagged["shown"])[:200], size if isinstance(size, int) else None)
-
-
-def _text(value: object) -> str:
-    text = str(value).strip()
-    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdigit() else text

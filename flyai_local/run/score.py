@@ -89,6 +89,7 @@ def _per_class(right: Sequence[bool], labels: Sequence[Label]) -> dict[str, floa
     return {
         str(label): percent([ok for ok, other in zip(right, labels, strict=True) if other == label])
         for label in sorted_set(labels)
+        if label == label  # nan, a row without a label, is no class
     }
 
 
@@ -132,20 +133,31 @@ def final_line(total: float | None, metric: str = "accuracy") -> str:
 
 
 def sorted_set(labels: Sequence[Label]) -> list[Label]:
-    """The different labels: numbers by value, texts by alphabet."""
-    return sorted(set(labels), key=lambda label: (isinstance(label, str), label))
+    """The different labels: numbers by value, texts by alphabet, what is no label (nan) last."""
+    return sorted(set(labels), key=lambda label: (isinstance(label, str), label != label, label))
 
 
 def _type_trouble(judge: _Judge, answers: Sequence[Answer]) -> tuple[Code | None, str]:
     """Find answers that are right as text but not by ==, where the platform would only say zero."""
     labels, given = judge.labels, [answer.value for answer in answers]
-    wrong = [at for at, value in enumerate(given) if equal_as_text(value, labels[at]) and not equal(value, labels[at])]
-    if not wrong:
-        return None, ""
-    mended = [labels[at] if equal_as_text(value, labels[at]) else value for at, value in enumerate(given)]
-    return Code.LABEL_TYPE, (
-        f"{len(wrong)} of {len(labels)} answers are right but of type {answers[wrong[0]].kind} where the label "
-        "column holds "
-        f"{type(labels[0]).__name__}; with the right type the score would be {judge.percent(mended)} instead of "
-        f"{judge.percent(given)}."
-    )
+    wrong = [at for at, value in enumerate(given) if not equal(value, labels[at]) and equal_as_text(value, labels[at])]
+    holds = f"the label column holds {type(labels[0]).__name__}"
+    if wrong:
+        mended = [labels[at] if equal_as_text(value, labels[at]) else value for at, value in enumerate(given)]
+        return Code.LABEL_TYPE, (
+            f"{len(wrong)} of {len(labels)} answers are right but of type {answers[wrong[0]].kind} where {holds}; with "
+            f"the right type the score would be {judge.percent(mended)} instead of {judge.percent(given)}."
+        )
+    classes = list(judge.number)
+    if all(isinstance(label, str) for label in classes) and all(_is_number_of(classes, value) for value in given):
+        named = [classes[int(value)] for value in given]  # type: ignore[arg-type]
+        return Code.LABEL_TYPE, (
+            f"all {len(labels)} answers are class numbers of type {answers[0].kind} where {holds}, such as "
+            f"{labels[0]!r}; as numbers of the classes in sorted order they would score {judge.percent(named)} instead "
+            f"of {judge.percent(given)}."
+        )
+    return None, ""
+
+
+def _is_number_of(classes: Sequence[Label], value: object) -> bool:
+    return isinstance(value, (int, float)) and value in range(len(classes))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from protocol.csv_file import read_rows
+from protocol.task import other_task
 from recipe.console import Bar, say
-from recipe.data.csv_file import read_rows
 from recipe.data.image_paths import find_images
 from recipe.data.table import read
 from recipe.errors import UserError
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-column", metavar="NAME", help="column of the paths [image_path, or as the run has it]")
     parser.add_argument("--label-column", metavar="NAME", help="column of the labels [label, or as the run has it]")
     parser.add_argument("--group-column", metavar="NAME", help="column whose equal values belong together")
+    parser.add_argument("--encoding", default="", metavar="NAME", help="of the CSV, such as cp1252 [UTF-8, or GBK]")
     parser.add_argument(
         "--against",
         type=Path,
@@ -89,8 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     from recipe.data.findings import summary
 
     source, image_column, label_column = table_asked(arguments)
-    table = read(source, image_column, label_column, arguments.images, arguments.group_column)
-    hidden = _second_set(arguments.against, image_column) if arguments.against else []
+    table = read(
+        source, image_column, label_column, arguments.images, arguments.group_column, encoding=arguments.encoding
+    )
+    hidden = _second_set(arguments.against, image_column, arguments.encoding) if arguments.against else []
     probs = out_of_fold(arguments.run_folder, table) if arguments.run_folder else None
     network, note = None, "not asked for" if probs is None else judged(probs, arguments.run_folder)
     if not arguments.no_labels and probs is None:
@@ -105,8 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
     page = write_audit(found, arguments.out)
     mend = findings_of(found)
     say(figures(found))
-    if mend:
-        say(summary(mend))
+    if said := [*table.findings, *other_task(table.source, table.label_texts), *mend]:
+        say(summary(said))
     say(f"page     {page}")
     return 1 if arguments.strict and mend else 0
 
@@ -154,6 +158,6 @@ def figures(found: Audit) -> str:
     return "\n".join(lines)
 
 
-def _second_set(file: Path, image_column: str) -> Sequence[Path]:
-    rows, _ = read_rows(file, [image_column])
+def _second_set(file: Path, image_column: str, encoding: str) -> Sequence[Path]:
+    rows, _ = read_rows(file, [image_column], encoding)
     return find_images(file, rows.columns[image_column], file.parent)[0]

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="folder of the page and its files [RUN/evaluation-NAME]"
     )
     parser.add_argument("--no-page", action="store_true", help="the scores alone, without the page")
+    parser.add_argument("--encoding", default="", metavar="NAME", help="of the CSV, such as cp1252 [UTF-8, or GBK]")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
 
 
@@ -81,8 +82,9 @@ def answered(arguments: argparse.Namespace) -> Any:
     logs = read_logs(arguments.folder / "log.jsonl")
     ensemble = Ensemble(arguments.folder, arguments.device)
     table, labels = read_labelled(
-        arguments.csv, ensemble.values, arguments.image_column, arguments.label_column, arguments.images
-    )
+        arguments.csv, ensemble.values, arguments.image_column, arguments.label_column, arguments.images,
+        arguments.encoding,
+    )  # fmt: skip
     probs = ensemble.probs_of_files(table.paths, progress=True)
     notes = [summary(list(table.findings))] if table.findings else []
     if ensemble.unreadable:

@@ -9,7 +9,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipe.data.csv_file import read_rows
+from protocol.csv_file import read_rows
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
 from recipe.errors import UserError
 from recipe.serving.backends import names
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]"
     )
     parser.add_argument("--label-column", default="label", help="name of the column of answers [label]")
+    parser.add_argument("--encoding", default="", metavar="NAME", help="of the CSV, such as cp1252 [UTF-8, or GBK]")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N pictures alone")
     parser.add_argument("--probs", action="store_true", help="add a column of probability per class")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
@@ -99,7 +100,7 @@ def listed(arguments: argparse.Namespace) -> tuple[list[str], Sequence[Path]]:
         paths: Sequence[Path] = sorted(path for path in source.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
         names = [path.relative_to(source).as_posix() for path in paths]
     elif source.is_file():
-        names = read_rows(source, [arguments.image_column])[0].columns[arguments.image_column]
+        names = read_rows(source, [arguments.image_column], arguments.encoding)[0].columns[arguments.image_column]
         paths = find_images(source, names, arguments.images or source.parent)[0]
     else:
         raise UserError(f"there is no folder or CSV {str(source)!r}; check the path.")

@@ -16,6 +16,7 @@ import numpy as np
 
 from protocol.metrics import METRICS as LABEL_METRICS
 from protocol.metrics import Metric as LabelMetric
+from recipe.errors import UserError
 from recipe.registry import Count, Registry
 
 METRICS = Registry(
@@ -25,7 +26,7 @@ METRICS = Registry(
 )
 
 
-class MetricError(ValueError):
+class MetricError(UserError, ValueError):
     """Labels and probabilities that a metric cannot be computed from; the message says why."""
 
 
@@ -75,6 +76,21 @@ def _of_labels(scored: LabelMetric) -> Callable[[np.ndarray, np.ndarray], float]
 
     of_probs.__name__, of_probs.__doc__ = scored.name, scored.of.__doc__
     return of_probs
+
+
+def refuse_unscorable(name: str, labels: np.ndarray, classes: int, fold: int) -> None:
+    """Refuse a metric that the labels of a fold's validation rows cannot give, before the fold is trained.
+
+    Raises:
+        MetricError: why, with the fold.
+    """
+    try:
+        METRICS[name](labels, np.full((len(labels), classes), 1 / classes))
+    except MetricError as error:
+        raise MetricError(
+            f"The metric {name} has no value on fold {fold}: {error} Choose fewer folds or another metric, or add "
+            "pictures."
+        ) from None
 
 
 for _scored in LABEL_METRICS.values():

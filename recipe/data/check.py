@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from protocol.task import other_task
 from recipe.data.findings import DataError, Finding, summary
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures, Progress
@@ -33,7 +33,8 @@ def check(
 
     Raises:
         DataError: with `strict`, any row that would be left out or a class with too few rows; else if more than half of
-            the pictures are missing (the image folder is wrong), or if fewer than two classes are left.
+            the pictures are missing (the image folder is wrong), if fewer than two classes are left, or
+            if every class has one picture.
     """
     _refuse_wrong_folder(table)
     pictures = Pictures(table.paths, short_side=64, cache_mb=0) if pictures is None else pictures
@@ -41,6 +42,8 @@ def check(
     findings = [*table.findings, *(_finding(table, row, failure) for row, failure in failures.items())]
     usable = table.take([row for row in range(len(table)) if row not in failures])
     findings += _class_findings(usable, folds)
+    other = other_task(usable.source, usable.label_texts)
+    findings += other
     if strict and (fatal := [finding for finding in findings if finding.drops or finding.kind == "small-class"]):
         raise DataError(
             f"{table.source} has {len(fatal)} faults, and strict mode accepts none:\n{summary(fatal, examples=10)}"
@@ -51,6 +54,11 @@ def check(
             f"{table.source} has {len(classes)} class with readable pictures ({', '.join(classes) or 'none'}), and "
             "at least 2 are needed. "
             f"{'Check the label column.' if table.source.is_file() else NO_TABLE}\n{summary(findings)}"
+        )
+    if usable.counts.max() < 2:
+        raise DataError(
+            f"No class of {table.source} has two readable pictures, so nothing can be learned and checked.\n"
+            f"{summary(other)}"
         )
     return replace(usable, findings=tuple(findings)), findings
 
@@ -88,7 +96,7 @@ def _finding(table: Table, row: int, failure: Exception) -> Finding:
     return Finding(table.source, table.lines[row], kind, what, remedy, drops=True)
 
 
-def _class_findings(table: Table, folds: int) -> Sequence[Finding]:
+def _class_findings(table: Table, folds: int) -> list[Finding]:
     """Classes with fewer rows than folds; a class without any row is named too."""
     findings = []
     for name, count in zip(table.classes, table.counts, strict=True):
@@ -97,4 +105,16 @@ def _class_findings(table: Table, folds: int) -> Sequence[Finding]:
             findings.append(
                 Finding(table.source, 0, "small-class", what, f"add pictures, or choose at most {max(count, 1)} folds")
             )
+    return findings + _of_groups(table)
+
+
+def _of_groups(table: Table) -> list[Finding]:
+    """Classes whose rows all lie in one group: the fold that is validated on them has not trained on them."""
+    if table.groups is None:
+        return []
+    findings = []
+    for label in np.flatnonzero(table.counts > 1).tolist():
+        if len(np.unique(table.groups[table.labels == label])) == 1:
+            what = f"the class {table.classes[label]!r} lies in one group, so one fold is validated on it untrained"
+            findings.append(Finding(table.source, 0, "class-in-one-group", what, "add pictures of another group"))
     return findings

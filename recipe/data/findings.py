@@ -1,41 +1,5 @@
-"""What is wrong with a data set: one sentence per place, with file, line and remedy."""
+"""What is wrong with a data set, as training and platform say it alike."""
 
-from __future__ import annotations
+from protocol.findings import DataError, Finding, summary
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-
-from recipe.errors import UserError
-
-
-class DataError(UserError, ValueError):
-    """Data that cannot be learned from; the message names the file, the line and the remedy."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One remark about the data; `drops` says whether it leaves a row out."""
-
-    file: Path
-    line: int  # in a CSV, counted from 1; 0 where there is none
-    kind: str  # one of the names in docs/data.md, such as "missing-file"
-    what: str  # a clause
-    remedy: str  # a clause
-    drops: bool = False
-
-    def __str__(self) -> str:
-        place = f"{self.file}, line {self.line}" if self.line else f"{self.file}"
-        return f"{place}: {self.what}; {self.remedy}."
-
-
-def summary(findings: Iterable[Finding], examples: int = 3) -> str:
-    """Findings in a few lines: each kind with its number and its first `examples`; empty without findings."""
-    findings = list(findings)
-    lines = []
-    for kind, number in Counter(finding.kind for finding in findings).items():
-        shown = [str(finding) for finding in findings if finding.kind == kind][:examples]
-        rest = [f"... and {number - len(shown)} more"] if number > len(shown) else []
-        lines += [f"{kind}: {number}", *(f"  {text}" for text in shown + rest)]
-    return "\n".join(lines)
+__all__ = ["DataError", "Finding", "summary"]

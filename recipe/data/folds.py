@@ -36,7 +36,8 @@ def make_folds(table: Table, folds: int, seed: int, groups: np.ndarray | None = 
     A class with fewer rows than folds is validated in as many folds as it has rows.
 
     Raises:
-        DataError: more folds than the largest class has rows, or than there are groups.
+        DataError: more folds than the largest class has rows, or than there are groups; a fold that
+            could learn nothing.
     """
     groups = table.groups if groups is None else np.unique(groups, return_inverse=True)[1]
     if folds < 1:
@@ -56,7 +57,21 @@ def make_folds(table: Table, folds: int, seed: int, groups: np.ndarray | None = 
             f"Fold {empty[0]} would be empty: the groups are too large for {folds} folds. Choose fewer folds or "
             "smaller groups."
         )
+    for fold in made:
+        _refuse_unlearnable(table, fold)
     return made
+
+
+def _refuse_unlearnable(table: Table, fold: Fold) -> None:
+    """Refuse a fold that trains on one class alone, or on none of the classes that it is validated on."""
+    train, valid = (np.unique(table.labels[rows]) for rows in (fold.train_rows, fold.valid_rows))
+    if len(train) > 1 and np.intersect1d(train, valid).size:
+        return
+    what = f"would train on the class {table.classes[train[0]]!r} alone"
+    if len(train) > 1:
+        what = f"would be validated on the class {table.classes[valid[0]]!r}, of which it has trained on no picture"
+    why = "the groups hold whole classes" if table.groups is not None else "the other classes have too few pictures"
+    raise DataError(f"Fold {fold.index} {what}: {why}. Add pictures, divide the groups, or choose other folds.")
 
 
 def most_parts(table: Table, groups: np.ndarray | None) -> int:

@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 
+from protocol.csv_file import read_rows
+from protocol.labels import Value
 from recipe.data.cifar_files import is_cifar, read_cifar_files
-from recipe.data.csv_file import read_rows
 from recipe.data.findings import DataError, Finding
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
-from recipe.data.labels import Value, type_labels
+from recipe.data.labels import type_labels
 from recipe.pictures.paths import PathColumn, taken
 
 __all__ = ["DataError", "Finding", "Table", "read", "read_cifar", "read_csv", "read_folder"]
@@ -65,6 +66,12 @@ class Table:
         rows = (name + ends[label] for name, label in zip(self.names, self.labels.tolist(), strict=True))
         return hashlib.sha256("".join(rows).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
+    @property
+    def label_texts(self) -> list[str]:
+        """(N,) the label of every row as text."""
+        texts = [str(value) for value in self.values]
+        return [texts[label] for label in self.labels.tolist()]
+
     def take(self, rows: np.ndarray | Sequence[int]) -> Table:
         """The table of some of its rows, in the order given; classes stay, even those without a row left."""
         rows = np.asarray(rows, np.int64)
@@ -82,6 +89,7 @@ def read(
     images: str | os.PathLike[str] | None = None,
     group_column: str | None = None,
     values: Sequence[Value] | None = None,
+    encoding: str = "",
 ) -> Table:
     """The table found at `source`: a CSV file; or a folder with a train.csv, with CIFAR files, or with a folder per
     class.
@@ -91,14 +99,14 @@ def read(
     """
     source = Path(source)
     if source.is_file():
-        return read_csv(source, image_column, label_column, images, group_column, values)
+        return read_csv(source, image_column, label_column, images, group_column, values, encoding)
     if not source.is_dir():
         raise DataError(
             f"There is no file or folder {os.fspath(source)!r} (working directory {Path.cwd()}). Check the path, "
             "and what a download said."
         )
     if (source / "train.csv").is_file():
-        return read_csv(source / "train.csv", image_column, label_column, images, group_column, values)
+        return read_csv(source / "train.csv", image_column, label_column, images, group_column, values, encoding)
     return read_cifar(source) if is_cifar(source) else read_folder(source)
 
 
@@ -109,6 +117,7 @@ def read_csv(
     images: str | os.PathLike[str] | None = None,
     group_column: str | None = None,
     values: Sequence[Value] | None = None,
+    encoding: str = "",
 ) -> Table:
     """The table of a CSV file with one labelled picture per line.
 
@@ -121,6 +130,7 @@ def read_csv(
         group_column: name of a column whose equal values keep rows together in folds (one animal, one photographer, one
             scene).
         values: the labels that are known, by label number (of a trained run); by default those of the file, in order.
+        encoding: of the CSV; by default UTF-8, UTF-16 with its mark, or GBK where that reads as Chinese.
 
     Raises:
         DataError: a file that is missing, in no known encoding, without the columns, without a labelled row, or with a
@@ -128,7 +138,7 @@ def read_csv(
     """
     csv = Path(csv)
     columns = [image_column, label_column] + ([group_column] if group_column else [])
-    rows, notes = read_rows(csv, columns)
+    rows, notes = read_rows(csv, columns, encoding)
     labelled = type_labels(csv, rows.lines, rows.columns[label_column], values)
     names = rows.columns[image_column]
     paths, path_notes = find_images(csv, names, Path(images) if images is not None else csv.parent)
@@ -137,7 +147,7 @@ def read_csv(
     return Table(
         paths=paths.take(chosen),
         labels=labelled.numbers[kept],
-        classes=tuple(str(value).strip() for value in labelled.values),
+        classes=_names(labelled.values),
         values=labelled.values,
         source=csv.absolute(),
         names=taken(names, chosen),
@@ -145,6 +155,12 @@ def read_csv(
         groups=np.unique(rows.columns[group_column], return_inverse=True)[1][kept] if group_column else None,
         findings=(*notes, *path_notes, *labelled.findings, *row_notes),
     )
+
+
+def _names(values: Sequence[Value]) -> tuple[str, ...]:
+    """Different names to show: without the spaces around, unless two would then be one."""
+    names = tuple(str(value).strip() for value in values)
+    return names if len(set(names)) == len(names) else tuple(map(str, values))
 
 
 def read_folder(folder: str | os.PathLike[str]) -> Table:
@@ -261,6 +277,7 @@ def read_labelled(
     image_column: str = "image_path",
     label_column: str = "label",
     images: Path | None = None,
+    encoding: str = "",
 ) -> tuple[Table, np.ndarray]:
     """The table, and its labels (N,) int64 as the run numbers them.
 
@@ -268,11 +285,12 @@ def read_labelled(
         csv: a CSV, or a folder with one folder per class, which is matched by how the classes are written.
         values: the run's labels by class number.
         images: the folder that the CSV's paths are relative to; its own by default.
+        encoding: of the CSV, as for `read_csv`.
 
     Raises:
         DataError: the table cannot be read, or has a class that the run does not know.
     """
-    table = read(csv, image_column, label_column, images, values=values)
+    table = read(csv, image_column, label_column, images, values=values, encoding=encoding)
     number = {str(value): place for place, value in enumerate(values)}
     unknown = [name for name in map(str, table.values) if name not in number]
     if unknown:

@@ -61,7 +61,13 @@ class CrossValidated:
 
     def identity(self) -> dict[str, Any]:
         """The fingerprint of the table, and the metric."""
-        table = read(self.data, self.columns.image, self.columns.label, group_column=self.columns.group or None)
+        table = read(
+            self.data,
+            self.columns.image,
+            self.columns.label,
+            group_column=self.columns.group or None,
+            encoding=self.columns.encoding,
+        )
         return {
             "fingerprint": table.fingerprint,
             "pictures": len(table),

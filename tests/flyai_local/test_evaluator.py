@@ -328,7 +328,7 @@ def test_equal_as_text(value, label):
     assert equal_as_text(value, label)
 
 
-@pytest.mark.parametrize(("value", "label"), [(True, "True"), (None, "None"), (Other("0"), 0), ("a", "b"), ("1", 0)])
+@pytest.mark.parametrize(("value", "label"), [(True, "False"), (None, "None"), (Other("0"), 0), ("a", "b"), ("1", 0)])
 def test_not_equal_as_text(value, label):
     assert not equal_as_text(value, label)
 

@@ -11,7 +11,7 @@ from data_files import write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipe.data.image_paths import _absolute
+from protocol.picture_paths import _absolute
 from recipe.data.table import read_csv
 from recipe.pictures.paths import PathColumn, taken
 
