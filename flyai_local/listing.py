@@ -6,6 +6,10 @@ import time
 import unicodedata
 from collections.abc import Sequence
 
+from flyai_local.terminal import shown
+
+LONGEST_CELL = 200
+
 
 def aligned(rows: Sequence[Sequence[object]]) -> str:
     """The rows as lines of left-aligned columns two blanks apart; None becomes ``-`` and fractions keep two
@@ -45,7 +49,7 @@ def megabytes(size: float | None) -> str | None:
 def _text(cell: object) -> str:
     if cell is None:
         return "-"
-    return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.2f}" if isinstance(cell, float) else shown(cell, LONGEST_CELL)
 
 
 def _width(text: str) -> int:

@@ -46,8 +46,8 @@ class Box:
         weights: folder of pretrained files, or None.
         environment: folder of a virtual environment, or None for the current interpreter.
         masked: folders that must not be seen even where the system's folders hold them.
-        network: leave the network on.
-        install: the command may write to `environment` and learn where packages come from.
+        network: leave the network on, and tell the command where packages come from. Never for a stranger's code.
+        install: the command may write to `environment`.
         minutes: that the command is told to have, or None.
     """
 
@@ -133,7 +133,7 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
         (group.line if group else []) + _supervised(line, box, limits, group),
         cwd=box.project,
         env=variables(
-            box.layout(), box.mark, offline=box.isolated and not box.network, install=box.install, minutes=box.minutes
+            box.layout(), box.mark, offline=box.isolated and not box.network, install=box.network, minutes=box.minutes
         ),
         stdin=subprocess.PIPE if talk else subprocess.DEVNULL,
         stdout=subprocess.PIPE,

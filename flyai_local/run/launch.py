@@ -18,7 +18,7 @@ from flyai_local.run.runner import Job, Result, execute
 from flyai_local.run.score import final_line
 from flyai_local.run.stopping import stopping
 from flyai_local.states import Code, State
-from flyai_local.submission.submission import ids
+from flyai_local.submission.apart import ids
 from flyai_local.terminal import say
 
 __all__ = ["EXIT_CODES", "add_run_options", "add_training_options", "launch"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +14,16 @@ from flyai_local.box.limits import INSTALL
 from flyai_local.box.logs import Log
 from flyai_local.run.diagnose import RunError
 from flyai_local.states import Code
+from flyai_local.submission.reading import regular, small
 
 __all__ = ["Line", "install", "lines"]
 
+QUIET = ("--disable-pip-version-check", "--no-input", "--no-cache-dir")
+LARGEST, MOST_LINES = 2**18, 500
+WHEELS = "wheels"  # below the private temporary folder
 # `flyai` on the public index is an unrelated package; the SDK is the platform's own.
 OWN_NAME = re.compile(r"(?i)flyai([_-]sdk)?\s*($|[=<>!~;\[ ])")
-SPECIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._, -]*\])?\s*([=<>!~].*|;.*|@\s*\S+)?")
+SPECIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._, -]*\])?\s*([=<>!~].*|;.*)?")
 
 
 @dataclass(frozen=True)
@@ -32,16 +37,19 @@ class Line:
 
 def lines(file: Path) -> Iterator[Line]:
     """The lines of a requirements file that say something; comments and blank lines do not."""
-    if not file.is_file():
+    if not regular(file):
         return
-    for number, raw in enumerate(file.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+    content = small(file, LARGEST).decode("utf-8-sig", errors="replace")
+    for number, raw in enumerate(content.splitlines()[:MOST_LINES], start=1):
         text = re.sub(r"(^|\s)#.*", "", raw).strip()
         if not text:
             continue
         if OWN_NAME.match(text):
             yield Line(number, text, "the platform has its own")
         elif not SPECIFIER.fullmatch(text):
-            yield Line(number, text, "not a package with an optional version; options and paths are not installed")
+            yield Line(
+                number, text, "not a package with an optional version: options, paths and addresses are left out"
+            )
         else:
             yield Line(number, text)
 
@@ -49,39 +57,52 @@ def lines(file: Path) -> Iterator[Line]:
 def install(box: Box, environment: Path, log: Log, say: Callable[[str], None]) -> list[str]:
     """Make a fresh virtual environment and install the project's requirements into it; returns the lines that failed.
 
-    The packages' own build scripts run locked in as the submission does, but with the network on.
+    No line runs a stranger's code while the network is on: this interpreter's own pip fetches wheels, which need no
+    building, and what installs them has neither network nor the addresses and passwords of the index.
 
     Raises:
         RunError: the environment itself cannot be made, or a limit was passed.
     """
     environment.mkdir(parents=True, exist_ok=True)
-    making = replace(box, environment=environment, network=True, install=True)
-    _step(making, [sys.executable, "-m", "venv", str(environment)], log, required=True)
+    making = replace(box, environment=environment, install=True)
+    clock = _Clock()
+    clock.step(making, [sys.executable, "-I", "-m", "venv", str(environment)], log, required=True)
     failed = []
     for line in lines(box.project / "requirements.txt"):
         if line.skip:
             say(f"requirements.txt:{line.number} {line.text}: skipped, {line.skip}")
             continue
         say(f"requirements.txt:{line.number} {line.text}: installing")
-        pip = [
-            str(making.layout().python),
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--no-input",
-            line.text,
-        ]
-        if not _step(making, pip, log):
+        if not (_fetched(clock, box, line, log) and _installed(clock, making, line, log)):
             failed.append(line.text)
             say(f"requirements.txt:{line.number} {line.text}: not installed; the run goes on, as on the platform")
     return failed
 
 
-def _step(box: Box, command: list[str], log: Log, required: bool = False) -> bool:
-    outcome = run(box, command, INSTALL, log)
-    if outcome.ended_by is not None:
-        raise RunError(outcome.ended_by, "while requirements.txt was being installed")
-    if required and outcome.returncode != 0:
-        raise RunError(Code.INSTALL_FAILED, "python -m venv failed: " + " ".join(log.tail(2)))
-    return outcome.returncode == 0
+def _fetched(clock: _Clock, box: Box, line: Line, log: Log) -> bool:
+    """Fetch the wheels of a line and of what it needs; a package that exists as source only is not taken."""
+    fetching = replace(box, environment=None, network=True)
+    pip = [sys.executable, "-I", "-m", "pip", "download", *QUIET, "--only-binary", ":all:"]
+    return clock.step(fetching, [*pip, "--dest", str(fetching.layout().scratch / WHEELS), line.text], log)
+
+
+def _installed(clock: _Clock, making: Box, line: Line, log: Log) -> bool:
+    pip = [str(making.layout().python), "-I", "-m", "pip", "install", *QUIET, "--no-index", "--only-binary", ":all:"]
+    return clock.step(making, [*pip, "--find-links", str(making.layout().scratch / WHEELS), line.text], log)
+
+
+class _Clock:
+    """The time of the whole installation, of which every step takes its part."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + INSTALL.seconds
+
+    def step(self, box: Box, command: list[str], log: Log, required: bool = False) -> bool:
+        """Run one command within what is left of the time; true when it succeeds."""
+        left = max(1.0, self._until - time.monotonic())
+        outcome = run(box, command, replace(INSTALL, seconds=left), log)
+        if outcome.ended_by is not None:
+            raise RunError(outcome.ended_by, "while requirements.txt was being installed")
+        if required and outcome.returncode != 0:
+            raise RunError(Code.INSTALL_FAILED, "python -m venv failed: " + " ".join(log.tail(2)))
+        return outcome.returncode == 0

@@ -38,9 +38,10 @@ from flyai_local.run.placing import hand_over, lay_out, take_back
 from flyai_local.run.progress import Progress
 from flyai_local.run.score import Score, score
 from flyai_local.states import Code, State
+from flyai_local.submission.apart import read
 from flyai_local.submission.pack import pack, select, sha256_of
-from flyai_local.submission.submission import Submission, read
-from flyai_local.submission.unpack import ArchiveError, unpack
+from flyai_local.submission.submission import Submission
+from flyai_local.submission.unpack import MAX_MB, ArchiveError, unpack
 from flyai_local.terminal import shown
 
 __all__ = ["Job", "Result", "execute"]
@@ -333,6 +334,8 @@ def _archive(job: Job, folder: Path, progress: Progress) -> tuple[Path | None, R
     if job.command == "evaluate":
         return pack(job.submission, archive, select(job.submission, with_model=True)).archive, None
     if job.submission.is_file():
+        if job.submission.stat().st_size > MAX_MB * 2**20:
+            return None, RunError(Code.ARCHIVE_TOO_LARGE, f"the archive itself is larger than {MAX_MB} MB")
         shutil.copyfile(job.submission, archive)
         return archive, None
     selection = select(job.submission)

@@ -17,9 +17,13 @@ from flyai_local.errors import UserError
 __all__ = ["app_json", "parse", "read_text"]
 
 
+LONGEST_NUMBER = 40  # characters; a longer one stays text, because its value may take hours
+LARGEST_CARD = 2**18
+
+
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses aliases, nine lines of which stand for a billion values, and more than fifty
-    levels.
+    """A safe loader that refuses aliases and merge keys, nine lines of which stand for a billion values, more than
+    fifty levels, and numbers of any length.
     """
 
     depth = 0
@@ -34,9 +38,20 @@ class _Loader(yaml.SafeLoader):
             raise UserError("app.yaml is nested more than 50 levels deep")
         self.depth += 1
         try:
-            return super().compose_node(parent, index)
+            return self._plain(super().compose_node(parent, index))
         finally:
             self.depth -= 1
+
+    @staticmethod
+    def _plain(node: Any) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag == "tag:yaml.org,2002:merge":
+                line = node.start_mark.line + 1
+                raise UserError(f"app.yaml, line {line}: a merge key (<<) is not read; write the values out")
+            number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+            if number and len(node.value) > LONGEST_NUMBER:
+                node.tag = "tag:yaml.org,2002:str"
+        return node
 
 
 def read_text(file: Path) -> str:
@@ -60,6 +75,8 @@ def parse(text: str) -> dict[str, Any]:
     Raises:
         UserError: it is no YAML, or no mapping.
     """
+    if len(text) > LARGEST_CARD:
+        raise UserError(f"app.yaml holds {len(text)} characters; at most {LARGEST_CARD} are read")
     if re.search(r"(?:[\[{]\s*){51}", text):  # PyYAML's time grows with the square
         raise UserError("app.yaml is nested more than 50 levels deep")
     try:

@@ -103,6 +103,9 @@ def select(folder: Path, with_model: bool = False, max_mb: float = MAX_FILE_MB) 
         if link:
             selection.refused.append(link)
             continue
+        if not file.is_file():
+            selection.left_out[name] = "a pipe, a socket or a device"
+            continue
         selection.refused += examine_file(name, file, max_mb)
         selection.files[name] = file
     return selection

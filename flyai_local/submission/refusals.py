@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flyai_local.submission.reading import regular, small
+
 __all__ = ["MAX_FILE_MB", "Refused", "examine_file", "examine_link"]
 
 MAX_FILE_MB = 512  # local policy: no limit of the platform is public
@@ -35,7 +37,7 @@ SECRETS = (
             r"(?=[^\"']*[0-9])(?=[^\"']*[A-Za-z])[0-9A-Za-z+/_=.-]{20,}[\"']"
         ),
     ),
-    ("a password in an address", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"']+:[^\s/:@\"']{3,}@")),
+    ("a password in an address", re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"']{1,200}:[^\s/:@\"']{3,200}@")),
 )
 
 
@@ -55,6 +57,8 @@ class Refused:
 
 def examine_file(name: str, file: Path, max_mb: float = MAX_FILE_MB) -> Iterator[Refused]:
     """Every reason not to upload `file`, called `name` in the archive. A secret itself is never repeated."""
+    if not regular(file.resolve()):
+        return  # a pipe, which would be waited for
     size_mb = file.stat().st_size / 2**20
     if size_mb > max_mb:
         yield Refused(
@@ -63,7 +67,7 @@ def examine_file(name: str, file: Path, max_mb: float = MAX_FILE_MB) -> Iterator
     if size_mb * 2**20 > LARGEST_TEXT:
         return
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = small(file.resolve(), LARGEST_TEXT).decode("utf-8-sig")
     except UnicodeDecodeError:  # not a text
         return
     for number, line in enumerate(text.splitlines(), start=1):
@@ -114,7 +118,7 @@ def _constants(text: str) -> Iterator[tuple[int, str]]:
     """
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):  # the run will name it
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the run will name it
         return
     passed_over = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flyai_local.contest.competitions import NAME
 from flyai_local.errors import UserError
 from flyai_local.states import Code
 from flyai_local.submission import appcard, columns
+from flyai_local.submission.reading import regular, small
 from flyai_local.submission.unpack import ArchiveError
 
 __all__ = ["Submission", "ids", "read"]
@@ -21,7 +20,11 @@ __all__ = ["Submission", "ids", "read"]
 FLYAI_MODULES = ("flyai.framework", "flyai_sdk")
 NOT_CODE = {"data", "tests", "flyai_local", "node_modules"}
 MOST_SOURCES = 500
-LARGEST_SOURCE = 2**21
+LARGEST_SOURCE = 2**20
+LARGEST_CARD = 2**18
+LONGEST_METRIC = 40
+LARGEST_CODE = 2**23  # all sources together
+LONGEST_NUMBER = 10**18  # more is no id, and turning it into text takes time
 
 
 @dataclass(frozen=True)
@@ -56,22 +59,19 @@ def read(folder: Path) -> Submission:
     Raises:
         ArchiveError: main.py is missing, or both prediction.py and the files of a 1.x submission are.
     """
-    if not (folder / "main.py").is_file():
+    if not regular(folder / "main.py"):
         nested = [path.parent.name for path in folder.glob("*/main.py")]
         hint = f"; there is one in the folder {nested[0]!r}" if nested else ""
         raise ArchiveError(Code.NESTED_FOLDER if nested else Code.NO_MAIN, f"no main.py at the top{hint}")
     card = _mapping(folder / "app.yaml")
-    old = (
-        isinstance(card.get("model"), dict) and (folder / "model.py").is_file() and (folder / "processor.py").is_file()
-    )
-    new = (folder / "prediction.py").is_file()
+    old = isinstance(card.get("model"), dict) and regular(folder / "model.py") and regular(folder / "processor.py")
+    new = regular(folder / "prediction.py")
     if not old and not new:
         raise ArchiveError(Code.NO_PREDICTION, _lacking(folder, card))
     generation = "1.x" if old and not (new and _mentions_flyai(folder / "prediction.py")) else "2.0"
-    metric = _within(card, "competition", "metric")
+    metric = _plain(_within(card, "competition", "metric"))[:LONGEST_METRIC] or None
     named = columns.asked(card if generation == "1.x" else _mapping(folder / "app.json"))
-    asks = columns.keys(_trees(folder))
-    return Submission(generation, ids(folder), named, str(metric) if metric else None, asks)
+    return Submission(generation, ids(folder), named, metric, columns.keys(_trees(folder)))
 
 
 def _lacking(folder: Path, card: dict[str, Any]) -> str:
@@ -98,8 +98,14 @@ def ids(folder: Path) -> tuple[str, ...]:
     constants = {name: value for tree in trees for name, value in _constants(tree)}
     for tree in trees:
         found += _asked_for(tree, constants)
-    plain = [str(name) for name in found if isinstance(name, (str, int)) and NAME.fullmatch(str(name))]
-    return tuple(dict.fromkeys(plain))
+    return tuple(dict.fromkeys(name for name in map(_plain, found) if NAME.fullmatch(name)))
+
+
+def _plain(value: object) -> str:
+    """The text of an id; empty for what can be none."""
+    if isinstance(value, int) and abs(value) < LONGEST_NUMBER:
+        return str(value)
+    return value if isinstance(value, str) else ""
 
 
 def _mentions_flyai(file: Path) -> bool:
@@ -130,7 +136,13 @@ def _sources(folder: Path) -> list[Path]:
 
 
 def _trees(folder: Path) -> list[ast.Module]:
-    return [tree for file in _sources(folder) if (tree := _tree(file)) is not None]
+    """The sources that Python can read, as many as fit into LARGEST_CODE."""
+    found, room = [], LARGEST_CODE
+    for file in _sources(folder):
+        room -= file.lstat().st_size
+        tree = _tree(file) if room >= 0 else None
+        found += [] if tree is None else [tree]
+    return found
 
 
 def _constants(tree: ast.Module) -> list[tuple[str, str]]:
@@ -153,7 +165,7 @@ def _asked_for(tree: ast.Module, constants: dict[str, str]) -> list[str | None]:
 
 def _text(node: ast.expr, constants: dict[str, str]) -> str | None:
     if isinstance(node, ast.Constant):
-        return str(node.value)
+        return _plain(node.value)
     name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
     return constants.get(name)
 
@@ -167,23 +179,15 @@ def _within(card: Any, *names: str) -> Any:
 def _mapping(file: Path) -> dict[str, Any]:
     """Content of a JSON or YAML card; empty when the file is missing or is no mapping."""
     try:
-        _small(file)
-        text = appcard.read_text(file)
-        content = json.loads(text) if file.suffix == ".json" else next(yaml.safe_load_all(text), None)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError, UserError):
+        text = small(file, LARGEST_CARD).decode("utf-8-sig")
+        content = json.loads(text) if file.suffix == ".json" else appcard.parse(text)
+    except (OSError, UserError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def _tree(file: Path) -> ast.Module | None:
     try:
-        return ast.parse(_small(file))
+        return ast.parse(small(file, LARGEST_SOURCE))
     except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
         return None
-
-
-def _small(file: Path) -> bytes:
-    """Content of a file of usual size: nobody vouches for these files, and the platform must survive reading them."""
-    if file.stat().st_size > LARGEST_SOURCE:
-        raise OSError(f"{file} is too large to be looked at")
-    return file.read_bytes()

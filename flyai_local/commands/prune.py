@@ -1,0 +1,40 @@
+"""Give back the disk that old runs take: their work folders and archives.
+
+The newest runs keep theirs, and so does every run on a board. Records and logs always stay. `train`, `test` and
+`evaluate` do the same by themselves when they begin.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from flyai_local.board import records
+from flyai_local.home import runs_folder
+from flyai_local.run.pruning import KEPT_RUNS, prune
+from flyai_local.terminal import say
+
+EXIT_CODES = {0: "done; a line says how much was given back", 1: "the records cannot be read", 2: "wrong usage"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``prune``."""
+    parser.add_argument(
+        "--keep", type=_count, default=KEPT_RUNS, metavar="N", help="newest runs that keep their folder (%(default)s)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would be given back")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Give back and say what."""
+    given = prune(records.open(), runs_folder(), args.keep, args.dry_run)
+    verb = "would give" if args.dry_run else "gave"
+    for one in given:
+        say(f"run {one.run}: {one.bytes / 2**20:.1f} MB")
+    say(f"{len(given)} runs {verb} back {sum(one.bytes for one in given) / 2**20:.1f} MB")
+    return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs: give 0 or more")
+    return int(text)
