@@ -72,9 +72,10 @@ class Config(Strict):
         "", description="file or folder with the pretrained weights; empty searches as docs/weights.md says"
     )
     head: str = Field("linear()", description="what turns features into logits")
-    head_init: Literal["auto", "probe", "random"] = Field(
+    head_init: Literal["auto", "probe", "floor", "random"] = Field(
         "auto",
-        description="probe starts the head from logistic regression on frozen features; auto: probe when pretrained",
+        description="probe starts the head from logistic regression on frozen features; floor starts it at random and "
+        "offers the probe as epoch 0; auto: probe when pretrained",
     )
     probe_c: Annotated[float, Gt(0)] = Field(0.01, description="inverse strength of the probe's L2 penalty")
     batch_norm: Literal["auto", "frozen", "train"] = Field(
@@ -259,8 +260,8 @@ class Config(Strict):
 
     @property
     def probes(self) -> bool:
-        """Whether the head starts from the probe."""
-        return self.pretrained if self.head_init == "auto" else self.head_init == "probe"
+        """Whether there is a probe: the start of the head, or what epoch 0 offers."""
+        return self.pretrained and self.head_init != "random"
 
     @property
     def freezes_batch_norm(self) -> bool:

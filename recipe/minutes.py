@@ -31,7 +31,7 @@ from recipe.serving.export import export_run
 from recipe.system.atomic import write_json
 from recipe.training.clock.cost import expected_costs, work_of
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
-from recipe.training.clock.plan import plan
+from recipe.training.clock.plan import Costs, Work, plan
 from recipe.training.contender.blend import Blend, blend
 from recipe.training.contender.exported import Speed, exported_speed
 from recipe.training.contender.member import RUN, VIEWS, ProbeMember, probe_member
@@ -71,9 +71,9 @@ def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> Cros
     folds = make_folds(table, min(max(2, config.folds), most_parts(table, groups)), config.seed, groups)
     whole = nearly_all(table, folds[0], config.seed, groups)
     member = folder / RUN if config.epochs else folder
-    with session(
-        prepared.start, prepared.table, prepared.pictures, folder, options, (whole,), number, limit, networks=2
-    ) as run:
+    begins = "probe" if config.head_init == "probe" else "random"  # the probe is a member of its own
+    start = dataclasses.replace(prepared.start, config=config.model_copy(update={"head_init": begins}))
+    with session(start, prepared.table, prepared.pictures, folder, options, (whole,), number, limit, networks=2) as run:
         probe = probe_member(
             run.start, table, run.pictures, run.runtime, run.metric, folds, member, limit, options.resume
         )
@@ -135,16 +135,15 @@ def _several(run: Run, folds: Sequence[Fold], limit: TimeLimit, resume: bool) ->
     path = run.folder / PLAN
     if resume and path.exists():
         return bool(read_json(path)["several"])
-    several = run.config.folds > 1 and _folds_in_time(run, folds, limit) > 1
+    costs = expected_costs(run.config, folds[0], run.runtime)
+    several = run.config.folds > 1 and folds_in_time(limit.left, len(folds), work_of(run.config, folds[0]), costs) > 1
     write_json(path, {"several": several})
     return several
 
 
-def _folds_in_time(run: Run, folds: Sequence[Fold], limit: TimeLimit) -> int:
-    """How many folds could be trained for half of their epochs."""
-    work = work_of(run.config, folds[0])
-    costs = expected_costs(run.config, folds[0], run.runtime)
-    course = plan(limit.left, len(folds), work, costs)
+def folds_in_time(seconds: float, folds: int, work: Work, costs: Costs) -> int:
+    """How many folds can be trained for half of their epochs, and for three at least; 0 where not even one can."""
+    course = plan(seconds, folds, work, costs)
     return course.folds if course.steps >= work.floor else 0
 
 

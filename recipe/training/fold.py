@@ -29,7 +29,15 @@ from recipe.training.clock.plan import Pace
 from recipe.training.prefetch import on_device
 from recipe.training.run import Best, Run
 from recipe.training.stages import stage_of
-from recipe.training.start import kept_features, loader_of, objective_of, seed_of, start_network, start_probe
+from recipe.training.start import (
+    kept_features,
+    loader_of,
+    objective_of,
+    seed_of,
+    start_head,
+    start_network,
+    start_probe,
+)
 from recipe.training.state import FoldState, Parts, Position, StagePosition, best_kept, check_state, packed
 from recipe.training.state_file import SavedState, SaveRhythm, newest_state, write_state
 from recipe.training.step.average import ExponentialMovingAverage
@@ -104,9 +112,16 @@ class FoldTraining:
         return bool(patience) and self.state.epoch - max(self.validation.best.epoch, 0) >= patience
 
     def _consider_probe(self) -> None:
-        """Epoch 0 is the probe: the network never ends below it on the validation rows."""
-        if self.probe_probs is not None and self.state.epoch == 0:
-            self.validation.offer(0, self.probe_probs, self.model)
+        """Epoch 0 is the probe: the network never ends below it on the validation rows. Where it is the floor alone,
+        the head then starts at random.
+        """
+        if self.probe_probs is None or self.state.epoch or self.state.position.step:
+            return
+        self.validation.offer(0, self.probe_probs, self.model)
+        if self.config.head_init == "floor" and self.config.epochs:
+            start_head(self.model, self.seed)
+            if self.ema is not None:
+                self.ema = ExponentialMovingAverage(self.model, self.config.ema_decay)
 
     def _train_and_validate(self, epoch: int) -> None:
         """One epoch, or what is left of it."""

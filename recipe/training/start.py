@@ -26,12 +26,17 @@ def seed_of(run: Run, fold: Fold) -> int:
 
 def start_network(run: Run, runtime: Runtime, seed: int) -> Classifier:
     """A copy of the run's network whose head starts from the fold's seed."""
-    torch.manual_seed(seed)
     model = copy.deepcopy(run.model)
+    start_head(model, seed)
+    return model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]
+
+
+def start_head(model: Classifier, seed: int) -> None:
+    """Draws the head anew."""
+    torch.manual_seed(seed)
     for layer in model.head.modules():
         if hasattr(layer, "reset_parameters"):
             layer.reset_parameters()  # type: ignore[operator]
-    return model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]
 
 
 def start_probe(run: Run, fold: Fold, model: Classifier) -> np.ndarray | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,14 +13,16 @@ from recipe import minutes
 from recipe.config import Config
 from recipe.data.folds import make_folds
 from recipe.data.table import read
-from recipe.minutes import nearly_all, plans, train_in_time
+from recipe.minutes import folds_in_time, nearly_all, plans, train_in_time
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
 from recipe.runs.folder import RunError, open_run_folder
 from recipe.serving.predict import Ensemble
+from recipe.train import cross_validate
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
+from recipe.training.clock.plan import Costs, Work, plan
 from recipe.training.run import RunOptions
 
 CONFIG = Config(
@@ -43,7 +46,7 @@ def limited(minutes=60.0, **how):
 
 
 def test_network_and_probe_answer_together_and_resume_trains_nothing(competition, tmp_path, monkeypatch):
-    monkeypatch.setattr(minutes, "_folds_in_time", lambda *about: 1)
+    monkeypatch.setattr(minutes, "folds_in_time", lambda *about: 1)
     ready = prepared(competition)
     summary = train_in_time(ready, tmp_path / "run", limited())
     assert [fold.fold for fold in summary.folds] == [0]
@@ -53,7 +56,7 @@ def test_network_and_probe_answer_together_and_resume_trains_nothing(competition
     answers = Ensemble(tmp_path / "run", "cpu", "torch").probs(ready.table.paths[:5])
     assert np.allclose(answers.sum(1), 1, atol=1e-5)
     monkeypatch.setattr("recipe.training.fold.FoldTraining._train", lambda *about: pytest.fail("it trains again"))
-    monkeypatch.setattr(minutes, "_folds_in_time", lambda *about: 5)
+    monkeypatch.setattr(minutes, "folds_in_time", lambda *about: 5)
     again = train_in_time(ready, tmp_path / "run", limited(resume=True))
     assert again.oof_score == summary.oof_score
 
@@ -90,6 +93,15 @@ def test_without_any_epoch_the_probe_is_the_run(competition, tmp_path):
     assert train_in_time(ready, tmp_path / "run", RunOptions(resume=True)).oof_score == summary.oof_score
 
 
+def test_a_head_that_starts_at_random_never_ends_below_the_probe(competition, tmp_path):
+    ready = prepared(competition, head_init="floor", lr=1e-9, ema_decay=0.0)
+    summary = cross_validate(ready, tmp_path / "run", RunOptions(only_fold=0))
+    (fold,) = summary.folds
+    assert fold.epoch == 0 and fold.score == fold.probe_score
+    assert [log.epoch for log in fold.logs] == [1, 2]
+    assert fold.logs[0].train_loss > 0.8  # of a random head, and not of the probe's
+
+
 def test_few_rows_judge_and_all_others_train_and_no_group_is_divided(competition):
     table = read(competition)
     groups = np.arange(len(table)) // 2
@@ -114,3 +126,18 @@ def test_few_rows_judge_and_all_others_train_and_no_group_is_divided(competition
 )
 def test_who_asks_for_something_else_gets_it(competition, settings, how, expected):
     assert plans(prepared(competition, **settings), dataclasses.replace(limited(), **how)) is expected
+
+
+@pytest.mark.parametrize("rows", [300, 1000, 3000])
+def test_more_time_never_gives_a_worse_plan(rows):
+    """From 1 to 60 minutes of one core at 20 pictures/s: folds only become more, and so do the steps in all."""
+    costs = Costs(16 / 20, 0, rows / 5 / 60, 0, rows / 5 / 20, rows / 4 / 20)
+    whole, fold = (Work(steps, 30 * steps) for steps in (rows * 12 // 13 // 16, rows * 4 // 5 // 16))
+    planned = []
+    for seconds in range(60, 3601, 60):
+        count = folds_in_time(seconds, 5, fold, costs)
+        steps = plan(seconds, count, fold, costs).steps * count if count > 1 else plan(seconds, 1, whole, costs).steps
+        planned.append((max(1, count), steps))
+    assert all(later[0] >= earlier[0] for earlier, later in pairwise(planned))
+    assert all(later[1] >= earlier[1] for earlier, later in pairwise(planned) if later[0] == earlier[0])
+    assert planned[-1][1] > planned[0][1]
