@@ -226,9 +226,7 @@ class FoldTraining:
         return loss
 
     def _finish(self) -> FoldResult:
-        """Out-of-fold probabilities of the kept checkpoint, without and with the views; written as the fold's
-        result.
-        """
+        """Out-of-fold probabilities of the kept checkpoint, without and with the views, as the fold's result."""
         self.model.load_state_dict(read_checkpoint(self.folder)[0])
         probs, view_probs = self.validation.out_of_fold(self.model)
         self.run.pacer.finished()
