@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = ("main.py", "prediction.py", "path.py", "app.yaml", "recipe", "flyai_local")
+PROJECT = ("main.py", "prediction.py", "path.py", "app.yaml", "recipe", "protocol", "flyai_local")
 FAST = (
     "-e",
     "1",

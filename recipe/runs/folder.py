@@ -83,7 +83,7 @@ def read_oof(file: Path, classes: Sequence[str]) -> OutOfFold:
     try:
         lines, known = _lines(file)
         if lacking := [name for name in ("image_path", *columns) if name not in known]:
-            raise RunError(f"{file} has no column {lacking[0]!r}: it is that of a run with other classes.")
+            raise RunError(f"{file} has no column {lacking[0]!r}: the run was trained with other classes.")
         probs = np.array([[float(line[name] or "nan") for name in columns] for line in lines], np.float32)
         labels = np.array([number.get(line.get("label") or "", -1) for line in lines], np.int64)
         fold_of = np.array([int(line.get("fold") or -1) for line in lines], np.int64)

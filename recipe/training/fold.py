@@ -176,14 +176,10 @@ class FoldTraining:
         self._save_if_due()
 
     def _end_at(self, end: int, step: int) -> None:
-        """From `step` on towards another end: progress, and with it all that depends on it, still reaches 1 there."""
-        if end == self.state.pace.end:
-            return
-        self.state.pace = self.state.pace.ending(end, step)
-        if self.stage.frozen:
-            whole_epochs = -(-step // len(self.loader)) * len(self.loader)
-            self.state.frozen_steps = max(whole_epochs, min(self.state.frozen_steps, self.work.frozen_of(end)))
-        self.stage.pace = self.stage.pace.ending(min(self.state.frozen_steps, end) if self.stage.frozen else end, step)
+        """From `step` on towards another end."""
+        if end != self.state.pace.end:
+            stage_end = self.state.end_at(end, step, self.work, self.stage.frozen)
+            self.stage.pace = self.stage.pace.ending(stage_end, step)
 
     def _close_epoch(self, epoch: int, score: float, loss: float, average: bool) -> None:
         """The epoch is finished: its line in the log, and a new position."""
@@ -247,9 +243,8 @@ class FoldTraining:
 
     def _result(self, probs: np.ndarray, view_probs: np.ndarray) -> FoldResult:
         probe_score = None if self.probe_probs is None else self.validation.score(self.probe_probs)
-        score = self.validation.score(probs)
         result = FoldResult(
-            self.fold.index, score, probe_score, self.validation.best.epoch, self.state.seconds, probs, view_probs,
+            self.fold.index, self.validation.score(probs), probe_score, self.validation.best.epoch, self.state.seconds, probs, view_probs,
             self.probe_probs, tuple(self.state.logs),
         )  # fmt: skip
         save_result(self.folder, result)

@@ -19,7 +19,7 @@ from torch import nn
 from recipe.errors import DamagedError
 from recipe.runs.checkpoint import read_checkpoint
 from recipe.runs.results import EpochLog
-from recipe.training.clock.plan import Pace
+from recipe.training.clock.plan import Pace, Work
 from recipe.training.run import Best
 from recipe.training.state_file import SavedState
 from recipe.training.step.average import ExponentialMovingAverage
@@ -61,6 +61,22 @@ class FoldState:
     micro_batch: int = 0
     recomputes: bool = False  # activations, to save memory
     recovery: Recovery = field(default_factory=Recovery)
+
+    def end_at(self, end: int, step: int, work: Work, frozen: bool) -> int:
+        """From `step` on towards another end: progress, and with it all that depends on it, still reaches 1 there.
+
+        Args:
+            frozen: the head alone learns at this step; then the rest of its stage changes in proportion.
+
+        Returns:
+            The end of the stage in work.
+        """
+        self.pace = self.pace.ending(end, step)
+        if not frozen:
+            return end
+        whole_epochs = -(-step // work.steps_per_epoch) * work.steps_per_epoch
+        self.frozen_steps = max(whole_epochs, min(self.frozen_steps, work.frozen_of(end)))
+        return min(self.frozen_steps, end)
 
     @classmethod
     def of(cls, state: SavedState) -> FoldState:

@@ -190,7 +190,8 @@ def test_the_weights_of_the_trial_do_move(prepared):
 def test_validation_is_timed_on_no_more_pictures_than_asked_for(prepared, monkeypatch, ema, passes, asked):
     """The time grows with the rows that are left out, so that a timing of some tells that of all."""
     config = FAST.model_copy(update={"ema_decay": ema})
-    run = dataclasses.replace(trial_run(prepared), config=config)
+    made = trial_run(prepared)
+    run = dataclasses.replace(made, start=dataclasses.replace(made.start, config=config))
     trial, looked, views = TrialSteps(run, 0), [], recipe.training.validation.average_views
 
     def watched(models, pictures, *others):
