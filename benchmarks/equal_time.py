@@ -93,13 +93,15 @@ def names_of(table: Path) -> list[tuple[str, str]]:
 def measured(who: str, folder: Path, minutes: float, seed: int, core: int) -> dict[str, Any]:
     """One row of the table."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    before = sum(os.times()[2:4])  # processor seconds of finished children
     with tempfile.TemporaryDirectory() as scratch:
         run = ours if who == "ours" else lambda *about: rival(who, *about)
         labels, seconds = run(folder, minutes, seed, core, Path(scratch))
     truth = [label for _, label in names_of(folder / "test.csv")]
     accuracy = sum(a == b for a, b in zip(labels, truth, strict=True)) / len(truth)
     row = {"set": folder.name, "who": who, "minutes": minutes, "seed": seed, "accuracy": round(accuracy, 4)}
-    return row | {"seconds": round(seconds, 1), "load": round(load, 1)}
+    used = sum(os.times()[2:4]) - before
+    return row | {"seconds": round(seconds, 1), "processor": round(used, 1), "load": round(load, 1)}
 
 
 def main() -> int:
