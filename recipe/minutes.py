@@ -124,7 +124,7 @@ def nearly_all(table: Table, judges: Fold, seed: int, groups: np.ndarray | None)
 def _expect(run: Run, speed: Speed) -> None:
     """From now on the clock keeps as much time for the answers as exported networks take, and for their export."""
     hidden = run.config.hidden_pictures or max(1, len(run.table) // 4)
-    seconds = 2 * hidden * speed.picture + EXPORT_MARGIN * speed.export
+    seconds = 2 * hidden * speed.picture + 2 * speed.load + EXPORT_MARGIN * speed.export
     run.pacer.predict = None
     run.pacer.measured.took("predict", seconds)
     say(f"limit    {hidden} hidden pictures at {1000 * speed.picture:.1f} ms for each of two networks, exported")

@@ -30,6 +30,7 @@ class Speed:
     """Seconds of what is yet to come."""
 
     export: float  # of one network
+    load: float  # of one network, by the process that answers
     picture: float  # by one network in all views, asked for alone
 
 
@@ -46,12 +47,13 @@ def exported_speed(member: Path, config: Config, paths: Sequence[Path]) -> Speed
     begin = time.perf_counter()
     try:
         export_fold(Exportee(member / "fold0", WEIGHTS, 0), fmt)
-        took = time.perf_counter() - begin
+        exported = time.perf_counter()
         answering = Member(member, Answering(), Wish())
     except UserError as reason:
         say(f"export   {str(reason).rstrip('.')}; torch answers")
         return None
-    return Speed(took, _picture(answering, paths[:TRIED]))
+    load = time.perf_counter() - exported
+    return Speed(exported - begin, load, _picture(answering, paths[:TRIED]))
 
 
 def _picture(member: Member, paths: Sequence[Path]) -> float:
