@@ -244,8 +244,8 @@ class FoldTraining:
     def _result(self, probs: np.ndarray, view_probs: np.ndarray) -> FoldResult:
         probe_score = None if self.probe_probs is None else self.validation.score(self.probe_probs)
         result = FoldResult(
-            self.fold.index, self.validation.score(probs), probe_score, self.validation.best.epoch, self.state.seconds, probs, view_probs,
-            self.probe_probs, tuple(self.state.logs),
+            self.fold.index, self.validation.score(probs), probe_score, self.validation.best.epoch,
+            self.state.seconds, probs, view_probs, self.probe_probs, tuple(self.state.logs),
         )  # fmt: skip
         save_result(self.folder, result)
         return result
