@@ -27,6 +27,7 @@ COMMANDS = {
     "pack": "write the zip that would be uploaded",
     "evaluate": "evaluate a submission that is already trained",
     "board": "ranking of the submissions of a competition",
+    "prune": "give back the disk that old runs take",
     "log": "what a run printed, as its participant may see it",
     "host": "host a contest for others: a web site, a queue, a worker",
     "worker": "run submissions for a contest's site",

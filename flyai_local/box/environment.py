@@ -117,7 +117,7 @@ def variables(
 
 
 def _search_path(layout: Layout) -> str:
-    programs = [str(layout.python.parent)]
+    programs = [str(layout.python.parent)] if layout.python.is_absolute() else []
     if os.name == "nt":
         return os.pathsep.join([*programs, os.environ.get("PATH", "")])
     system = ["/usr/local/bin", "/usr/bin", "/bin"] + (["/opt/homebrew/bin"] if sys.platform == "darwin" else [])

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flyai_local.box import bubblewrap, cgroups, pretrained, seccomp
+from flyai_local.box import bubblewrap, cgroups, engine, pretrained, seccomp
 from flyai_local.box.environment import MARK, Layout, variables
 from flyai_local.box.limits import Limits, Outcome
 from flyai_local.box.logs import Log
@@ -42,13 +42,15 @@ class Box:
     Args:
         project: the unpacked submission; the command works here.
         private: the run's own folder for home and temporary files.
-        isolated: use bubblewrap.
+        isolated: lock the command in, by bubblewrap or by the engine.
         weights: folder of pretrained files, or None.
         environment: folder of a virtual environment, or None for the current interpreter.
         masked: folders that must not be seen even where the system's folders hold them.
         network: leave the network on, and tell the command where packages come from. Never for a stranger's code.
         install: the command may write to `environment`.
         minutes: that the command is told to have, or None.
+        engine: path of podman or docker, which locks in instead of bubblewrap; None for bubblewrap.
+        image: of the engine.
     """
 
     project: Path
@@ -60,6 +62,8 @@ class Box:
     network: bool = False
     install: bool = False
     minutes: float | None = None
+    engine: str | None = None
+    image: str = ""
     mark: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
@@ -80,6 +84,8 @@ class Box:
             python = self.environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         if not self.isolated:
             return Layout(self.project, self.home, self.scratch, PACKAGE, self.weights, python, packages)
+        if self.engine is not None and self.environment is None:
+            python, packages = Path("python3"), ()  # those of the image
         weights = bubblewrap.WEIGHTS if self.weights else None
         return Layout(bubblewrap.PROJECT, bubblewrap.HOME, Path("/tmp"), bubblewrap.PLATFORM, weights, python, packages)
 
@@ -96,6 +102,8 @@ class Running:
     def wait(self) -> Outcome:
         """Wait for the end, of the command or at a limit, and for every process below it."""
         self.watch.join()
+        if self.box.engine is not None:
+            engine.removed(self.box.engine, f"flyai-{self.box.mark}")
         self.pump.join(GRACE_SECONDS)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None and not self.pump.is_alive():
@@ -126,15 +134,16 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
         folder.mkdir(parents=True, exist_ok=True)
     if box.weights is not None and first:  # later the submission has been there, and may have laid links of its own
         pretrained.place(box.weights, box.layout().weights or box.weights, box.home)
-    line = _locked(box, limits) + command if box.isolated else command
-    group = cgroups.made(limits.memory_mb, limits.tasks)
+    given = variables(
+        box.layout(), box.mark, offline=box.isolated and not box.network, install=box.network, minutes=box.minutes
+    )
+    line = _locked(box, limits, given) + command if box.isolated else command
+    group = None if box.engine else cgroups.made(limits.memory_mb, limits.tasks)  # an engine has groups of its own
     become_reaper()
     process = subprocess.Popen(
         (group.line if group else []) + _supervised(line, box, limits, group),
         cwd=box.project,
-        env=variables(
-            box.layout(), box.mark, offline=box.isolated and not box.network, install=box.network, minutes=box.minutes
-        ),
+        env=engine.client_environment() if box.engine else given,
         stdin=subprocess.PIPE if talk else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if talk else subprocess.STDOUT,
@@ -160,6 +169,9 @@ def protections(box: Box) -> list[str]:
         always.append("system calls filtered: no keyrings, namespaces, mounts, other processes, queues of System V")
     if not box.isolated:
         return ["not isolated: bubblewrap is absent or does not work; files and network are open to the run", *always]
+    if box.engine is not None:
+        return [f"isolated by {Path(box.engine).name} in the image {box.image}: no network, read-only root, no "
+                "capabilities; memory and processes held by the container's control group", *always]  # fmt: skip
     return [
         "isolated by bubblewrap: own network (off), own processes, read-only system, private home and /tmp, no "
         "capabilities",
@@ -176,7 +188,7 @@ def _held() -> str:
     return "memory and processes looked at ten times a second (no control groups here)"
 
 
-def _locked(box: Box, limits: Limits) -> list[str]:
+def _locked(box: Box, limits: Limits, given: dict[str, str]) -> list[str]:
     layout = box.layout()
     writable = {layout.scratch: box.scratch, layout.home: box.home, layout.project: box.project}
     readable = {layout.platform / name: PACKAGE / name for name in PLATFORM_FILES}
@@ -184,6 +196,10 @@ def _locked(box: Box, limits: Limits) -> list[str]:
         readable[bubblewrap.WEIGHTS] = box.weights
     if box.environment is not None:
         (writable if box.install else readable)[box.environment] = box.environment
+    if box.engine is not None:
+        places = {layout.project: box.project, layout.scratch: box.scratch, layout.home: box.home}
+        name = f"flyai-{box.mark}"
+        return engine.arguments(box.engine, box.image, name, places, readable, given, limits, box.network)
     return bubblewrap.arguments(writable, readable, box.masked, limits.memory_mb / 2, box.network)
 
 
@@ -191,15 +207,18 @@ def _supervised(line: list[str], box: Box, limits: Limits, group: cgroups.Group 
     if os.name == "nt":
         return line
     bounds = {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 0, "RLIMIT_MSGQUEUE": 0}
+    bounds |= _process_backstop(limits)
+    if box.engine:
+        bounds = {}  # the client of an engine is no submission
     specification = {
         "command": line,
         "folder": str(box.project),
         "parent": os.getpid(),
-        "sandbox": box.isolated,
+        "sandbox": "engine" if box.engine else "bubblewrap" if box.isolated else "",
         "groups": [str(folder) for folder in group.folders] if group else [],
         # Files in memory belong to no process and no folder: without a group, nothing would count them.
         "filter": base64.b64encode(seccomp.program(memfd=group is not None)).decode("ascii"),
-        "rlimits": bounds | _process_backstop(limits),
+        "rlimits": bounds,
     }
     return [sys.executable, "-I", str(Path(__file__).with_name("supervise.py")), json.dumps(specification)]
 

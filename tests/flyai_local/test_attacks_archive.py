@@ -156,10 +156,10 @@ def test_a_list_of_entries_beyond_all_measure_is_not_read(tmp_path, monkeypatch)
 
 
 def test_every_mutation_of_an_archive_is_unpacked_or_refused_by_us(tmp_path):
-    """One byte after the other set to each of three values: no exception but ours leaves `unpack`."""
+    """Every third byte set to each of three values: no exception but ours leaves `unpack`."""
     content = archive(tmp_path / "s.zip", {"main.py": b"x = 1\n" * 9, "a/\u00e9.py": b"y"}).read_bytes()
     codes = set()
-    for at in range(len(content)):
+    for at in range(0, len(content), 3):
         for value in (0, 0xFF, content[at] ^ 0x41):
             (tmp_path / "m.zip").write_bytes(content[:at] + bytes([value]) + content[at + 1 :])
             try:
