@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from flyai_site.models import Contest
-from flyai_site.standings import Row, Standing, standing_runs
+from flyai_site.standings import Board, Standing
 
 __all__ = ["Chart", "Line", "chart"]
 
@@ -34,10 +33,10 @@ class Chart:
     last: datetime
 
 
-def chart(contest: Contest, rows: list[Row], own: int | None) -> Chart | None:
+def chart(board: Board, own: int | None) -> Chart | None:
     """The chart of a board; None where no score has come yet."""
-    names = {row.participant: row.name for at, row in enumerate(rows) if at < LINES or row.participant == own}
-    paths = {who: _best_so_far(all_of) for who, all_of in standing_runs(contest).items() if who in names}
+    names = {row.participant: row.name for at, row in enumerate(board.rows) if at < LINES or row.participant == own}
+    paths = {who: _best_so_far(all_of) for who, all_of in board.standing.items() if who in names}
     every = [point for path in paths.values() for point in path]
     if not every:
         return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from django.utils.translation import gettext as _
 from flyai_local.contest.competitions import NAME, Competition
 from flyai_local.contest.register import add
 from flyai_local.errors import UserError
+from flyai_local.home import competitions_folder
 from flyai_local.submission.unpack import ArchiveError, unpack
 from flyai_site import audit, bundles
 from flyai_site.models import ANSWERS, CODE, Contest
@@ -68,29 +71,29 @@ def create(slug: str, card: Competition, kind: str, owner: User, **wished: Any) 
     return contest
 
 
+@contextmanager
 def from_upload(
-    slug: str, csv: Path, pictures: Path, hidden: float, columns: tuple[str, str], metric: str
-) -> Competition:
-    """Register an uploaded CSV and a zip of pictures as a competition of this machine.
+    csv: Path, pictures: Path, hidden: float, columns: tuple[str, str], metric: str
+) -> Iterator[Competition]:
+    """An uploaded CSV and a zip of pictures as a competition of this machine, as long as the body works with it.
 
     Raises:
-        UserError: archive, table or pictures are not as they must be; nothing stays.
+        UserError: archive, table or pictures are not as they must be. Nothing stays in any case: a contest keeps its
+            own copy.
     """
-    if not NAME.fullmatch(slug):
-        raise UserError(_("The address must be 1 to 64 letters a-z, digits, '_' and '-'."))
-    place = folder("pictures") / slug
-    if place.exists():
-        raise UserError(_("There is a contest %(slug)s already.") % {"slug": slug})
+    name = f"upload-{secrets.token_hex(8)}"
+    place = folder("incoming") / name
     try:
         unpack(pictures, place)
-        card = add(slug, csv, place, hidden=hidden, image_column=columns[0], label_column=columns[1], metric=metric)
+        card = add(name, csv, place, hidden=hidden, image_column=columns[0], label_column=columns[1], metric=metric)
+        yield card
     except ArchiveError as error:
-        shutil.rmtree(place, ignore_errors=True)
         raise UserError(str(error)) from error
-    except BaseException:
+    except UserError as error:  # the organiser knows the files by other names
+        raise UserError(str(error).replace(str(csv), "the CSV").replace(str(place), "the zip")) from error
+    finally:
         shutil.rmtree(place, ignore_errors=True)
-        raise
-    return card
+        shutil.rmtree(competitions_folder() / name, ignore_errors=True)
 
 
 def change(contest: Contest, who: User, wished: Mapping[str, Any]) -> None:

@@ -91,7 +91,6 @@ def claim(worker: Worker, runs_code: bool = True) -> Run | None:
             run.state, run.worker, run.started = State.PACKING.value, worker, run.started or moment
             run.lease_until, run.log_bytes, run.has_report = _lease(moment), 0, False
             run.save()
-            Worker.objects.filter(pk=worker.pk).update(last_seen=moment)
             return run
     return None
 
@@ -102,10 +101,7 @@ def beat(run_id: int, attempt: int, worker: Worker) -> None:
     Raises:
         LateError: the worker no longer holds the run.
     """
-    moment = now()
-    held = _held(run_id, attempt, worker).update(lease_until=_lease(moment))
-    Worker.objects.filter(pk=worker.pk).update(last_seen=moment)
-    if not held:
+    if not _held(run_id, attempt, worker).update(lease_until=_lease(now())):
         raise LateError
 
 

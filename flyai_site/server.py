@@ -5,6 +5,7 @@ A slow upload holds no thread: waitress reads all connections in one loop and ha
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +24,8 @@ __all__ = ["make"]
 FORM_MB = 4  # of a body that is no upload
 UPLOADS = ("/submissions", "/submit", "/organise/new", "/report")
 THREADS = 8
+LOOK_BYTES = 2**22  # of a body, between two looks at the disk
+SPARE_MB = 512  # of the disk that bodies leave free, whoever sends them
 
 
 class Parser(HTTPRequestParser):
@@ -32,6 +35,7 @@ class Parser(HTTPRequestParser):
         super().__init__(adj)
         self.arrived = time.time()
         self.completed: bool
+        self._since_look = 0
 
     def received(self, data: bytes) -> int:
         """As waitress does; then the bound of the path, before the body is read."""
@@ -40,6 +44,12 @@ class Parser(HTTPRequestParser):
         if large and not self.completed and not self.path.rstrip("/").endswith(UPLOADS):
             self.error = RequestEntityTooLarge(f"at most {FORM_MB} MB are accepted at this address")
             self.completed = True
+        self._since_look += took
+        if self._since_look > LOOK_BYTES:
+            self._since_look = 0
+            if shutil.disk_usage(tempfile.gettempdir()).free < SPARE_MB * 2**20:
+                self.error = RequestEntityTooLarge("the site's disk is nearly full: nothing is taken")
+                self.completed = True
         return took
 
 

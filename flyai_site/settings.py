@@ -60,7 +60,7 @@ def values(options: Options) -> dict[str, Any]:
     return {
         "SECRET_KEY": _secret(options.folder),
         "DEBUG": False,
-        "ALLOWED_HOSTS": list(options.hosts),
+        "ALLOWED_HOSTS": [*options.hosts, "127.0.0.1", "localhost"],  # a worker of this machine asks there
         "DATABASES": {"default": database(options)},
         "INSTALLED_APPS": ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
                            *admin, "flyai_site.apps.Site"],

@@ -17,7 +17,7 @@ from flyai_local.states import State
 from flyai_site.models import Contest, Participant, Run, Submission
 from flyai_site.reveal import Figures, figures
 
-__all__ = ["Row", "Standing", "newest", "standing_runs", "standings"]
+__all__ = ["Board", "Row", "Standing", "newest", "standing_runs", "standings"]
 
 FRESH_SECONDS = 1.0  # how old the board may be
 NOTHING = float("-inf")
@@ -63,8 +63,9 @@ def standing_runs(contest: Contest) -> dict[int, list[Standing]]:
     return {who: sorted(all_of, key=lambda one: (one.arrived, one.submission)) for who, all_of in found.items()}
 
 
-def standings(contest: Contest) -> list[Row]:
+def standings(contest: Contest, standing: dict[int, list[Standing]] | None = None) -> list[Row]:
     """The board now, computed afresh."""
+    standing = standing_runs(contest) if standing is None else standing
     revealed = contest.revealed
     tries: dict[int, int] = defaultdict(int)
     for who in Submission.objects.filter(participant__contest=contest, counts=True).values_list(
@@ -72,9 +73,7 @@ def standings(contest: Contest) -> list[Row]:
     ):
         tries[who] += 1
     names = dict(Participant.objects.filter(contest=contest, active=True).values_list("id", "name"))
-    best = {
-        who: _best(all_of, revealed, contest.chosen_n) for who, all_of in standing_runs(contest).items() if who in names
-    }
+    best = {who: _best(all_of, revealed, contest.chosen_n) for who, all_of in standing.items() if who in names}
     order = sorted(best.items(), key=lambda item: (-_points(item[1], revealed), item[1].arrived, item[0]))
     points = [_points(one, revealed) for _, one in order]
     return [
@@ -97,26 +96,37 @@ def _points(one: Standing, private: bool) -> float:
     return NOTHING if value is None else value
 
 
-_boards: dict[int, tuple[float, tuple[object, ...], list[Row]]] = {}
+@dataclass(frozen=True)
+class Board:
+    """A board as it was at a moment: a tag that changes with it, its rows, and what they were made of. It holds no word
+    about who asks.
+    """
+
+    at: float
+    stamp: tuple[object, ...]
+    rows: list[Row]
+    standing: dict[int, list[Standing]]
+
+    @property
+    def tag(self) -> str:
+        """For ETag."""
+        return "-".join(str(int(part)) for part in self.stamp)  # type: ignore[call-overload]
+
+
+_boards: dict[int, Board] = {}
 _lock = threading.Lock()
 
 
-def newest(slug: str) -> tuple[str, list[Row]]:
-    """The board, at most a second old, and a tag that changes with it. It holds no word about who asks.
-
-    Raises:
-        Contest.DoesNotExist: no contest of that name.
-    """
-    contest = Contest.objects.get(slug=slug)
-    stamp = (contest.version, contest.revealed, contest.chosen_n)
+def newest(contest: Contest) -> Board:
+    """The board, at most a second old."""
+    stamp = (contest.pk, contest.version, contest.revealed, contest.chosen_n)
     with _lock:
-        at, known, rows = _boards.get(contest.pk, (0.0, (), []))
-        young = time.monotonic() - at < FRESH_SECONDS and known[1:] == stamp[1:]
-        if known != stamp and not (known and young):
-            rows, known = standings(contest), stamp
-            _boards[contest.pk] = (time.monotonic(), known, rows)
-    return _tag(contest, known), rows
-
-
-def _tag(contest: Contest, stamp: tuple[object, ...]) -> str:
-    return f"{contest.pk}-" + "-".join(str(int(part)) for part in stamp)  # type: ignore[call-overload]
+        kept = _boards.get(contest.pk)
+        if kept is not None and (
+            kept.stamp == stamp or (kept.stamp[2:] == stamp[2:] and time.monotonic() - kept.at < FRESH_SECONDS)
+        ):
+            return kept
+        standing = standing_runs(contest)
+        made = Board(time.monotonic(), stamp, standings(contest, standing), standing)
+        _boards[contest.pk] = made
+        return made

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import secrets
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +84,7 @@ def serve(service: Service) -> None:
     from flyai_site import server
 
     folder = service.options.folder / "incoming"
+    _sweep(folder)
     try:
         web = server.make(
             get_wsgi_application(), service.address, service.port, folder, service.options.max_upload_mb, service.proxy
@@ -102,6 +105,13 @@ def serve(service: Service) -> None:
             keeper()
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what arrived by halves before the last stop, long ago enough that no other process still writes it."""
+    for file in folder.glob("*"):
+        if file.is_file() and time.time() - file.stat().st_mtime > 24 * 3600:
+            file.unlink(missing_ok=True)
+
+
 def organiser_word() -> None:
     """On the first start: make the organiser and print the password once."""
     from django.contrib.auth.models import User
@@ -114,6 +124,26 @@ def organiser_word() -> None:
     made = User.objects.create_superuser(ORGANISER, password=word)
     audit.note(made, "organiser-made", ORGANISER)
     print(f"organiser: log in as {ORGANISER!r} with the password {word}  (shown once)", flush=True)
+
+
+def new_password(name: str) -> str:
+    """A new password for a person, in a sentence to be printed once; their sessions end.
+
+    Raises:
+        UserError: nobody has that name.
+    """
+    from django.contrib.auth.models import User
+
+    from flyai_site import audit
+
+    found = User.objects.filter(username=name).first()
+    if found is None:
+        raise UserError(f"nobody is called {name!r} on this site")
+    word = secrets.token_urlsafe(12)
+    found.set_password(word)
+    found.save()
+    audit.note("host", "password-set", name)
+    return f"{name}: the new password is {word}  (shown once)"
 
 
 def ensure_contest(name: str, kind: str) -> None:
@@ -135,7 +165,7 @@ def _keep_worker(service: Service, number: int, stop: threading.Event) -> Callab
     """A worker process of this machine, started again when it ends; returns what stops it."""
     from flyai_site.pages.organise import make_worker
 
-    name = f"host-{number}"
+    name = f"{platform.node()[:50] or 'host'}-{number}"
     environment = _worker_environment(service, name, make_worker("host", name))
     running: list[subprocess.Popen[bytes]] = []
 

@@ -30,7 +30,10 @@ class ToStorage(FileUploadHandler):
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """A file of the form begins."""
         super().new_file(*args, **kwargs)
-        self.incoming = Incoming(settings.SITE.max_upload_mb * 2**20)
+        try:
+            self.incoming = Incoming(settings.SITE.max_upload_mb * 2**20)
+        except UserError as error:  # the disk is full
+            raise StopUpload(connection_reset=True) from error
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Its next piece."""

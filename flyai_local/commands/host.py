@@ -17,7 +17,7 @@ EXIT_CODES = {
     2: "wrong usage",
     130: "stopped by Ctrl-C, as a site is",
 }
-DEEDS = ("serve", "backup", "restore", "export")
+DEEDS = ("serve", "backup", "restore", "export", "password")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         choices=DEEDS,
         default="serve",
-        help="serve (default); backup or restore the whole site to or from FILE; export the board of --contest to FILE",
+        help="serve (default); backup or restore the whole site to or from FILE; export the board of --contest to "
+        "FILE; password: a new one for the person of that name",
     )
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="of backup, restore and export")
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the file, or the name for password")
     add = parser.add_argument
     add("--folder", type=Path, metavar="DIR", help="database, uploads, logs (the user's folder/site)")
     add("--database", default="", metavar="URL", help="postgresql://USER:PASSWORD@HOST:PORT/NAME (SQLite)")

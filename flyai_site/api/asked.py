@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = ["answer", "body", "by_person", "by_worker", "word_of"]
 View = Callable[..., HttpResponse]
 LARGEST_JSON = 2**20
 PER_MINUTE = 600
+SEEN = timedelta(seconds=5)  # how exactly it is known when a worker was last heard of
 
 
 def answer(value: Any, status: int = 200) -> JsonResponse:
@@ -76,6 +78,8 @@ def by_worker(view: View) -> View:
         worker = Worker.objects.filter(token_hash=hashed(word_of(request)), active=True).first()
         if worker is None:
             return answer({"error": "no valid worker token: the organiser makes one on the page of workers"}, 401)
+        if worker.last_seen is None or abs(timezone.now() - worker.last_seen) > SEEN:
+            Worker.objects.filter(pk=worker.pk).update(last_seen=timezone.now())
         return view(request, worker, **parts)
 
     return checked

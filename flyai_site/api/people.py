@@ -96,9 +96,10 @@ def log(request: HttpRequest, number: int) -> HttpResponse:
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """The board: everybody's, as the page shows it."""
     contest = find_contest(slug)
-    tag, rows = standings.newest(slug)
-    if request.headers.get("If-None-Match") == f'"{tag}"':
-        return HttpResponseNotModified(headers={"ETag": f'"{tag}"'})
+    now = standings.newest(contest)
+    tag = f'"{now.tag}"'
+    if request.headers.get("If-None-Match") == tag:
+        return HttpResponseNotModified(headers={"ETag": tag})
     shown = [
         {
             "rank": row.rank,
@@ -108,10 +109,10 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
             "tries": row.tries,
             "at": row.arrived,
         }
-        for row in rows
+        for row in now.rows
     ]
     response = answer({"contest": slug, "metric": contest.metric, "revealed": contest.revealed, "rows": shown})
-    response["ETag"] = f'"{tag}"'
+    response["ETag"] = tag
     return response
 
 

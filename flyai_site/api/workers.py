@@ -30,7 +30,6 @@ def claim(request: HttpRequest, worker: Worker) -> HttpResponse:
         Worker.objects.filter(pk=worker.pk).update(note=note)
     run = queue.claim(worker, runs_code=given.get("isolated") is True)
     if run is None:
-        Worker.objects.filter(pk=worker.pk).update(last_seen=queue.now())
         return HttpResponse(status=204)
     contest = run.submission.participant.contest
     return answer(

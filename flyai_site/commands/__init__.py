@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flyai_local.errors import UserError
 from flyai_site.settings import Options
-from flyai_site.start import Service, prepare, serve
+from flyai_site.start import Service, new_password, prepare, serve
 
 __all__ = ["perform"]
 
@@ -39,5 +39,8 @@ def perform(args: argparse.Namespace, folder: Path) -> int:
         print(backup.restore(options, args.file))
         return 0
     prepare(options)
-    print(backup.save(options, args.file) if args.deed == "backup" else backup.export(args.contest, args.file))
+    if args.deed == "password":
+        print(new_password(str(args.file)))
+    else:
+        print(backup.save(options, args.file) if args.deed == "backup" else backup.export(args.contest, args.file))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -38,25 +38,23 @@ def show(request: HttpRequest, slug: str) -> HttpResponse:
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """The board with its chart."""
     contest = find_contest(slug)
-    _tag, rows = standings.newest(slug)
+    now = standings.newest(contest)
     mine = own(request, contest)
-    lines = chart(contest, rows, mine.participant_id if mine else None)
+    lines = chart(now, mine.participant_id if mine else None)
     return page(
-        request, "board.html", contest=contest, rows=rows, own=mine, chart=lines, runs=organises(request, contest)
+        request, "board.html", contest=contest, rows=now.rows, own=mine, chart=lines, runs=organises(request, contest)
     )
 
 
 @require_GET
 def board_rows(request: HttpRequest, slug: str) -> HttpResponse:
     """The rows alone, the same for everybody, asked for again and again."""
-    try:
-        tag, rows = standings.newest(slug)
-    except Contest.DoesNotExist:
-        raise Http404 from None
-    tag = f'"{tag}-{request.LANGUAGE_CODE}"'
+    contest = find_contest(slug)
+    now = standings.newest(contest)
+    tag = f'"{now.tag}-{request.LANGUAGE_CODE}"'
     if request.headers.get("If-None-Match") == tag:
         return HttpResponseNotModified(headers={"ETag": tag})
-    response = page(request, "board_rows.html", contest=find_contest(slug), rows=rows)
+    response = page(request, "board_rows.html", contest=contest, rows=now.rows)
     response["ETag"] = tag
     return response
 

@@ -39,16 +39,12 @@ def create(request: HttpRequest) -> HttpResponse:
     if "csv" not in request.FILES or "pictures" not in request.FILES:
         raise UserError(_("Choose a CSV file and a zip of pictures."))
     slug, hidden = given.get("slug", "").strip(), given.get("hidden", "")
-    card = contests.from_upload(
-        slug,
-        request.FILES["csv"].incoming.path(),
-        request.FILES["pictures"].incoming.path(),
-        float(hidden) if hidden.replace(".", "", 1).isdigit() else 0.0,
-        (given.get("image_column", "image_path"), given.get("label_column", "label")),
-        given.get("metric", "accuracy"),
-    )
     wished = {name: given[name] for name in ("title", "opens", "closes", "reveals") if given.get(name)}
-    made = contests.create(slug, card, given.get("kind", "code"), request.user, **wished)
+    columns = (given.get("image_column", "image_path"), given.get("label_column", "label"))
+    table, archive = (request.FILES[name].incoming.path() for name in ("csv", "pictures"))
+    fraction = float(hidden) if hidden.replace(".", "", 1).isdecimal() and hidden.isascii() else 0.0
+    with contests.from_upload(table, archive, fraction, columns, given.get("metric", "accuracy")) as card:
+        made = contests.create(slug, card, given.get("kind", "code"), request.user, **wished)
     return done(request, f"/organise/{made.slug}", _("The contest is made: look at its limits and times."))
 
 

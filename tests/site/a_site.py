@@ -114,8 +114,8 @@ def make_contest(owner, pictures, slug="class", kind="code", **wished):
     from flyai_site import contests
 
     table, archive = pictures
-    card = contests.from_upload(slug, table, archive, 0.5, ("image_path", "label"), "accuracy")
-    return contests.create(slug, card, kind, owner, **wished)
+    with contests.from_upload(table, archive, 0.5, ("image_path", "label"), "accuracy") as card:
+        return contests.create(slug, card, kind, owner, **wished)
 
 
 def person(name, contest=None, client=None):

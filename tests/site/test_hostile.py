@@ -258,11 +258,21 @@ def test_pictures_of_a_contest_stay_in_their_folder(organiser, tmp_path, name):
     archive.write_bytes(bomb([(name, b"x")]))
     with pytest.raises(UserError):
         make_contest(organiser, (table, archive), "evil")
-    assert not (storage.folder("pictures") / "evil").exists() and not Contest.objects.exists()
-    make = lambda slug: make_contest(organiser, (table, archive), slug)  # noqa: E731
+    assert not Contest.objects.exists() and not list(storage.folder("incoming").iterdir())
+
+
+def test_a_contest_that_cannot_be_made_leaves_nothing(organiser, pictures):
+    from flyai_local.home import competitions_folder
+
     for slug in ("../up", "new", "", "a b", "x" * 65):
-        with pytest.raises(UserError):
-            make(slug)
+        with pytest.raises(UserError, match="address"):
+            make_contest(organiser, pictures, slug)
+    with pytest.raises(UserError, match="before it closes"):
+        make_contest(organiser, pictures, "good", opens="2026-01-02 00:00", closes="2026-01-01 00:00")
+    make_contest(organiser, pictures, "good")
+    with pytest.raises(UserError, match="already"):
+        make_contest(organiser, pictures, "GOOD")
+    assert not list(storage.folder("incoming").iterdir()) and not list(competitions_folder().iterdir())
 
 
 def test_an_archive_of_any_name_is_stored_by_its_hash_alone(contest):
