@@ -32,8 +32,9 @@ class Predictor:
         self.ensemble = Ensemble(folder, device, runtime)
 
     def predict(self, image_path: Any) -> Any:
-        """The class of one picture: a path, the bytes of a file, an array (h, w, 3) of uint8 in RGB, or a picture of
-        Pillow's. An int label stays an int. An unreadable picture gets the most frequent class, and a warning.
+        """The class of one picture: a path, the bytes of a file, an open file, an array (h, w, 3) of uint8 in
+        RGB, or a picture of Pillow's. An int label stays an int. An unreadable picture gets the most frequent class,
+        and a warning.
 
         Raises:
             FileNotFoundError: there is no such file.

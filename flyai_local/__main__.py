@@ -14,7 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 from flyai_local.errors import Stopped, UserError
-from flyai_local.terminal import keep_open, say
+from flyai_local.terminal import say
+from protocol.ending import keep_open, unexpected
 
 PROGRAM = "python -m flyai_local"
 COMMANDS = {
@@ -71,9 +72,13 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
         return _without_reader(0)
     except OSError as error:
         if error.errno != errno.ENOSPC:
-            raise
+            say(f"error: {unexpected(error)}", error=True)
+            return 1
         say(f"error: {error}: free some of the disk that the output goes to", error=True)
         return _without_reader(1)
+    except Exception as error:
+        say(f"error: {unexpected(error)}", error=True)
+        return 1
 
 
 def _without_reader(code: int) -> int:

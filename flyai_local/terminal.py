@@ -8,7 +8,7 @@ import os
 import sys
 import unicodedata
 
-__all__ = ["keep_open", "say", "shown"]
+__all__ = ["say", "shown"]
 
 LONGEST = 2000
 # Unicode's control, format (bidirectional marks among them), surrogate, private and line-separating characters.
@@ -36,22 +36,6 @@ def say(text: object, error: bool = False) -> None:
         print(shown(text), file=stream, flush=True)
     except (OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), handle)
-
-
-def keep_open() -> None:
-    """Give the three standard descriptors something harmless where the caller closed them, and every text a form.
-
-    Else the first file that the platform opens becomes its standard output, and a name that the terminal's coding lacks
-    ends a run.
-    """
-    for handle in range(3):
-        try:
-            os.fstat(handle)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _escaped(mark: str) -> str:

@@ -33,7 +33,10 @@ EXIT_CODES = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _command(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m recipe", epilog=EXIT_CODES, description=__doc__, allow_abbrev=False
     )
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words and words[0] == name:
             fill(sub, name)
     arguments = parser.parse_args(words)
-    return guarded(lambda: arguments.run(arguments))
+    return int(arguments.run(arguments))
 
 
 def fill(parser: argparse.ArgumentParser, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pydantic_core import PydanticUndefined
 
+from protocol.ending import keep_open, mute, tell, unexpected
 from recipe import plugins
 from recipe.config import App, Config, ConfigError, read_app
 from recipe.errors import UserError
@@ -210,19 +211,28 @@ def _three_steps(steps: Callable[[Options], ThreeSteps], asked: Options) -> int:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """The exit code of some work; what a user can mend is said in a sentence on stderr."""
+    """The exit code of some work; whatever ends it is said in a sentence on stderr, never by a trace.
+
+    A reader that has seen enough (`| head`) is no fault; an error that nobody foresaw leaves its trace in a file.
+    """
+    keep_open()
     try:
-        return work()
+        code = work()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt as interrupt:
-        print("\nstopped; what was done is kept. Go on with the same command and --resume.", file=sys.stderr)
+        tell("\nstopped; what was done is kept. Go on with the same command and --resume.", error=True)
         return getattr(interrupt, "code", 130)  # recipe.system.stopping.Stopped knows its signal
+    except BrokenPipeError:
+        mute(1)
+        return 0
     except (UserError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        tell(f"error: {error}", error=True)
     except OSError as error:  # a full disk, a folder without permission
-        print(
-            f"error: {error.strerror or error}: {error.filename or 'a file'}. What was finished is kept; mend it, "
-            "then --resume.",
-            file=sys.stderr,
-        )
-        return 1
+        what = f"{error.strerror or error}: {error.filename or 'the output, or a file'}"
+        tell(f"error: {what}. What was finished is kept; mend it, then --resume.", error=True)
+        mute(1)
+    except Exception as error:
+        tell(f"error: {unexpected(error)} What was finished is kept.", error=True)
+    return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 import time
@@ -10,6 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
+
+from protocol.ending import mute, tell
 
 SECONDS_BETWEEN_LINES = 30.0  # of the bar, where the output is a file and every refresh would be a line of its own
 
@@ -47,7 +50,10 @@ class Bar:
 
     def advance(self, count: int = 1) -> None:
         """Counts finished units."""
-        self._bar.update(count)
+        try:
+            self._bar.update(count)
+        except OSError:  # the terminal was closed
+            mute(2)
 
 
 class Lines:
@@ -72,7 +78,7 @@ class Lines:
             left = self.seconds_left
             left = (now - self.began) * (self.total - self.n) / self.n if left is None else left
             words = f"{self.n} of {self.total} {self.unit}s, {duration(left)} left"
-            print(f"{self.text}: {words}" if self.text else words, file=sys.stderr, flush=True)
+            tell(f"{self.text}: {words}" if self.text else words, error=True)
 
     def close(self) -> None:
         """Nothing is left on the screen."""
@@ -99,10 +105,10 @@ def _kind() -> Any:
 def say(text: str = "") -> None:
     """A line on stdout that does not break a bar."""
     if _redraws():
-        tqdm.write(text, file=sys.stdout)
-    else:
-        print(text)
-    sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            tqdm.write(text, file=sys.stdout)
+            return
+    tell(text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

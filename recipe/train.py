@@ -21,6 +21,7 @@ from recipe.data.folds import Fold, make_folds
 from recipe.minutes import plans, train_in_time
 from recipe.prepare import Prepared
 from recipe.runs.epochs import EpochLogFile
+from recipe.runs.lock import alone_in
 from recipe.runs.results import FoldResult, finished_folds, is_complete
 from recipe.runs.same_run import open_run
 from recipe.runs.summary import CrossValidation, closing_table, summarise, write_summary
@@ -90,8 +91,9 @@ def train(
     report = min(REPORT_SECONDS, REPORT_SHARE * limit.seconds) if asked.report and limit.limited else 0.0
     options = RunOptions(metric, asked.resume, asked.anyway, asked.only_fold, None, limit, report, on_epoch)
     way = train_in_time if plans(prepared, options) else cross_validate
-    summary = way(prepared, folder, options)
-    say("\n" + closing_table(summary, metric, folder))
-    if not known:
-        after_training(folder, asked.config, prepared.table if asked.report else None, prepared.pictures, limit)
+    with alone_in(folder):
+        summary = way(prepared, folder, options)
+        say("\n" + closing_table(summary, metric, folder))
+        if not known:
+            after_training(folder, asked.config, prepared.table if asked.report else None, prepared.pictures, limit)
     return summary

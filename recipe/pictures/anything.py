@@ -1,4 +1,4 @@
-"""Pixels of whatever holds a picture: a path, the bytes of a file, an array, or a picture of Pillow's."""
+"""Pixels of whatever holds a picture: a path, the bytes of a file, an open file, an array, or a picture of Pillow's."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def pixels(picture: Any) -> np.ndarray:
     """(h, w, 3) uint8 RGB, upright.
 
     Args:
-        picture: a path; the bytes of a picture file; an array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of uint8 in the
-            order RGB; or a picture of Pillow's, which is turned upright as its file would be.
+        picture: a path; the bytes of a picture file; a file opened for reading bytes; an array (h, w), (h, w, 1),
+            (h, w, 3) or (h, w, 4) of uint8 in the order RGB; or a picture of Pillow's, which is turned upright as its
+            file would be.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -31,6 +32,8 @@ def pixels(picture: Any) -> np.ndarray:
         return decode(bytes(picture))
     if hasattr(picture, "getexif"):
         return _of_pillow(picture)
+    if hasattr(picture, "read"):
+        return decode(_read(picture))
     if why := refusal(picture):
         raise UnreadablePicture("in memory", why)
     return rgb(np.ascontiguousarray(picture))
@@ -45,6 +48,12 @@ def refusal(picture: Any) -> str:
     """Why an object in memory is of no kind that `pixels` takes, a clause; empty where it is, or is a path."""
     if isinstance(picture, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(picture, "getexif"):
         return ""
+    if hasattr(picture, "read"):
+        return (
+            "a file that is opened as text holds no picture; open it with mode 'rb'"
+            if hasattr(picture, "encoding")
+            else ""
+        )
     array = np.asarray(picture)
     shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
     if array.dtype == np.uint8 and shaped and array.size:
@@ -53,6 +62,15 @@ def refusal(picture: Any) -> str:
         f"{type(picture).__name__} of shape {array.shape} and type {array.dtype} is no picture; an array is (h, w), "
         "(h, w, 3) or (h, w, 4) of uint8, 0 to 255, in the order RGB"
     )
+
+
+def _read(file: Any) -> bytes:
+    """What is left of an open file; all of it where nothing is, as after it was written."""
+    encoded = file.read()
+    if not encoded and file.seekable():
+        file.seek(0)
+        encoded = file.read()
+    return bytes(encoded)
 
 
 def _of_pillow(image: Any) -> np.ndarray:

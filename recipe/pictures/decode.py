@@ -15,13 +15,13 @@ the reason.
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import nullcontext
 
 import numpy as np
 
 from recipe.errors import UnreadablePicture
 from recipe.pictures.bytes import picture_bytes
+from recipe.pictures.fork_safe import lock
 from recipe.pictures.header import Header, header, unknown_format
 from recipe.pictures.pillow import TooLarge, decode_with_pillow
 from recipe.pictures.stderr import quiet_c_libraries
@@ -38,7 +38,7 @@ import cv2  # noqa: E402  (after its limit is set)
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the reason is in the exception instead
 
-_alone = threading.Lock()
+_alone = lock()
 
 
 def read(path: str | os.PathLike[str]) -> np.ndarray:

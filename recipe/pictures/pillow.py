@@ -12,11 +12,12 @@ from __future__ import annotations
 import importlib
 import io
 import logging
-import threading
 import warnings
 from typing import Any
 
 import numpy as np
+
+from recipe.pictures.fork_safe import lock
 
 _PLUGINS = {
     "AVIF": ("AvifImagePlugin", "AvifImageFile"),
@@ -26,7 +27,7 @@ _PLUGINS = {
 }
 _ORIENTATION = 0x0112
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # the reason is in the exception instead
-_warnings_lock = threading.Lock()
+_warnings_lock = lock()
 
 
 class TooLarge(ValueError):  # noqa: N818  (says what it is)

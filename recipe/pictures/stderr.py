@@ -11,11 +11,12 @@ import contextlib
 import ctypes
 import os
 import sys
-import threading
 from collections.abc import Iterator
 
+from recipe.pictures.fork_safe import lock
+
 _SYMBOL = "__stderrp" if sys.platform == "darwin" else "stderr"
-_lock = threading.Lock()
+_lock = lock()
 _depth = 0
 
 

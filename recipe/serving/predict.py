@@ -21,18 +21,24 @@ from typing import Any, Literal
 import numpy as np
 
 from recipe.components.views import build_views
-from recipe.errors import CheckpointError
+from recipe.errors import CheckpointError, UserError
+from recipe.pictures import fork_safe
 from recipe.pictures.anything import name_of, pixels, refusal
 from recipe.pictures.decode import UnreadablePicture, resize_short
 from recipe.pictures.preprocessing import at_size, short_side
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import HERE, Answering, read_answering, read_member
+from recipe.runs.lock import holder
 from recipe.serving.averaging import average_probs, tempered
 from recipe.serving.runtimes import Wish, load
 
 log = logging.getLogger(__name__)
 DECODED_AHEAD = 64  # pictures that wait, brought to size, while the networks are at work
 DECODERS = 2  # threads
+
+fork_safe.one_thread_in_children()
+_loading = fork_safe.lock()
+_inherited: list[dict[str, Any]] = []  # of a parent process: see `Ensemble._in_this_process`
 
 Resized = tuple[np.ndarray, ...]  # a picture at the short side of each member
 
@@ -115,7 +121,10 @@ class Ensemble:
     """
 
     def __init__(self, folder: Path | str, device: str = "auto", runtime: str = "") -> None:
-        folder = Path(folder)
+        folder = Path(folder).absolute()
+        self._asked, self._process = (folder, device, runtime), os.getpid()
+        if writing := holder(folder):
+            log.warning("a run is writing into %s (%s): the folds that it has finished so far answer", folder, writing)
         self.serving = read_answering(folder)
         wish = Wish(runtime or self.serving.runtime, device, demanded=runtime not in ("", "auto"))
         self.members, self.weights = self._members(folder, wish)
@@ -132,6 +141,30 @@ class Ensemble:
             np.float32
         )
         self.unreadable: list[str] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It travels to another process as its folder and settings, and is loaded anew there."""
+        return Ensemble, self._asked
+
+    def _in_this_process(self) -> None:
+        """Loads the run anew in a process that was forked: the threads of a network stay behind in the parent.
+
+        What was inherited is kept, since to end it would wait for these threads.
+
+        Raises:
+            CheckpointError: the run's folder is not as it was, or its device cannot be had in a forked process.
+        """
+        with _loading:
+            if self._process == os.getpid():
+                return
+            _inherited.append(self.__dict__.copy())
+            try:
+                self.__init__(*self._asked)  # type: ignore[misc]
+            except (UserError, OSError, RuntimeError) as error:  # RuntimeError: CUDA
+                raise CheckpointError(
+                    f"the predictor was loaded in process {self._process} and cannot be loaded anew in the forked "
+                    f"process {os.getpid()} ({error}). Load it in each worker, or start workers by spawn."
+                ) from error
 
     def _members(self, folder: Path, wish: Wish) -> tuple[list[Member], list[float]]:
         """The runs that answer and their shares."""
@@ -154,7 +187,15 @@ class Ensemble:
 
         A picture that cannot be read gets the class prior, a warning that names it, and `status` "unreadable" with the
         reason.
+
+        Raises:
+            UserError: one picture in place of many; a forked process in which the run cannot be loaded anew.
         """
+        _refuse_one(paths)
+        self._in_this_process()
+        return self._stream(paths)
+
+    def _stream(self, paths: Iterable[Any]) -> Iterator[Answer]:
         with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as pool:
             decoded = ahead(pool, self._decode, paths)
             while chunk := list(itertools.islice(decoded, self._per_pass)):
@@ -241,6 +282,18 @@ class Ensemble:
         return [self._answer(row) for row in probs]
 
 
+def _refuse_one(pictures: Any) -> None:
+    """Refuses one picture where many are asked for: a text would be read letter by letter.
+
+    Raises:
+        UserError: names what to write.
+    """
+    if isinstance(pictures, (str, bytes, bytearray, os.PathLike)) or hasattr(pictures, "getexif"):
+        raise UserError(
+            f"one {type(pictures).__name__} was given where many pictures are asked for; put it in a list: [picture]"
+        )
+
+
 def must_exist(path: Any) -> None:
     """Refuses a path that leads nowhere; a picture in memory is there.
 
@@ -250,7 +303,7 @@ def must_exist(path: Any) -> None:
     """
     if why := refusal(path):
         raise UnreadablePicture("in memory", why)
-    if isinstance(path, (str, os.PathLike)) and not Path(path).exists():
+    if isinstance(path, (str, os.PathLike)) and (not str(path) or Path(path).is_dir() or not Path(path).exists()):
         raise FileNotFoundError(f"there is no picture {str(path)!r} (working directory {Path.cwd()}); check the path.")
 
 

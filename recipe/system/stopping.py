@@ -1,5 +1,5 @@
-"""SIGTERM and Ctrl-C: the step is finished, the state is saved, and the command ends with a sentence and a code of its
-own.
+"""SIGTERM, SIGHUP and Ctrl-C: the step is finished, the state is saved, and the command ends with a sentence and a code
+of its own.
 
     with graceful_stop() as stop:
         ...
@@ -19,7 +19,7 @@ from typing import Any
 from recipe.console import say
 
 SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )  # SIGBREAK: Windows
 
 
@@ -71,9 +71,12 @@ def graceful_stop() -> Iterator[Stop]:
 
 
 def end_at_sigterm() -> None:
-    """Outside of training, where there is no step to finish, SIGTERM ends the command as Ctrl-C does, in words."""
+    """Outside of training, where there is no step to finish, SIGTERM and SIGHUP end the command as Ctrl-C does, in
+    words."""
 
     def end(number: int, frame: Any) -> None:
         raise Stopped(number)
 
-    signal.signal(signal.SIGTERM, end)
+    for number in SIGNALS:  # nohup has SIGHUP ignored, and so it stays
+        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)

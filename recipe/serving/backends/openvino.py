@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recipe.pictures.fork_safe import lock
 from recipe.serving.parallel import Layout, Network
 
 RANK = 10
@@ -19,7 +20,7 @@ FORMATS = ("openvino", "onnx")
 SPREADS_ITSELF = False
 # OpenVINO's bindings set themselves up within the first inference: two threads in it at once wait for each other for
 # ever
-FIRST = threading.Lock()
+FIRST = lock()
 
 
 def load(files: Sequence[Path], layout: Layout) -> Network:
