@@ -1,7 +1,9 @@
+# PYTHON_ARGCOMPLETE_OK
 """Trains the submission.
 
     python main.py -e 5 -b 32                     on the competition that app.yaml names
     python main.py --competition Digits -e 3      on another
+    python main.py --data pictures                on a folder per class, or a CSV
     python main.py --resume                       goes on with a stopped run
 
 Then `python -m recipe predict PICTURES --out submission.csv`, or `Predictor().predict(path)` in prediction.py.
@@ -26,13 +28,15 @@ class Main(FlyAI):
 
     def download_data(self) -> None:
         """Fetches train.csv and the pictures into data/input/<id>."""
-        DataHelper().download_from_ids(self.competition.id)
+        if self.options.data is None:
+            DataHelper().download_from_ids(self.competition.id)
 
     def deal_with_data(self) -> None:
         """Reads and checks the table, builds the network, decodes every picture once."""
         from recipe.prepare import prepare
 
-        self.prepared = prepare(self.options, DATA_PATH / self.competition.id, remote_helper.get_remote_data)
+        folder = self.options.data or DATA_PATH / self.competition.id
+        self.prepared = prepare(self.options, folder, remote_helper.get_remote_data)
 
     def train(self) -> None:
         """Trains the folds and writes checkpoints, out-of-fold predictions and scores to MODEL_PATH."""
@@ -47,4 +51,4 @@ class Main(FlyAI):
 
 
 if __name__ == "__main__":
-    run_main(Main, ROOT / "app.yaml")
+    run_main(Main, ROOT / "app.yaml", MODEL_PATH)

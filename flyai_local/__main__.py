@@ -15,6 +15,7 @@ from types import ModuleType
 
 from flyai_local.errors import Stopped, UserError
 from flyai_local.terminal import say
+from protocol.arguments import Parser, completed_by_shell
 from protocol.ending import keep_open, unexpected
 
 PROGRAM = "python -m flyai_local"
@@ -53,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         overview.error(f"there is no command {name!r}{hint}; the commands are {', '.join(available)}")
     module = importlib.import_module(f"flyai_local.commands.{name}")
     parser = _command_parser(name, module)
+    completed_by_shell(parser)
     return _run(module, parser.parse_args(arguments[1:]))
 
 
@@ -91,26 +93,22 @@ def _available() -> dict[str, str]:
     return {name: text for name, text in COMMANDS.items() if (folder / f"{name}.py").is_file()}
 
 
-def _overview(available: dict[str, str]) -> argparse.ArgumentParser:
+def _overview(available: dict[str, str]) -> Parser:
     width = max(map(len, available))
     listing = "\n".join(f"  {name:<{width}}  {text}" for name, text in available.items())
-    return argparse.ArgumentParser(
+    return Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND [options]",
         description="The platform on your own machine.\n\ncommands:\n" + listing,
         epilog=f"'{PROGRAM} COMMAND --help' explains a command and its exit codes.\n"
         "exit codes: 0 done, 1 refused or failed (a sentence on stderr says why), 2 wrong usage, 130 Ctrl-C",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
 
 
-def _command_parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {name}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def _command_parser(name: str, module: ModuleType) -> Parser:
+    parser = Parser(
+        prog=f"{PROGRAM} {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.add_arguments(parser)
     if parser.epilog is None:

@@ -9,3 +9,5 @@ import os
 from protocol.waiting import waiting_asleep
 
 os.environ.update(waiting_asleep(os.environ))  # before torch is loaded, whichever door one comes in by
+
+__version__ = "0.1.0"

@@ -9,6 +9,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from protocol.arguments import Parser, completed_by_shell
+from recipe import __version__
 from recipe.cli import guarded
 
 COMMANDS = {
@@ -37,14 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m recipe", epilog=EXIT_CODES, description=__doc__, allow_abbrev=False
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser = Parser(prog="python -m recipe", epilog=EXIT_CODES, description=__doc__)
+    parser.add_argument("--version", action="version", version=f"flyai-recipe {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, summary in COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES, allow_abbrev=False)
+        sub = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES)
         if words and words[0] == name:
             fill(sub, name)
+    completed_by_shell(parser)
     arguments = parser.parse_args(words)
     return int(arguments.run(arguments))
 
@@ -56,9 +58,9 @@ def fill(parser: argparse.ArgumentParser, name: str) -> None:
     parser.set_defaults(run=module.run)
 
 
-def command_parser(name: str) -> argparse.ArgumentParser:
+def command_parser(name: str) -> Parser:
     """The parser of one command on its own."""
-    parser = argparse.ArgumentParser(prog=f"python -m recipe {name}", allow_abbrev=False)
+    parser = Parser(prog=f"python -m recipe {name}")
     fill(parser, name)
     return parser
 

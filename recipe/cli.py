@@ -9,23 +9,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from pydantic_core import PydanticUndefined
-
+from protocol.arguments import completed_by_shell
 from protocol.ending import keep_open, mute, tell, unexpected
 from recipe import plugins
-from recipe.config import App, Config, ConfigError, read_app
+from recipe.config import App, Competition, Config, ConfigError, read_app
 from recipe.errors import UserError
+from recipe.flags import overrides_of, parser
+from recipe.proposal import go_on
 from recipe.system.determinism import before_cuda
 
 MINUTES_VARIABLE = "FLYAI_MINUTES"  # how the platform's stand-in tells its limit
-SHORT = {"epochs": ("-e", "--EPOCHS"), "batch_size": ("-b", "--BATCH"), "plugins": ("--plugin",)}
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not exist; 130 stopped by "
-    "Ctrl-C and 143 by SIGTERM, "
-    "both with the state saved (go on with --resume)."
-)
 
 
 @dataclass(frozen=True)
@@ -42,6 +37,8 @@ class Options:
     strict: bool = False
     output: Path | None = None
     report: bool = True
+    dry_run: bool = False  # the plan and the estimate, and nothing trained
+    data: Path | None = None  # the pictures, in place of those of the competition
     began: float = field(default_factory=time.monotonic)  # the time limit counts from here
 
 
@@ -55,68 +52,21 @@ class ThreeSteps(Protocol):
     def train(self) -> None: ...
 
 
-def add_config_flags(parser: argparse.ArgumentParser, over: str = "app.yaml") -> None:
-    """One flag per setting, with its help line; the default stays in Config alone."""
-    group = parser.add_argument_group("recipe", f"settings; a value given here wins over {over}")
-    for name, setting in Config.model_fields.items():
-        default = "" if setting.default is PydanticUndefined else f" [{setting.default}]".replace("%", "%%")
-        flags = [*SHORT.get(name, ()), f"--{name.replace('_', '-')}"]
-        bare: dict[str, Any] = (
-            {"nargs": "?", "const": "true"} if setting.annotation is bool else {}
-        )  # --deterministic is --deterministic true
-        group.add_argument(
-            *flags, dest=name, metavar="VALUE", default=None, **bare, help=f"{setting.description}{default}"
-        )
-
-
-def parser() -> argparse.ArgumentParser:
-    """The parser of main.py."""
-    made = argparse.ArgumentParser(
-        prog="main.py",
-        epilog=EXIT_CODES,
-        allow_abbrev=False,
-        description="Trains the submission under k-fold cross-validation.",
-    )
-    made.add_argument("--resume", action="store_true", help="go on with the run in MODEL_PATH")
-    made.add_argument(
-        "--resume-anyway", action="store_true",
-        help="as --resume, although the code, the versions, or settings such as lr, epochs and augment have "
-             "changed; never other data or networks",
-    )  # fmt: skip
-    made.add_argument("--only-fold", type=int, metavar="N", help="train fold N alone")
-    made.add_argument(
-        "--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later"
-    )
-    made.add_argument("--output", type=Path, metavar="DIR", help="run folder instead of MODEL_PATH")
-    add_run_flags(made)
-    return made
-
-
-def add_run_flags(parser: argparse.ArgumentParser) -> None:
-    """What chooses the data and the settings: shared by main.py and the commands that prepare a run."""
-    parser.add_argument("--app", type=Path, metavar="FILE", help="another file than app.yaml, such as one of examples/")
-    parser.add_argument("--competition", metavar="ID", help="another competition than the one app.yaml names")
-    parser.add_argument(
-        "--group-column", metavar="NAME", help="column of train.csv whose equal values stay in one fold"
-    )
-    parser.add_argument("--encoding", metavar="NAME", help="of train.csv, such as cp1252, where it is not UTF-8 or GBK")
-    parser.add_argument("--profile", default="auto", help="profile of app.yaml; auto chooses by the hardware [auto]")
-    parser.add_argument(
-        "--strict", action="store_true", help="refuse a data set with unreadable pictures instead of leaving them out"
-    )
-    add_config_flags(parser)
-
-
-def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
-    """The run that a command line asks for.
+def options(app_path: Path, argv: Sequence[str] | None = None, run_folder: Path | None = None) -> Options:
+    """The run that a command line asks for; `run_folder` is where it lies unless --output says otherwise.
 
     Raises:
-        ConfigError: app.yaml or a flag holds something that cannot be used.
+        ConfigError: app.yaml or a flag holds something that cannot be used, or there is nothing to go on with.
     """
     began = time.monotonic()
-    arguments = parser().parse_args(argv)
-    asked = options_of(arguments, app_path)
-    resume = arguments.resume or arguments.resume_anyway
+    words = list(sys.argv[1:] if argv is None else argv)
+    made = parser(_app_for_help(app_path) if {"-h", "--help"} & set(words) else None)
+    completed_by_shell(made)
+    arguments = made.parse_args(words)
+    resume = _resumes(arguments)
+    folder = arguments.output or run_folder
+    own = _gone_on_with(arguments, folder) if resume and folder is not None else None
+    asked = own or options_of(arguments, app_path)
     return replace(
         asked,
         began=began,
@@ -125,12 +75,42 @@ def options(app_path: Path, argv: Sequence[str] | None = None) -> Options:
         only_fold=arguments.only_fold,
         output=arguments.output,
         report=not arguments.no_report,
+        dry_run=arguments.dry_run,
     )
 
 
-def overrides_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """The settings that the command line names."""
-    return {name: value for name in Config.model_fields if (value := getattr(arguments, name)) is not None}
+def _gone_on_with(arguments: argparse.Namespace, folder: Path) -> Options | None:
+    """The run that lies in the folder, with its own competition and settings; what the command line names anew is
+    compared with them. None where a profile or another app.yaml is named: then the comparison comes with the data.
+
+    Raises:
+        ConfigError: there is none, or something is named that it was not begun with.
+    """
+    from recipe.runs.begun import ITS_OWN, begun, check_named, source_of
+
+    own = begun(folder)
+    if own is None or arguments.app or arguments.profile != "auto":
+        return None
+    config = own.config(ITS_OWN, overrides_of(arguments))
+    app = entered(own, arguments)
+    check_named(folder, own, app.competition, config, arguments.resume_anyway)
+    before_cuda(config.deterministic)
+    data = arguments.data or source_of(folder)
+    return Options(
+        app, within_limits(config, app), ITS_OWN, f"it goes on in {folder}", strict=arguments.strict, data=data
+    )
+
+
+def _resumes(arguments: argparse.Namespace) -> bool:
+    """Whether a run is gone on with; the commands that only prepare one have no such flag."""
+    return getattr(arguments, "resume", False) or getattr(arguments, "resume_anyway", False)
+
+
+def _app_for_help(path: Path) -> App | None:
+    try:
+        return read_app(path)
+    except ConfigError:
+        return None
 
 
 def options_of(arguments: argparse.Namespace, app_path: Path) -> Options:
@@ -140,8 +120,7 @@ def options_of(arguments: argparse.Namespace, app_path: Path) -> Options:
         ConfigError: app.yaml or a flag holds something that cannot be used.
     """
     overrides = overrides_of(arguments)
-    app = read_app(arguments.app or app_path)
-    app = _entered(app, arguments)
+    app = entered(read_app(arguments.app or app_path), arguments)
     if arguments.profile == "auto":
         first = app.config(next(iter(app.profiles), "auto"), overrides)  # refuses a bad flag before torch is imported
         before_cuda(first.deterministic)
@@ -152,7 +131,7 @@ def options_of(arguments: argparse.Namespace, app_path: Path) -> Options:
     for name in plugins.files_in(config.plugins):
         plugins.place(name)  # a file that is not there is refused before anything is downloaded
     before_cuda(config.deterministic)
-    return Options(app, config, profile, why, strict=arguments.strict)
+    return Options(app, config, profile, why, strict=arguments.strict, data=arguments.data)
 
 
 def within_limits(config: Config, app: App) -> Config:
@@ -172,15 +151,23 @@ def within_limits(config: Config, app: App) -> Config:
     return config.model_copy(update={"minutes": min(limits, default=0.0)})
 
 
-def _entered(app: App, arguments: argparse.Namespace) -> App:
-    """app.yaml with the competition, the group column and the encoding that the command line names."""
-    competition = app.competition
-    if arguments.competition:
-        competition = competition.model_copy(update={"id": arguments.competition})
-    named = {"group": arguments.group_column, "encoding": arguments.encoding}
-    columns = competition.columns.model_copy(update={name: value for name, value in named.items() if value})
-    competition = competition.model_copy(update={"columns": columns})
-    return app.model_copy(update={"competition": competition})
+def entered(app: App, arguments: argparse.Namespace) -> App:
+    """app.yaml with the competition, the columns and the folds that the command line names.
+
+    The columns and the metric that app.yaml gives are those of its own competition: another one has a card of its own.
+    """
+    competition, name = app.competition, arguments.competition or (arguments.data and arguments.data.resolve().stem)
+    if arguments.competition and arguments.competition != competition.id:
+        competition = Competition(id=name, minutes=competition.minutes)
+    elif name and not _resumes(arguments):
+        competition = competition.model_copy(update={"id": name})
+    named = {part: getattr(arguments, f"{part}_column") for part in ("image", "label", "group", "fold")}
+    named["encoding"] = arguments.encoding
+    columns = competition.columns.model_copy(update={part: value for part, value in named.items() if value})
+    folds = str(Path(arguments.folds_csv).absolute()) if arguments.folds_csv else competition.folds_csv
+    return app.model_copy(
+        update={"competition": competition.model_copy(update={"columns": columns, "folds_csv": folds})}
+    )
 
 
 def _auto_profile(device: str) -> tuple[str, str]:
@@ -189,9 +176,20 @@ def _auto_profile(device: str) -> tuple[str, str]:
     return choose_profile(choose_device(device))
 
 
-def run_main(steps: Callable[[Options], ThreeSteps], app_path: Path) -> None:
+def run_main(steps: Callable[[Options], ThreeSteps], app_path: Path, run_folder: Path | None = None) -> None:
     """main.py as a program: the three steps in order; errors for users are sentences, not stack traces."""
-    raise SystemExit(guarded(lambda: _three_steps(steps, options(app_path))))
+    asked: list[Options] = []
+
+    def work() -> int:
+        asked.append(options(app_path, run_folder=run_folder))
+        return _three_steps(steps, asked[0])
+
+    def remedy() -> str:
+        folder = (asked[0].output if asked else None) or run_folder
+        begun = folder is not None and (folder / "run.json").exists()
+        return f" Go on with: {go_on(folder)}" if begun and folder else ""
+
+    raise SystemExit(guarded(work, remedy))
 
 
 def _three_steps(steps: Callable[[Options], ThreeSteps], asked: Options) -> int:
@@ -210,10 +208,13 @@ def _three_steps(steps: Callable[[Options], ThreeSteps], asked: Options) -> int:
     return 0
 
 
-def guarded(work: Callable[[], int]) -> int:
+def guarded(work: Callable[[], int], remedy: Callable[[], str] = str) -> int:
     """The exit code of some work; whatever ends it is said in a sentence on stderr, never by a trace.
 
     A reader that has seen enough (`| head`) is no fault; an error that nobody foresaw leaves its trace in a file.
+
+    Args:
+        remedy: how one goes on with what was stopped, in words.
     """
     keep_open()
     try:
@@ -222,7 +223,7 @@ def guarded(work: Callable[[], int]) -> int:
             sys.stdout.flush()
         return code
     except KeyboardInterrupt as interrupt:
-        tell("\nstopped; what was done is kept. Go on with the same command and --resume.", error=True)
+        tell(f"\nstopped; what was done is kept.{remedy()}", error=True)
         return getattr(interrupt, "code", 130)  # recipe.system.stopping.Stopped knows its signal
     except BrokenPipeError:
         mute(1)
@@ -231,7 +232,7 @@ def guarded(work: Callable[[], int]) -> int:
         tell(f"error: {error}", error=True)
     except OSError as error:  # a full disk, a folder without permission
         what = f"{error.strerror or error}: {error.filename or 'the output, or a file'}"
-        tell(f"error: {what}. What was finished is kept; mend it, then --resume.", error=True)
+        tell(f"error: {what}. What was finished is kept.{remedy()}", error=True)
         mute(1)
     except Exception as error:
         tell(f"error: {unexpected(error)} What was finished is kept.", error=True)

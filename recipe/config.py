@@ -274,6 +274,7 @@ class Columns(Strict):
 
     image: str = Field("image_path", description="column with the picture's path")
     label: str = Field("label", description="column with the class")
+    fold: str = Field("", description="column with the fold that validates the row; empty stratifies")
     group: str = Field("", description="column whose equal values must stay in one fold; empty for none")
     encoding: str = Field(
         "", description="of train.csv, such as cp1252; empty for UTF-8, or GBK where that reads as Chinese"
@@ -285,6 +286,7 @@ class Competition(Strict):
 
     id: str = Field(description="data id on the platform, or the name of a local competition")
     columns: Columns = Field(default=Columns(), description="columns of train.csv")
+    folds_csv: str = Field("", description="CSV with the pictures and a column `fold`, in place of folds of our own")
     metric: str = Field(
         "accuracy", description="score by which epochs are chosen, patience runs out, and runs are compared"
     )

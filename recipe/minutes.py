@@ -50,7 +50,8 @@ def plans(prepared: Prepared, options: RunOptions) -> bool:
     config = prepared.start.config
     limited = (options.limit or TimeLimit.of(config)).limited and config.epochs > 0
     alone = config.epochs == 0 and config.head == "linear()"
-    asked = options.only_fold is None and options.folds is None and config.plan == "auto"
+    own = options.folds is not None or prepared.own_folds is not None
+    asked = options.only_fold is None and not own and config.plan == "auto"
     return asked and (limited or alone) and config.pretrained and len(prepared.table.classes) > 1
 
 
@@ -65,7 +66,8 @@ def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> Cros
     """
     begin, config, table = time.perf_counter(), prepared.start.config, prepared.table
     limit = options.limit or TimeLimit.of(config)
-    number = open_run(folder, config, table, options.resume, options.anyway)
+    entered = prepared.competition.model_dump()
+    number = open_run(folder, config, table, options.resume, options.anyway, entered)
     limit.attach(folder, options.resume)
     groups = _groups(prepared)
     folds = make_folds(table, min(max(2, config.folds), most_parts(table, groups)), config.seed, groups)

@@ -4,17 +4,20 @@ pictures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from protocol.card import read as read_card
 from recipe.cli import Options
 from recipe.components.metrics import METRICS
-from recipe.config import Config
+from recipe.config import Competition, Config
 from recipe.console import Bar, say
 from recipe.data.check import check
-from recipe.data.findings import summary
+from recipe.data.findings import DataError, summary
+from recipe.data.folds import Fold, make_folds
+from recipe.data.own_folds import own_folds
 from recipe.data.table import Table, read
 from recipe.models.start import Start, start
 from recipe.models.weights import Fetch
@@ -32,10 +35,19 @@ class Prepared:
     start: Start
     table: Table
     pictures: Pictures
+    competition: Competition = field(default_factory=lambda: Competition(id="-"))
+    own_folds: tuple[Fold, ...] | None = None  # as the user has cut them
+
+    @property
+    def folds(self) -> tuple[Fold, ...]:
+        """The user's own, else those that the settings and the labels make."""
+        config = self.start.config
+        return self.own_folds or make_folds(self.table, config.folds, config.seed)
 
 
 def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepared:
-    """Reads and checks the competition in `folder`, builds the network and decodes every picture once.
+    """Reads and checks the competition in `folder`, builds the network and decodes every picture once; with --dry-run
+    it does not decode.
 
     The cheap checks come first: a wrong name is refused before weights are fetched, and weights before pictures are
     decoded.
@@ -43,12 +55,10 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     Raises:
         UserError: a setting, the table, the weights or the pictures cannot be used.
     """
-    competition = options.app.competition
-    METRICS[competition.metric]
-    columns = competition.columns
-    table = read(folder, columns.image, columns.label, group_column=columns.group or None, encoding=columns.encoding)
-    begun = start(options.config, len(table.classes), fetch)
+    competition, table, begun = begin(options, folder, fetch)
     pictures = pictures_of(table, begun.preprocessing, options.config, folder)
+    if options.dry_run:
+        return Prepared(begun, table, pictures, competition, own_folds_of(table, competition))
     limit = TimeLimit.of(options.config, options.began)
     with Bar(len(table), "picture", "decoding") as bar:
 
@@ -60,7 +70,49 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     if findings:
         say(summary(findings))
     pictures = pictures.of(table.paths)
-    return Prepared(begun, _grouped(table, pictures) if options.config.group_duplicates else table, pictures)
+    if options.config.group_duplicates:
+        table = _grouped(table, pictures)
+    return Prepared(begun, table, pictures, competition, own_folds_of(table, competition))
+
+
+def begin(options: Options, folder: Path, fetch: Fetch | None = None) -> tuple[Competition, Table, Start]:
+    """What is entered, its table as read, and the network at its start. Raises as `prepare`."""
+    competition = completed(options.app.competition, folder)
+    METRICS[competition.metric]
+    columns = competition.columns
+    table = read(folder, columns.image, columns.label, group_column=columns.group or None, encoding=columns.encoding)
+    return competition, table, start(options.config, len(table.classes), fetch)
+
+
+def completed(competition: Competition, folder: Path) -> Competition:
+    """What is entered, with the columns and the metric of the card that lies beside the pictures, where neither
+    app.yaml nor the command line names them.
+
+    Raises:
+        DataError: the card cannot be read.
+    """
+    try:
+        card = read_card(folder)
+    except ValueError as error:
+        raise DataError(str(error)) from None
+    if card is None:
+        return competition
+    columns, said = competition.columns, competition.columns.model_fields_set
+    theirs = {"image": card.image, "label": card.label}
+    columns = columns.model_copy(update={name: value for name, value in theirs.items() if name not in said})
+    metric = competition.metric if "metric" in competition.model_fields_set else card.metric
+    return competition.model_copy(update={"columns": columns, "metric": metric})
+
+
+def own_folds_of(table: Table, competition: Competition) -> tuple[Fold, ...] | None:
+    """The folds that app.yaml or the command line names a file or a column for; None where they do not."""
+    columns = competition.columns
+    if not columns.fold and not competition.folds_csv:
+        return None
+    file = Path(competition.folds_csv) if competition.folds_csv else table.source
+    folds = own_folds(table, file, columns.image, columns.fold or "fold", columns.encoding)
+    say(f"folds    {len(folds)} as {file.name} cuts them")
+    return folds
 
 
 def pictures_of(table: Table, preprocessing: Preprocessing, config: Config, folder: Path | None = None) -> Pictures:

@@ -53,7 +53,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 
     They stand above every room and are imported by name when a command is proposed, and not before.
     """
-    front = importlib.import_module(f"recipe.{'cli' if command == 'main' else '__main__'}")
+    front = importlib.import_module(f"recipe.{'flags' if command == 'main' else '__main__'}")
     made: argparse.ArgumentParser = front.parser() if command == "main" else front.command_parser(command)
     return made
 
@@ -78,7 +78,7 @@ def _ordered(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def _words(action: argparse.Action, value: Any) -> list[str]:
-    flag = next((name for name in action.option_strings if name.startswith("--")), "")
+    flag = next((name for name in action.option_strings if name.startswith("--") and name.islower()), "")
     if value is None or value is False or _same(value, action.default):
         return []
     if action.nargs == 0:

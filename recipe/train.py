@@ -17,7 +17,7 @@ from recipe.cli import Options
 from recipe.components.metrics import refuse_unscorable
 from recipe.config import ConfigError
 from recipe.console import say
-from recipe.data.folds import Fold, make_folds
+from recipe.data.folds import Fold
 from recipe.minutes import plans, train_in_time
 from recipe.prepare import Prepared
 from recipe.runs.epochs import EpochLogFile
@@ -25,9 +25,12 @@ from recipe.runs.lock import alone_in
 from recipe.runs.results import FoldResult, finished_folds, is_complete
 from recipe.runs.same_run import open_run
 from recipe.runs.summary import CrossValidation, closing_table, summarise, write_summary
+from recipe.system.determinism import before_cuda
+from recipe.system.timing import choose_runtime
 from recipe.training.clock.limit import TimeLimit
 from recipe.training.folds import train_folds
 from recipe.training.run import DEFAULTS, OnEpoch, RunOptions, session
+from recipe.training.said import announce
 
 REPORT_SECONDS, REPORT_SHARE = 60.0, 0.03  # kept for the report under a time limit: no more than either
 
@@ -46,7 +49,8 @@ def cross_validate(prepared: Prepared, folder: Path, options: RunOptions = DEFAU
     folds = _folds(prepared, options)
     for fold in folds:
         refuse_unscorable(options.metric, table.labels[fold.valid_rows], len(table.classes), fold.index)
-    number = open_run(folder, prepared.start.config, table, options.resume, options.anyway)
+    entered = prepared.competition.model_dump()
+    number = open_run(folder, prepared.start.config, table, options.resume, options.anyway, entered)
     if options.resume and (finished := finished_folds(folder, folds)) is not None:
         _keep_epochs(finished, folder)
         return summarise(table, folds, finished, views, options.metric, sum(result.seconds for result in finished))
@@ -66,8 +70,8 @@ def _keep_epochs(finished: Sequence[FoldResult], folder: Path) -> None:
 
 
 def _folds(prepared: Prepared, options: RunOptions) -> tuple[Fold, ...]:
-    config, only = prepared.start.config, options.only_fold
-    folds = make_folds(prepared.table, config.folds, config.seed) if options.folds is None else options.folds
+    only = options.only_fold
+    folds = prepared.folds if options.folds is None else options.folds
     if only is None:
         return folds
     if not 0 <= only < len(folds):
@@ -77,16 +81,29 @@ def _folds(prepared: Prepared, options: RunOptions) -> tuple[Fold, ...]:
     return (folds[only],)
 
 
+def show_plan(prepared: Prepared) -> None:
+    """Says what a run would do and how long it would take; the machine is timed, and nothing is trained or written."""
+    config = prepared.start.config
+    before_cuda(config.deterministic)
+    announce(prepared.start, prepared.table, prepared.folds, choose_runtime(config, prepared.start.model))
+    say("dry run  nothing was decoded, trained or written")
+
+
 def train(
     prepared: Prepared,
     asked: Options,
     folder: Path,
     on_epoch: OnEpoch = lambda log: None,
     limit: TimeLimit | None = None,
-) -> CrossValidation:
-    """Cross-validates what was prepared and says how it went and where everything lies."""
-    metric, limit = asked.app.competition.metric, limit or TimeLimit.of(asked.config, asked.began)
-    wanted = range(prepared.start.config.folds) if asked.only_fold is None else [asked.only_fold]
+) -> CrossValidation | None:
+    """Cross-validates what was prepared and says how it went and where everything lies. Limit: with --dry-run it says
+    the plan, and there is no result.
+    """
+    if asked.dry_run:
+        show_plan(prepared)
+        return None
+    metric, limit = prepared.competition.metric, limit or TimeLimit.of(asked.config, asked.began)
+    wanted = range(len(prepared.folds)) if asked.only_fold is None else [asked.only_fold]
     known = asked.resume and is_complete(folder, wanted)
     report = min(REPORT_SECONDS, REPORT_SHARE * limit.seconds) if asked.report and limit.limited else 0.0
     options = RunOptions(metric, asked.resume, asked.anyway, asked.only_fold, None, limit, report, on_epoch)

@@ -36,7 +36,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("training",),
         ("data.audit",),
         ("report",),
-        ("cli prepare minutes train afterwards",),
+        ("flags cli prepare minutes train afterwards",),
         ("tune",),
         ("sweep",),
         ("commands __main__",),
@@ -199,7 +199,8 @@ def test_the_house_is_small_enough_to_be_listed():
     assert len(rooms) <= 12
     folders = [top, *(folder for folder in top.rglob("*") if folder.is_dir())]
     sizes = {folder.name: len(list(folder.glob("*.py"))) - 1 for folder in folders}  # without __init__.py
-    assert {name: size for name, size in sizes.items() if size > 13 and name != "cifar"} == {}
+    most = {"recipe": 14}  # eight ground files and the flow
+    assert {name: size for name, size in sizes.items() if size > most.get(name, 13) and name != "cifar"} == {}
 
 
 PLACES = {room: number for number, line in enumerate(ROOMS["recipe"]) for room in line}
@@ -309,7 +310,7 @@ def test_torchscript_needs_nothing_that_builds_networks():
         "import main",
         "import recipe.__main__",
         "import flyai_local.__main__",
-        "import recipe.cli; recipe.cli.parser().format_help()",
+        "import recipe.flags; recipe.flags.parser().format_help()",
     ],
 )
 def test_help_needs_no_torch(statement):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from recipe.cli import options, parser
+from recipe.cli import options
 from recipe.config import App, Config, ConfigError, checked, read_app
+from recipe.flags import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,7 +82,7 @@ def test_the_platform_s_forms_of_epochs_and_batch(argv):
 
 
 def test_every_setting_is_a_flag_with_help():
-    text = parser().format_help()
+    text = parser().help_of("all")
     for name, field in Config.model_fields.items():
         assert f"--{name.replace('_', '-')}" in text
         assert field.description

@@ -105,7 +105,7 @@ def project(tmp_path, competition):
     """A copy of the project with the tiny competition, and my_parts.py beside main.py."""
     folder = tmp_path / "project"
     folder.mkdir()
-    for name in (*PROJECT, "protocol"):
+    for name in PROJECT:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
@@ -119,7 +119,7 @@ def project(tmp_path, competition):
 def test_a_veterans_parts_go_the_whole_way(project):
     """Train by app.yaml's plugins with a loss, an augmentation and a metric of one's own; predict, tune, pack."""
     app = (project / "app.yaml").read_text(encoding="utf-8")
-    app = app.replace("metric: accuracy", "metric: worst_class").replace(
+    app = app.replace("# metric: accuracy", "metric: worst_class").replace(
         "recipe:\n", "recipe:\n  plugins: [my_parts.py]\n"
     )
     (project / "app.yaml").write_text(app, encoding="utf-8")

@@ -22,7 +22,9 @@ EXIT_CODES = {0: "registered", 1: "refused: a sentence on stderr names the file 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``add``."""
-    parser.add_argument("name", metavar="NAME", help="id of the new competition: letters, digits, '_' and '-'")
+    parser.add_argument(
+        "name", metavar="NAME", help="id of the new competition: letters (Chinese too), digits, '_' and '-'"
+    )
     parser.add_argument("--csv", type=Path, required=True, help="table of the training pictures with their labels")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder that the paths begin from")
     hidden = parser.add_mutually_exclusive_group()

@@ -18,10 +18,11 @@ from pathlib import Path
 from flyai_local.contest.tables import Label, Row, read_table, write_table
 from flyai_local.errors import UserError
 from flyai_local.home import cache_folder, competitions_folder
+from protocol import card as public_card
 from protocol.labels import KINDS, Kind, kind_of, value_of
 
 EMBEDDED = {"MushroomSketch": "flyai_local.contest.sketch", "Digits": "flyai_local.contest.digits"}
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+NAME = re.compile(r"[^\W_][\w-]{0,63}")  # letters of any script: a name may be Chinese
 RESERVED_NAMES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)  # device names of Windows
 CARD = "card.json"
 
@@ -132,6 +133,7 @@ def place(chosen: Competition, folder: Path, part: str = "train", limit: int | N
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".train.csv.{os.getpid()}"
     write_table(unfinished, chosen.columns, ((f"./image/{picture}", label) for picture, label in rows))
+    public_card.write(folder, chosen.columns, chosen.metric)
     unfinished.replace(folder / "train.csv")
     return len(rows)
 

@@ -106,8 +106,8 @@ def add(
 def _check_name(name: str, replace: bool) -> None:
     if not NAME.fullmatch(name) or RESERVED_NAMES.fullmatch(name):
         raise UserError(
-            f"the name {name!r} cannot be used: 1 to 64 letters a-z, digits, '_' and '-', beginning with a letter or "
-            "digit, and no device name such as 'con'"
+            f"the name {name!r} cannot be used: 1 to 64 letters (of any script), digits, '_' and '-', beginning with a "
+            "letter or digit, and no device name such as 'con'"
         )
     taken = next((known for known in known_ids() if known.lower() == name.lower()), None)
     if taken in EMBEDDED:

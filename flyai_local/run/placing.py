@@ -10,6 +10,7 @@ from flyai_local.box.folders import removed
 from flyai_local.contest.competitions import Competition, place
 from flyai_local.run.hidden import own_folder
 from flyai_local.submission.submission import Submission
+from protocol import card as public_card
 
 __all__ = ["hand_over", "lay_out", "take_back"]
 
@@ -38,7 +39,7 @@ def lay_out(chosen: Competition, submission: Submission, project: Path, limit: i
         return count
     folder = own_folder(project, "data", "input", chosen.id)
     count = place(chosen, folder, limit=limit, copy=True)
-    _name_columns(folder / "train.csv", submission.table(chosen.id, chosen.columns))
+    _name_columns(folder / "train.csv", submission.table(chosen.id, chosen.columns), chosen.metric)
     for name in submission.ids:
         other = folder.parent / name
         if not other.exists() and not other.is_symlink():
@@ -68,13 +69,14 @@ def _placed(chosen: Competition, submission: Submission) -> tuple[str, ...]:
     return tuple(dict.fromkeys([chosen.id, *submission.ids, *TABLES]))
 
 
-def _name_columns(table: Path, columns: tuple[str, str]) -> None:
-    """Write another header over a table that has the platform's plain form."""
+def _name_columns(table: Path, columns: tuple[str, str], metric: str) -> None:
+    """Write another header over a table that has the platform's plain form, and into the card beside it."""
     before, _, rows = table.read_text(encoding="utf-8").partition("\n")
     if before != ",".join(columns):
         with table.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(columns)
             file.write(rows)
+        public_card.write(table.parent, columns, metric)
 
 
 def _split(folder: Path, columns: tuple[str, ...], whole: bool) -> None:

@@ -12,9 +12,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipe.cli import add_config_flags, overrides_of
+from protocol.arguments import Parser
 from recipe.console import say
 from recipe.console import table as aligned
+from recipe.flags import add_config_flags, overrides_of
 
 if TYPE_CHECKING:
     from recipe.tune.before_after import Line
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 LEVEL = 0.05  # of the p value below which the mean of the folds is worse beyond chance
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The run, where the student goes, what judges it, and its settings."""
     parser.add_argument("folder", type=Path, metavar="RUN", help="finished run with two folds or more")
     parser.add_argument(

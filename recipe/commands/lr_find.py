@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
-from recipe.cli import Options, add_run_flags, options_of, overrides_of
+from protocol.arguments import Parser
+from recipe.cli import Options, options_of
 from recipe.errors import UserError
+from recipe.flags import add_run_flags, overrides_of
 from recipe.proposal import proposed
 
 MACHINE = {"workers", "cache_mb"}  # flags that do not belong in the command to train with
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The flags of main.py, where the data lies, and the range."""
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="the pictures; by default data/input/ID, where main.py puts them"
-    )
     parser.add_argument(
         "--steps", type=int, default=100, metavar="N", help="steps from the lowest to the highest rate [100]"
     )
@@ -119,11 +117,9 @@ def _report(found, suggestion, arguments: argparse.Namespace, asked: Options) ->
 
 def command(arguments: argparse.Namespace, lr: float) -> str:
     """The command that trains with a rate and otherwise as asked for here."""
-    words = ["python", "main.py"]
-    words += ["--app", arguments.app.as_posix()] if arguments.app else []
-    words += ["--competition", arguments.competition] if arguments.competition else []
-    words += ["--profile", arguments.profile] if arguments.profile != "auto" else []
-    for name, value in overrides_of(arguments).items():
-        if name != "lr" and name not in MACHINE:
-            words += [f"--{name.replace('_', '-')}", value]
-    return shlex.join([*words, "--lr", f"{lr:g}"])
+    asked = {
+        name: getattr(arguments, name) for name in ("app", "competition", "data", "profile", "folds_csv", "encoding")
+    }
+    asked |= {name: getattr(arguments, name) for name in vars(arguments) if name.endswith("_column")}
+    settings = {name: value for name, value in overrides_of(arguments).items() if name not in MACHINE}
+    return proposed("main", **asked | settings | {"lr": f"{lr:g}"})

@@ -16,6 +16,7 @@ from recipe.runs.record import (
     as_csv,
     check_name,
     chosen,
+    contests,
     difference,
     differing,
     filtered,
@@ -25,7 +26,7 @@ from recipe.runs.record import (
 )
 from recipe.system.template import fill
 
-SHOWN = ("run", "score", "mean", "std", "seconds", "commit")
+SHOWN = ("run", "competition", "metric", "score", "mean", "std", "seconds", "commit")
 PAGE = Path(record.__file__).with_name("runs.html")
 
 
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CONDITION",
         help="such as score>=0.9 or backbone=tf_*; repeatable",
     )
+    parser.add_argument("--competition", metavar="ID", help="the runs of this competition alone")
     parser.add_argument(
         "--columns", nargs="+", metavar="NAME", help="these settings; by default those that differ among the runs shown"
     )
@@ -67,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.diff:
         print(diff_table(*(chosen(rows, text) for text in arguments.diff)))
         return 0
-    found = filtered(rows, arguments.filter)
+    own = [f"competition={arguments.competition}"] if arguments.competition else []
+    found = filtered(rows, [*own, *arguments.filter])
     if arguments.sort or arguments.reverse:
         found = ordered(found, arguments.sort, arguments.reverse) if arguments.sort else found[::-1]
     found = found[: arguments.limit]
@@ -85,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def shown(name: str, cell: Any) -> str:
     """A cell as text."""
-    if cell is None:
+    if cell in (None, ""):
         return "–"
     if name == "seconds":
         return duration(cell)
@@ -111,7 +114,7 @@ def diff_table(first: RunRow, second: RunRow) -> str:
 
 def write_page(file: Path, rows: Sequence[RunRow], settings: Sequence[str]) -> None:
     """The coloured table: green is good, a colour per value of a setting that differs."""
-    columns = ["run", "finished", *SHOWN[1:], "folds", "metric", *settings]
+    columns = ["run", "finished", *SHOWN[1:], "folds", *settings]
     cells = [
         [
             {"text": shown(name, value(row, name)), "tint": tint}
@@ -124,13 +127,21 @@ def write_page(file: Path, rows: Sequence[RunRow], settings: Sequence[str]) -> N
     file.write_text(fill(PAGE, columns=columns, lines=lines), encoding="utf-8")
 
 
+def _ranks(rows: Sequence[RunRow], name: str) -> list[float]:
+    """1 for the best run of each competition and metric, 0 for its worst."""
+    share = {}
+    for group in contests(rows):
+        for place, row in enumerate(ordered(group, name)):
+            share[id(row)] = 1 - place / max(1, len(group) - 1)
+    return [share[id(row)] for row in rows]
+
+
 def tints(rows: Sequence[RunRow], name: str, settings: Sequence[str]) -> list[str]:
     """CSS colours of a column; empty for none. Scores go from red (worst) to green (best), settings have a hue per
     value.
     """
     if name in ("score", "mean"):
-        places = {id(row): place for place, row in enumerate(ordered(rows, name))}
-        shares = [1 - places[id(row)] / max(1, len(rows) - 1) for row in rows]
+        shares = _ranks(rows, name)
         return [f"hsl({120 * share:.0f} 60% 50% / .35)" for share in shares]
     if name not in settings:
         return [""] * len(rows)

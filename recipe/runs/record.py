@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from recipe import plugins
 from recipe.errors import CheckpointError, UserError
 from recipe.proposal import proposed
 from recipe.registry import nearest
@@ -31,6 +32,7 @@ FILE = "runs.jsonl"
 FACTS = (
     "run",
     "finished",
+    "competition",
     "metric",
     "score",
     "mean",
@@ -62,6 +64,7 @@ def row_of(folder: Path) -> RunRow:
     facts = {
         "run": f"{began}-{info['fingerprint'][:4]}",
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "competition": (info.get("competition") or {}).get("id", ""),
         "metric": totals["metric"],
         "score": totals["oof"],
         "mean": totals["mean"],
@@ -153,6 +156,7 @@ def as_csv(rows: Sequence[RunRow], settings: Sequence[str] | None = None) -> str
     return stream.getvalue()
 
 
+RANKED = ("score", "mean", "probe")
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "!=": operator.ne, "=": operator.eq,
 }  # fmt: skip
@@ -208,19 +212,38 @@ def _is_number(text: str) -> bool:
 
 
 def ordered(rows: Sequence[RunRow], name: str, reverse: bool = False) -> list[RunRow]:
-    """Rows by a column, best or largest first for numbers, A to Z for text; rows without a value last.
+    """Rows by a column, best or largest first for numbers, A to Z for text; rows without a value last. By a score,
+    each competition and metric by itself: scores of different ones do not rank against each other.
 
     Raises:
         RecordError: no row has the column.
     """
     check_name(rows, name)
+    if name in RANKED and len(groups := contests(rows)) > 1:
+        return [row for group in groups for row in ordered(group, name, reverse)]
     filled = [row for row in rows if value(row, name) is not None]
     numeric = all(isinstance(value(row, name), int | float) for row in filled)
-    falling = numeric and not (name in ("score", "mean") and all(less_is_better(row["metric"]) for row in filled))
+    falling = numeric and not (name in RANKED and all(_falls(row) for row in filled))
     made = sorted(
         filled, key=lambda row: value(row, name) if numeric else str(value(row, name)), reverse=falling != reverse
     )
     return made + [row for row in rows if value(row, name) is None]
+
+
+def contests(rows: Sequence[RunRow]) -> list[list[RunRow]]:
+    """The rows by what they compete in: the same competition (where a row has none, the same data) and metric."""
+    found: dict[tuple[str, str], list[RunRow]] = {}
+    for row in rows:
+        found.setdefault((row.get("competition") or row["fingerprint"], row["metric"]), []).append(row)
+    return list(found.values())
+
+
+def _falls(row: RunRow) -> bool:
+    plugins.ask(str(row["settings"].get("plugins") or ""))
+    try:
+        return less_is_better(row["metric"])
+    except plugins.PluginError:  # of a run whose file is gone: as a name that is not known
+        return False
 
 
 def less_is_better(metric: str) -> bool:

@@ -65,9 +65,11 @@ ADJUSTABLE = {  # settings that a state can go on under, where one accepts a res
 }
 
 
-def open_run(folder: Path, config: Config, table: Table, resume: bool, anyway: bool = False) -> str:
+def open_run(
+    folder: Path, config: Config, table: Table, resume: bool, anyway: bool = False, competition: Any = None
+) -> str:
     """Writes run.json; returns the run's number. An earlier run is moved aside, never overwritten; with `resume` it
-    must have the same settings and data.
+    must have the same settings and data. `competition` says what was entered, by which columns and metric.
 
     Raises:
         ConfigError: nothing to go on with, or something else lies there.
@@ -93,6 +95,7 @@ def open_run(folder: Path, config: Config, table: Table, resume: bool, anyway: b
             ) from error
         say(f"the earlier run was moved to {aside}")
     origin = {"source": str(table.source), "commit": commit(), "machine": platform.platform(), "began": time.time()}
+    origin |= {"competition": competition or {}}
     write_json(path, here | {"values": list(table.values), "run": (number := uuid.uuid4().hex)} | origin)
     return number
 

@@ -123,7 +123,13 @@ def write_summary(folder: Path, table: Table, summary: CrossValidation, metric: 
 def closing_table(summary: CrossValidation, metric: str, folder: Path) -> str:
     """Score per fold, mean and standard deviation, out-of-fold score, and where everything lies."""
     rows = [
-        (f"fold {fold.fold}", f"{score:.4f}", _or_blank(fold.probe_score), str(fold.epoch), duration(fold.seconds))
+        (
+            f"fold {fold.fold}",
+            f"{score:.4f}",
+            _or_blank(fold.probe_score),
+            str(fold.epoch or "start"),
+            duration(fold.seconds),
+        )
         for fold, score in zip(summary.folds, summary.scores, strict=True)
     ]
     mean, deviation = float(np.mean(summary.scores)), float(np.std(summary.scores))

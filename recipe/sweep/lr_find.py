@@ -13,14 +13,14 @@ import dataclasses
 import io
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from recipe.config import Config
 from recipe.data.batch import Batch
-from recipe.data.folds import make_folds
+from recipe.data.folds import Fold, make_folds
 from recipe.prepare import Prepared
 from recipe.sweep.lr_curve import Curve, Suggestion, curve, has_diverged
 from recipe.system.atomic import atomic, write_bytes
@@ -55,8 +55,9 @@ def range_test(step: Step, rates: np.ndarray) -> Curve:
 class TrialSteps:
     """Steps of a fold's training at rates that are given from outside; saves nothing."""
 
-    def __init__(self, run: Run, fold_index: int) -> None:
-        self.training = FoldTraining(run, make_folds(run.table, run.config.folds, run.config.seed)[fold_index])
+    def __init__(self, run: Run, fold_index: int, folds: Sequence[Fold] | None = None) -> None:
+        folds = folds or make_folds(run.table, run.config.folds, run.config.seed)
+        self.training = FoldTraining(run, folds[fold_index])
         config = run.config
         self.training.enter_stage(config.freeze_epochs + 1)
         training_mode(self.training.model, config.freezes_batch_norm)
@@ -101,7 +102,7 @@ def trial_run(prepared: Prepared, metric: str = "accuracy") -> Run:
 
 def find(prepared: Prepared, rates: np.ndarray, fold: int = 0, on_step: Callable[[], None] = lambda: None) -> Curve:
     """The curve of a prepared run; its network stays as it is."""
-    trial = TrialSteps(trial_run(prepared), fold)
+    trial = TrialSteps(trial_run(prepared), fold, prepared.own_folds)
 
     def step(lr: float) -> float:
         on_step()

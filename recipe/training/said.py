@@ -95,7 +95,8 @@ def announce_feeding(start: Start, pictures: Pictures, runtime: Runtime) -> None
 def epoch_line(log: EpochLog, metric: str) -> str:
     """One aligned line per epoch; `~` marks a score of the moving average."""
     mark = "~" if log.average else " "
+    epoch = "start" if log.epoch == 0 else str(log.epoch)
     return (
-        f"{log.fold:>4}  {log.epoch:>5}  {log.lr:>8.2e}  {log.train_loss:>10.4f}  {log.valid_loss:>10.4f}  "
+        f"{log.fold:>4}  {epoch:>5}  {log.lr:>8.2e}  {log.train_loss:>10.4f}  {log.valid_loss:>10.4f}  "
         f"{log.valid_score:>11.4f}{mark}  {log.pictures_per_second:>10.1f}  {duration(log.seconds):>8}"
     )

@@ -117,7 +117,7 @@ def test_no_record_yet(tmp_path, capsys):
 def test_the_terminal_shows_what_differs(runs, capsys):
     assert main(["runs", "--records", str(runs), "--sort", "score", "--limit", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["run", "score", "mean", "std", "seconds", "commit", "lr"]
+    assert lines[0].split() == ["run", "competition", "metric", "score", "mean", "std", "seconds", "commit", "lr"]
     assert "0.9500" in lines[1] and "1 min 01 s" in lines[1]
     assert main(["runs", "--records", str(runs), "--diff", "0", "-1"]) == 0
     shown = capsys.readouterr().out
@@ -167,3 +167,23 @@ def test_a_metric_that_is_registered_today_is_sorted_by_its_own_direction(monkey
 def test_a_metric_of_another_version_is_sorted_as_most_are():
     rows = [{"metric": "not known here", "score": score, "settings": {}} for score in (0.1, 0.9)]
     assert ordered(rows, "score")[0]["score"] == 0.9
+
+
+def test_runs_are_ranked_within_one_competition_and_metric(tmp_path, capsys):
+    """A loss of 0.2 on one set says nothing about an accuracy of 0.9 on another."""
+    from recipe.commands.runs import tints
+
+    for place, (entered, name, score) in enumerate(
+        [("Birds", "accuracy", 0.8), ("Cats", "log_loss", 0.9), ("Birds", "accuracy", 0.9), ("Cats", "log_loss", 0.2)]
+    ):
+        folder = finished(tmp_path / f"run{place}", score, 1e9 + 60 * place, name)
+        about = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps(about | {"competition": {"id": entered}}))
+        record.append(folder)
+    rows = record.read(tmp_path / record.FILE)
+    assert [row["score"] for row in ordered(rows, "score")] == [0.9, 0.8, 0.2, 0.9]
+    green, red = tints(rows, "score", [])[2], tints(rows, "score", [])[0]
+    assert tints(rows, "score", []) == [red, red, green, green] and green != red
+    assert main(["runs", "--records", str(tmp_path / record.FILE), "--competition", "Cats"]) == 0
+    shown = capsys.readouterr().out
+    assert "Cats" in shown and "Birds" not in shown and "2 of 4 runs" in shown

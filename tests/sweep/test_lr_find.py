@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 
 import numpy as np
 import pytest
@@ -238,7 +239,8 @@ def test_the_command_writes_its_files_and_says_how_to_train(competition, tmp_pat
     flags = "--steps 10 --folds 2 -b 8 --workers 1 --profile cpu --optimizer sam(sgd()) --lr 0.5"
     assert main(["lr-find", "--data", str(competition), *flags.split()]) == 0
     printed = capsys.readouterr().out
-    assert "python main.py --profile cpu --batch-size 8 --folds 2 --optimizer 'sam(sgd())' --lr " in printed
+    data = shlex.quote(str(competition))
+    assert f" main.py --data {data} --profile cpu --batch-size 8 --folds 2 --optimizer 'sam(sgd())' --lr " in printed
     folder = tmp_path / "data/output/lr_find"
     assert {path.name for path in folder.iterdir()} == {"lr_find.png", "lr_find.csv", "lr_find.txt"}
     assert (folder / "lr_find.png").read_bytes().startswith(b"\x89PNG")

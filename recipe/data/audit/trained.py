@@ -28,7 +28,7 @@ def own_source(run: Path) -> tuple[Path, str, str]:
         about = read_about(run)
     except RunError as error:
         raise UserError(f"{run} cannot be read as a run ({error}); give the folder of a finished one.") from None
-    columns = about.get("columns") or {}
+    columns = (about.get("competition") or {}).get("columns") or {}
     source = Path(about.get("source") or "")
     if not about.get("source") or not source.exists():
         raise UserError(f"the table that {run} was trained on is no longer at {source}; name it with --csv.")

@@ -1,0 +1,121 @@
+"""Command lines of both programs: a mistyped option is answered with the nearest one, and `--help` with what is asked
+for most; `--help SECTION` and `--help all` have the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+import textwrap
+from collections.abc import Collection
+from typing import Any, NoReturn
+
+MENTIONED = "unrecognized arguments: "
+ALL = "all"
+
+
+class Help(argparse.Action):
+    """`--help`, `--help SECTION`, `--help all`."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> NoReturn:
+        """Prints it and ends the program."""
+        sys.stdout.write(parser.help_of(values))
+        raise SystemExit(0)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusal is one sentence, and whose help can be had in sections.
+
+    `section` makes a group that `--help` does not show, but for what `usual` names.
+    """
+
+    def __init__(self, *words: Any, **settings: Any) -> None:
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(*words, **{**settings, "add_help": False})
+        self.sections: dict[str, argparse._ArgumentGroup] = {}
+        self.usual: Collection[str] = ()
+        self.add_argument("-h", "--help", nargs="?", action=Help, metavar="SECTION", help="show this help and end")
+
+    def section(self, name: str, description: str) -> argparse._ArgumentGroup:
+        """A group of options that `--help NAME` shows."""
+        self.sections[name] = self.add_argument_group(name, description)
+        return self.sections[name]
+
+    def format_help(self) -> str:
+        """What `--help` prints."""
+        return self.help_of(None)
+
+    def help_of(self, wanted: str | None) -> str:
+        """The usual options, a section, or everything."""
+        if wanted not in (None, ALL, *self.sections):
+            self.error(f"--help has no section {wanted!r}.{meant(str(wanted), [*self.sections, ALL])}")
+        formatter = self._get_formatter()
+        if wanted is None or wanted == ALL:
+            formatter.add_usage(self.usage or "%(prog)s [options]" if self.sections else self.usage, self._actions,
+                                self._mutually_exclusive_groups)  # fmt: skip
+            formatter.add_text(self.description)
+        for group in self._action_groups:
+            hidden = group in self.sections.values()
+            if group is self.sections.get(wanted or "") or wanted == ALL or (wanted is None and not hidden):
+                self._add(formatter, group.title, group.description, group._group_actions)
+        if wanted is None and self.sections:
+            usual = [action for action in self._actions if action.dest in self.usual]
+            self._add(formatter, "settings asked for most", None, usual)
+        text = formatter.format_help()
+        return text + (self._contents() if wanted is None else "") + self._ending(wanted)
+
+    def _add(self, formatter: Any, title: str | None, description: str | None, actions: Any) -> None:
+        formatter.start_section(title)
+        formatter.add_text(description)
+        formatter.add_arguments(actions)
+        formatter.end_section()
+
+    def _contents(self) -> str:
+        if not self.sections:
+            return ""
+        lines = ["", "more settings:"]
+        for name, group in self.sections.items():
+            names = ", ".join(action.dest.replace("_", "-") for action in group._group_actions)
+            lines += textwrap.wrap(names, 110, initial_indent=f"  --help {name:<13} ", subsequent_indent=" " * 23)
+        return "\n".join([*lines, f"  --help {ALL:<13} everything", ""])
+
+    def _ending(self, wanted: str | None) -> str:
+        if not self.epilog or wanted not in (None, ALL):
+            return ""
+        formatter = self._get_formatter()
+        formatter.add_text(self.epilog)
+        return "\n" + formatter.format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with 2."""
+        sys.stderr.write(f"error: {self.explained(message)}\n`{self.prog} --help` lists the options.\n")
+        raise SystemExit(2)
+
+    def explained(self, message: str) -> str:
+        """The message of argparse, with what was meant where an option is unknown."""
+        if not message.startswith(MENTIONED):
+            return message
+        words = message.removeprefix(MENTIONED).split()
+        parsers = [self, *(part for action in self._actions if isinstance(action.choices, dict)
+                           for part in action.choices.values())]  # fmt: skip
+        known = [name for part in parsers for action in part._actions for name in action.option_strings]
+        unknown = [word.split("=")[0] for word in words if word.startswith("-")]
+        if not unknown:
+            return f"nothing takes the word {' '.join(words)!r}."
+        return " ".join(f"there is no option {word}.{meant(word, known)}" for word in unknown)
+
+
+def meant(word: str, known: Collection[str]) -> str:
+    """` Did you mean --batch-size?`, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def completed_by_shell(parser: argparse.ArgumentParser) -> None:
+    """Lets the shell complete words where argcomplete is installed (docs/settings.md); nothing else."""
+    try:
+        import argcomplete
+    except ImportError:
+        return
+    argcomplete.autocomplete(parser)

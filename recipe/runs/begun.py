@@ -1,0 +1,68 @@
+"""A run that was begun, as the command line that goes on with it finds it: its own competition and settings.
+
+Nothing is drawn, downloaded or decoded before what lies there is known to be the run that is meant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from recipe.config import App, Competition, Config, ConfigError, checked
+from recipe.errors import UserError
+from recipe.runs.folder import read_about
+from recipe.runs.same_run import check_same_run
+
+ITS_OWN = "of the run"  # the name of its only profile
+
+
+def begun(folder: Path) -> App | None:
+    """What the run in a folder was begun with, in the form of an app.yaml; None for one that did not write it down.
+
+    Raises:
+        ConfigError: there is no run, or run.json is damaged.
+    """
+    if not (folder / "run.json").is_file():
+        raise ConfigError(f"--resume: {folder} holds no run to go on with; leave --resume out to begin one.")
+    try:
+        about = read_about(folder)
+        settings, entry = dict(about["config"]), about.get("competition")
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"--resume: {folder / 'run.json'} is damaged ({error}); leave --resume out to begin anew beside it."
+        ) from None
+    if not entry:
+        return None
+    competition = checked(Competition, entry, f"{folder.name}/run.json, competition")
+    checked(Config, settings, f"{folder.name}/run.json, config")
+    return App(competition=competition, recipe={}, profiles={ITS_OWN: settings})
+
+
+def source_of(folder: Path) -> Path | None:
+    """Where the run found its pictures, while they lie there."""
+    source = Path(read_about(folder).get("source") or "")
+    return source if source.exists() and str(source) != "." else None
+
+
+def check_named(folder: Path, own: App, named: Competition, config: Config, anyway: bool) -> None:
+    """Refuses what the command line names anew and the run in `folder` was not begun with.
+
+    Raises:
+        ConfigError: another competition, other columns, or settings that a run cannot go on under.
+    """
+    there, here = own.competition, named
+    for what in ("id", "columns", "folds_csv"):
+        if (was := getattr(there, what)) != (now := getattr(here, what)):
+            raise ConfigError(
+                f"--resume: the run in {folder} is of the competition {there.id!r} and was begun with {what}: "
+                f"{_short(was)} (now {_short(now)}). Leave out what names another, or leave --resume out."
+            )
+    about = read_about(folder)
+    check_same_run(folder, about, about | {"config": config.model_dump()}, anyway)
+
+
+def _short(value: Any) -> str:
+    parts = dict(value) if isinstance(value, BaseModel) else {}
+    return ", ".join(f"{key} {text!r}" for key, text in parts.items() if text) if parts else repr(value)

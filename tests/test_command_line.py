@@ -1,0 +1,135 @@
+"""The command line as a person meets it: help in sections, a typo, a reader that stops, and going on with a run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from protocol.arguments import Parser
+from recipe.cli import options
+from recipe.config import App, Config, ConfigError, read_app
+from recipe.flags import SECTIONS, USUAL, default_of, parser
+from recipe.runs.same_run import code, versions
+
+ROOT = Path(__file__).resolve().parent.parent
+APP = ROOT / "app.yaml"
+
+
+def shown(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_help_shows_what_is_asked_for_most_and_names_the_rest():
+    made = parser()
+    usual, everything = made.help_of(None), made.help_of("all")
+    assert len(usual) < len(everything) / 2
+    assert all(f"--{name.replace('_', '-')} VALUE" in usual for name in USUAL)
+    assert "--probe-c VALUE" not in usual and "probe-c" in usual
+    sections = [made.help_of(title) for title, _ in SECTIONS.values()]
+    for name in Config.model_fields:
+        flag = f"--{name.replace('_', '-')} "
+        assert sum(flag in section for section in sections) == 1 and flag in everything
+
+
+def test_help_gives_the_defaults_of_the_profiles():
+    app = App.model_validate(
+        {"competition": {"id": "x"}, "recipe": {"seed": 3}, "profiles": {"a": {"lr": 0.5}, "b": {"seed": 3}}}
+    )
+    assert default_of("lr", app) == f"a: 0.5; b: {Config().lr}"
+    assert default_of("seed", app) == "3" and default_of("folds", None) == str(Config().folds)
+    size = read_app(APP).profiles["cpu"]["image_size"]
+    assert f"cpu: {size}]" in " ".join(shown("main.py", "--help").stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (["main.py", "--bach-size", "3"], "there is no option --bach-size. Did you mean --batch-size?"),
+        (["main.py", "--help", "netwrok"], "no section 'netwrok'. Did you mean network?"),
+        (
+            ["-m", "recipe", "tune", "run", "--tempratures"],
+            "there is no option --tempratures. Did you mean --temperature?",
+        ),
+        (["-m", "flyai_local", "train", "--competitoin", "x"], "Did you mean --competition?"),
+    ],
+    ids=["main", "section", "recipe", "platform"],
+)
+def test_a_typo_gets_the_nearest_option_and_no_page(program, said):
+    done = shown(*program)
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) <= 2
+
+
+def test_a_reader_that_has_seen_enough_ends_nothing_badly():
+    words = f"{sys.executable} -m recipe names | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == ""
+
+
+def test_the_version_is_the_packages():
+    assert "0.1.0" in shown("main.py", "--version").stdout and "0.1.0" in shown("-m", "recipe", "--version").stdout
+
+
+@pytest.fixture
+def begun(tmp_path) -> Path:
+    """A run folder that was begun on another competition, with settings of its own."""
+    settings = Config(epochs=7, batch_size=9, lr=0.123).model_dump()
+    entry = {"id": "Birds", "columns": {"image": "图片", "label": "类别"}, "metric": "macro_f1"}
+    about = {"config": settings, "competition": entry, "fingerprint": "f", "source": ""}
+    about |= {"code": code(), "versions": versions()}
+    (tmp_path / "run.json").write_text(json.dumps(about | {"classes": [], "run": "1"}), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_bare_resume_goes_on_with_what_lies_there(begun):
+    asked = options(APP, ["--resume", "--output", str(begun)])
+    assert asked.app.competition.id == "Birds" and asked.app.competition.columns.image == "图片"
+    assert asked.app.competition.metric == "macro_f1"
+    assert (asked.config.epochs, asked.config.batch_size, asked.config.lr) == (7, 9, 0.123)
+    assert options(APP, ["--resume"], begun).config == asked.config  # MODEL_PATH
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--batch-size", "8"], r"batch_size: 9 \(now 8\)"),
+        (["--competition", "Digits"], r"of the competition 'Birds'.*now 'Digits'"),
+        (["--label-column", "x"], r"columns: .*类别.*now .*label 'x'"),
+        (["--lr", "0.5"], r"lr: 0.123 \(now 0.5\).*--resume-anyway"),
+    ],
+    ids=["a setting", "a competition", "a column", "a setting that may change"],
+)
+def test_what_is_named_anew_is_compared_before_anything_is_drawn(begun, words, said):
+    with pytest.raises(ConfigError, match=said):
+        options(APP, ["--resume", "--output", str(begun), *words])
+
+
+def test_the_same_named_again_and_the_machine_are_no_change(begun):
+    words = ["--resume", "--output", str(begun), "-b", "9", "--competition", "Birds", "--workers", "3"]
+    assert options(APP, words).config.workers == 3
+
+
+def test_nothing_to_go_on_with_is_said_at_once(tmp_path):
+    with pytest.raises(ConfigError, match="holds no run to go on with"):
+        options(APP, ["--resume", "--output", str(tmp_path)])
+    (tmp_path / "run.json").write_text('{"config": 3}')
+    with pytest.raises(ConfigError, match="is damaged"):
+        options(APP, ["--resume", "--output", str(tmp_path)])
+
+
+def test_another_competition_is_not_given_the_columns_of_this_one(tmp_path):
+    """What app.yaml says of columns and metric belongs to the competition that it names."""
+    file = tmp_path / "app.yaml"
+    file.write_text("competition: {id: A, columns: {image: a}, metric: macro_f1}\nprofiles: {p: {}}\n")
+    assert options(file, ["--profile", "p"]).app.competition.columns.image == "a"
+    other = options(file, ["--profile", "p", "--competition", "B"]).app.competition
+    assert other.columns.image == "image_path" and other.metric == "accuracy" and not other.columns.model_fields_set
+
+
+def test_a_parser_without_sections_shows_everything():
+    made = Parser(prog="x")
+    made.add_argument("--one", help="first")
+    assert "--one" in made.format_help() and "more settings" not in made.format_help()
