@@ -54,12 +54,13 @@ def arguments(
         network: leave the network on.
     """
     memory, user = f"{int(limits.memory_mb)}m", f"{os.getuid()}:{os.getgid()}"
-    line = [engine, "run", "--rm", "--interactive", "--init", f"--name={name}", "--hostname=flyai", "--pull=never"]
+    line = [engine, "run", "--rm", "--interactive", f"--name={name}", "--hostname=flyai", "--pull=never"]
     line += ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--user={user}"]
     line += ["--userns=keep-id"] if Path(engine).name == "podman" and os.getuid() else []
     line += [] if network else ["--network=none"]
     line += [f"--memory={memory}", f"--memory-swap={memory}", f"--pids-limit={limits.tasks}"]
-    line += [f"--ulimit=fsize={limits.file_mb * 2**20}", "--ulimit=core=0", "--ulimit=nofile=1024"]
+    line += [f"--ulimit=fsize={limits.file_mb * 2**20}", "--ulimit=core=0", "--ulimit=nofile=1024:1024"]
+    line += _own_tasks()
     line += [f"--shm-size={int(limits.memory_mb / 2)}m", f"--tmpfs=/run:size={int(min(limits.disk_mb, 64))}m"]
     line += [f"--runtime={STRONGER_RUNTIME}"] if _knows_stronger(engine) else []
     line += [f"--volume={outside}:{inside}:rw" for inside, outside in writable.items()]
@@ -76,6 +77,17 @@ def client_environment() -> dict[str, str]:
 def removed(engine: str, name: str) -> None:
     """End a container with all its processes, wherever it runs: its client's end alone does not."""
     _answer(engine, "rm", "--force", name)
+
+
+def _own_tasks() -> list[str]:
+    """The option that keeps an engine from asking for more processes of a user than this process may give."""
+    if os.name == "nt":
+        return []
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    asked = min(most, 16384)  # the engine asks for more than some machines give its own helper
+    return [] if most == resource.RLIM_INFINITY else [f"--ulimit=nproc={asked}:{asked}"]
 
 
 @functools.cache
