@@ -40,6 +40,7 @@ from recipe.training.run import Run, RunOptions, session
 
 JUDGING = 80  # rows that judge the network, but at most one of LEAST_PARTS parts of all rows
 LEAST_PARTS = 13
+MOST_COPIES = 10  # of one picture, or a fiftieth of the rows
 EXPORT_MARGIN = 1.5  # times what the probe's export took
 
 
@@ -106,10 +107,15 @@ def _probe_alone(run: Run, folds: Sequence[Fold], probe: ProbeMember, begin: flo
 
 
 def _groups(prepared: Prepared) -> np.ndarray | None:
-    """Rows that stay on one side: those of the table, else copies of a picture; None where there are none."""
+    """Rows that stay on one side: those of the table, else copies of a picture; None where there are none, or where so
+    many pictures pass for copies of each other that they are only alike (digits, drawings).
+    """
     table = prepared.table
-    groups = table.groups if table.groups is not None else duplicate_groups(table, prepared.pictures)
-    return groups if len(np.unique(groups)) < len(table) else None
+    if table.groups is not None:
+        return table.groups
+    groups = duplicate_groups(table, prepared.pictures)
+    largest = int(np.bincount(groups).max())
+    return groups if 1 < largest <= max(MOST_COPIES, len(table) // 50) else None
 
 
 def nearly_all(table: Table, judges: Fold, seed: int, groups: np.ndarray | None) -> Fold:
@@ -169,7 +175,8 @@ def _closed(
     found = Blend(0, 1)
     if results:
         network = np.concatenate([result.view_probs for result in results])
-        found = blend(network, probe.oof_probs[rows], table.labels[rows])
+        seen = sum(log.pictures_per_second * log.seconds for log in results[0].logs) / len(table.classes)
+        found = blend(network, probe.oof_probs[rows], table.labels[rows], seen)
     judged = results or [_unjudged(probe, trained[0], table, metric)]
     results = [
         _answered(result, probe.oof_probs[fold.valid_rows], found) for result, fold in zip(judged, trained, strict=True)

@@ -16,13 +16,14 @@ from recipe.data.table import read
 from recipe.minutes import folds_in_time, nearly_all, plans, train_in_time
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
-from recipe.pictures.preprocessing import short_side
+from recipe.pictures.preprocessing import Preprocessing, short_side
 from recipe.prepare import Prepared
 from recipe.runs.folder import RunError, open_run_folder
 from recipe.serving.predict import Ensemble
 from recipe.train import cross_validate
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import Costs, Work, plan
+from recipe.training.contender.member import VIEWS, fitting, forms
 from recipe.training.run import RunOptions
 
 CONFIG = Config(
@@ -91,6 +92,25 @@ def test_without_any_epoch_the_probe_is_the_run(competition, tmp_path):
     with pytest.raises(RunError, match="every row"):
         open_run_folder(tmp_path / "run")
     assert train_in_time(ready, tmp_path / "run", RunOptions(resume=True)).oof_score == summary.oof_score
+
+
+@pytest.mark.parametrize(
+    ("left", "size", "views"),
+    [(200, 224, VIEWS), (199, 224, "identity()"), (60, 160, "identity()"), (1, 128, "identity()")],
+)
+def test_less_time_computes_cheaper_features(left, size, views):
+    form = fitting(Preprocessing(224, 0.875, (0.5,) * 3, (0.5,) * 3), seconds=100, left=left)
+    assert (form.preprocessing.size, form.views) == (size, views)
+
+
+def test_a_probe_of_cheaper_features_answers(competition, tmp_path, monkeypatch):
+    monkeypatch.setattr("recipe.training.contender.member.fitting", lambda given, *about: forms(given)[-1][0])
+    ready = prepared(competition)
+    train_in_time(ready, tmp_path / "run", limited())
+    assert Ensemble(tmp_path / "run", "cpu", "torch").probs(ready.table.paths[:2]).shape == (
+        2,
+        len(ready.table.classes),
+    )
 
 
 def test_a_head_that_starts_at_random_never_ends_below_the_probe(competition, tmp_path):

@@ -15,7 +15,8 @@ import numpy as np
 from recipe.serving.averaging import tempered
 
 PRIOR_SHARPNESS, SHARPNESS_ROWS = 4.0, 8.0  # few steps, an average of weights and smoothing leave a network unsure
-PRIOR_SHARE, SHARE_ROWS = 0.6, 8.0  # of the network; worth so many rows
+PRIOR_SHARE, SHARE_ROWS = 0.6, 8.0  # of a network that has seen enough; worth so many rows
+HALF_SEEN = 50.0  # pictures of a class, repetitions counted, after which a network is expected to be worth half of that
 SHARES = np.linspace(0, 1, 21)
 SHARPNESSES = np.geomspace(0.5, 16, 41)
 TINY = 1e-12
@@ -34,20 +35,21 @@ class Blend:
         return mixed.astype(np.float32)
 
 
-def blend(network: np.ndarray, probe: np.ndarray, labels: np.ndarray) -> Blend:
+def blend(network: np.ndarray, probe: np.ndarray, labels: np.ndarray, seen: float = np.inf) -> Blend:
     """The temperature and the share that the rows and the priors prefer.
 
     Args:
         network: (N, K) probabilities of the network for rows that it has not seen.
         probe: (N, K), likewise of the probe.
         labels: (N,).
+        seen: pictures of a class that the network was trained on, on average, repetitions counted.
 
     Limit: no rows give the priors; many rows give the likeliest mixture, in which either may stand alone.
     """
     temperature = 1 / _sharpness(network, labels)
     rows = np.arange(len(labels))
     true = tempered(network, temperature)[rows, labels].astype(np.float64), probe[rows, labels].astype(np.float64)
-    return Blend(_share(*true), temperature)
+    return Blend(_share(*true, PRIOR_SHARE / (1 + HALF_SEEN / max(seen, TINY))), temperature)
 
 
 def _sharpness(network: np.ndarray, labels: np.ndarray) -> float:
@@ -61,9 +63,9 @@ def _sharpness(network: np.ndarray, labels: np.ndarray) -> float:
     return float(min(SHARPNESSES, key=penalty))
 
 
-def _share(network: np.ndarray, probe: np.ndarray) -> float:
+def _share(network: np.ndarray, probe: np.ndarray, expected: float) -> float:
     """Of the network, by the probabilities (N,) that both give the true class."""
     ends = np.clip(SHARES, 0.01, 0.99)
-    prior = SHARE_ROWS * (PRIOR_SHARE * np.log(ends) + (1 - PRIOR_SHARE) * np.log(1 - ends))
+    prior = SHARE_ROWS * (expected * np.log(ends) + (1 - expected) * np.log(1 - ends))
     mixed = SHARES[:, None] * network + (1 - SHARES[:, None]) * probe
     return float(SHARES[int(np.argmax(np.log(np.maximum(mixed, TINY)).sum(axis=1) + prior))])

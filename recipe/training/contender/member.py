@@ -21,6 +21,8 @@ from recipe.data.table import Table
 from recipe.models.classifier import Classifier, build
 from recipe.models.start import Start
 from recipe.pictures.cache import Pictures
+from recipe.pictures.decode import resize_short
+from recipe.pictures.preprocessing import Preprocessing, at_size, short_side
 from recipe.runs.checkpoint import Description, save_checkpoint
 from recipe.system.atomic import write_bytes
 from recipe.system.runtime import Runtime
@@ -31,6 +33,18 @@ from recipe.training.contender.features import Extractor
 RUN = "members/probe"  # within the run folder
 VIEWS = "identity(), hflip()"
 HEAD = "root()"
+
+
+SMALLER = (5 / 7, 4 / 7)  # of the size, where the time is short: 160 and 128 px of 224
+TRIED = 4  # pictures that time the features
+
+
+@dataclass(frozen=True)
+class Form:
+    """What features are computed of."""
+
+    preprocessing: Preprocessing
+    views: str
 
 
 @dataclass(frozen=True)
@@ -63,18 +77,18 @@ def probe_member(
         return ProbeMember(probs, float(METRICS[metric](labels, probs)))
     begin = time.perf_counter()
     model = _network(start, len(table.classes))
-    extractor = Extractor(model, start.preprocessing, runtime, VIEWS)
-    features = extractor(_counted(pictures, limit))
+    extractor, form = _extractor(model, start.preprocessing, runtime, pictures, limit)
+    features = extractor(_counted(pictures, short_side(form.preprocessing), limit))
     parts = [(fold.train_rows, fold.valid_rows) for fold in folds]
     found = contend(features, labels, len(table.classes), parts)
     score = float(METRICS[metric](labels, found.oof_probs))
-    _save(model, found, start, table, member, score)
+    _save(model, found, start, form, table, member, score)
     stream = io.BytesIO()
     np.savez(stream, probs=found.oof_probs)
     write_bytes(file, stream.getvalue())
     say(
-        f"probe    {score:.4f} {metric} out of fold: {found.share:.0%} discriminant on features of both views at "
-        f"{start.preprocessing.size} px by {extractor.how}, {duration(time.perf_counter() - begin)}"
+        f"probe    {score:.4f} {metric} out of fold: {found.share:.0%} discriminant on features in "
+        f"{form.views} at {form.preprocessing.size} px by {extractor.how}, {duration(time.perf_counter() - begin)}"
     )
     return ProbeMember(found.oof_probs, score)
 
@@ -86,19 +100,57 @@ def _network(start: Start, classes: int) -> Classifier:
     return model.eval()
 
 
-def _counted(pictures: Pictures, limit: TimeLimit) -> Iterator[np.ndarray]:
+def forms(preprocessing: Preprocessing) -> list[tuple[Form, float]]:
+    """What features can be computed of, the best first, with the cost of each against the first."""
+    smaller = [(at_size(preprocessing, max(8, round(preprocessing.size * share))), share) for share in SMALLER]
+    less = [(Form(preprocessing, "identity()"), 0.5)] + [(Form(p, "identity()"), share**2 / 2) for p, share in smaller]
+    return [(Form(preprocessing, VIEWS), 1.0), *less]
+
+
+def fitting(preprocessing: Preprocessing, seconds: float, left: float) -> Form:
+    """The best form whose features take no more than half of the time that is left, or the cheapest.
+
+    Args:
+        seconds: that all features take in the best form.
+    """
+    return next(
+        (form for form, cost in forms(preprocessing) if cost * seconds <= left / 2), forms(preprocessing)[-1][0]
+    )
+
+
+def _extractor(
+    model: Classifier, preprocessing: Preprocessing, runtime: Runtime, pictures: Pictures, limit: TimeLimit
+) -> tuple[Extractor, Form]:
+    """What computes the features, in the form that the time allows."""
+    extractor = Extractor(model, preprocessing, runtime, VIEWS)
+    if not limit.limited:
+        return extractor, Form(preprocessing, VIEWS)
+    tried = [pictures[row] for row in range(min(TRIED, len(pictures)))]
+    extractor(tried[:1])
+    begin = time.perf_counter()
+    extractor(tried)
+    seconds = (time.perf_counter() - begin) / len(tried) * len(pictures)
+    form = fitting(preprocessing, seconds, limit.left)
+    if form.views == VIEWS:
+        return extractor, form
+    return Extractor(model, form.preprocessing, runtime, form.views), form
+
+
+def _counted(pictures: Pictures, side: int, limit: TimeLimit) -> Iterator[np.ndarray]:
     with Bar(len(pictures), "picture", "features for the probe") as bar:
         for row in range(len(pictures)):
             bar.advance()
             limit.check("computing the features for the probe")
-            yield pictures[row]
+            yield resize_short(pictures[row], side)
 
 
-def _save(model: Classifier, found: Contender, start: Start, table: Table, folder: Path, score: float) -> None:
+def _save(
+    model: Classifier, found: Contender, start: Start, form: Form, table: Table, folder: Path, score: float
+) -> None:
     with torch.no_grad():
         model.head.classifier.weight.copy_(torch.from_numpy(found.linear.weight))  # type: ignore[union-attr, operator]
         model.head.classifier.bias.copy_(torch.from_numpy(found.linear.bias))  # type: ignore[union-attr, operator]
-    config = start.config.model_copy(update={"head": HEAD, "views": VIEWS, "epochs": 0})
+    config = start.config.model_copy(update={"head": HEAD, "views": form.views, "epochs": 0})
     prior = tuple((table.counts / table.counts.sum()).tolist())
-    description = Description(config, table.values, prior, start.preprocessing, 0, 0, score, False, found.loss)
+    description = Description(config, table.values, prior, form.preprocessing, 0, 0, score, False, found.loss)
     save_checkpoint(folder / "fold0", model.state_dict(), description)
