@@ -1,6 +1,4 @@
-"""Where data and results lie, as the platform lays them out; on your own machine the stand-in SDK answers to the name
-`flyai`.
-"""
+"""Where data and results lie, as the platform lays them out; at home the stand-in SDK answers to `flyai`."""
 
 import importlib.util
 import sys

@@ -51,8 +51,7 @@ class Predictor:
         return self.ensemble.probs_of_files(paths, progress)
 
     def predict_many(self, paths: Iterable[Any]) -> Iterator[Answer]:
-        """An answer for each of any number of pictures, named or in memory, in order and one at a time, while later
-        ones are decoded.
+        """An answer for each of any number of pictures, named or in memory, in order, while later ones are decoded.
 
         An answer holds `label`, `probability`, `probs`, `path`, and `status`: "ok", or "unreadable" with the `reason`;
         then it is the class prior. A file that does not exist is unreadable too: it may have vanished since it was
@@ -74,8 +73,6 @@ class Prediction(FlyAI):
         self.predictor = Predictor()
 
     def predict(self, image_path: str = "", **row: Any) -> dict[str, Any]:
-        """`{"label": class}`. Any path that cannot be read gets the most frequent class: one bad picture never ends an
-        evaluation.
-        """
+        """`{"label": class}`; the most frequent class for a picture that cannot be read, so no evaluation ends."""
         path = image_path or next(iter(row.values()), "")
         return {"label": next(self.predictor.predict_many([path])).label}

@@ -31,6 +31,6 @@ if __name__ == "__main__":
         "compares decoders. Not timed."
     )
     print(
-        "python -m benchmarks.all        All of them, into one list of rows. Each takes --quick, --json FILE and "
-        "--markdown FILE."
+        "python -m benchmarks.all        All of them, into one list of rows. "
+        "Each takes --quick, --json FILE and --markdown FILE."
     )

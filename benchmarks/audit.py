@@ -115,8 +115,8 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
         planted = plant(pictures.take(first), Path(folder), options.copies, options.wrong, options.seed)
         found = audit(read_csv(planted.csv), network=FrozenNetwork("tf_efficientnet_lite0", options.image_size))
         print(
-            f"{pictures.source.name}: {len(pictures)} rows, {len(pictures) - len(first)} duplicates thinned out; "
-            f"{found.note}"
+            f"{pictures.source.name}: {len(pictures)} rows, "
+            f"{len(pictures) - len(first)} duplicates thinned out; {found.note}"
         )
         yield from lines(found, planted)
     yield {"probe": "plain folds", "accuracy": found.plain_accuracy}

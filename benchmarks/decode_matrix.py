@@ -1,5 +1,4 @@
-"""Format by mode, orientation, kind of path and size: what the decoder makes of each, against Pillow under the same
-policy.
+"""Format by mode, orientation, path and size: what the decoder makes of each, against Pillow under the same policy.
 
 python -m benchmarks.decode_matrix                                   # prints the tables; a minute
 python -m benchmarks.decode_matrix --markdown docs/decoding.md       # writes them between the marks in that file

@@ -66,9 +66,7 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
 
 
 def as_trained(ensemble: Ensemble, paths: list[Path], cache_mb: int) -> np.ndarray:
-    """(N,K) of the folds in eager torch, unfolded; with a cache, of the pictures as training has them after its first
-    epoch.
-    """
+    """(N,K) of the folds in eager torch, unfolded; with a cache, of the pictures as training has them later."""
     probs = [_member(ensemble, member, paths, cache_mb) for member in ensemble.members]
     return tempered(
         np.average(probs, axis=0, weights=ensemble.weights).astype(np.float32), ensemble.serving.temperature

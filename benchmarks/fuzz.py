@@ -1,5 +1,4 @@
-"""Throw mutated files at a reader until the time is up: nothing but its own errors may come out, soon, and within
-bounded memory.
+"""Throw mutated files at a reader until the time is up: only its own errors may come out, soon, in bounded memory.
 
 python -m benchmarks.fuzz --target picture --minutes 10        # also csv, yaml, checkpoint; prints executions and
 findings
@@ -89,8 +88,8 @@ def watch(child: subprocess.Popen[bytes], seat: Seat, deadline: float) -> str:
             return ""
     if child.returncode > 0 and not seat.seconds:
         raise SystemExit(
-            f"the reader could not be started (exit code {child.returncode}); its messages are in the log beside "
-            "the findings"
+            f"the reader could not be started (exit code {child.returncode}); "
+            "its messages are in the log beside the findings"
         )
     return (
         f"signal{-child.returncode}" if child.returncode < 0 else f"exit{child.returncode}" if child.returncode else ""
@@ -154,8 +153,8 @@ def main() -> int:
     seconds = time.monotonic() - began
     found = sorted(path.name for path in set(findings.glob(f"{arguments.target}-*")) - before)
     print(
-        f"{arguments.target}: {count:,} inputs in {seconds:.0f} s ({count / seconds:.0f}/s), {kept} in the corpus, "
-        f"{len(found)} findings"
+        f"{arguments.target}: {count:,} inputs in {seconds:.0f} s ({count / seconds:.0f}/s), "
+        f"{kept} in the corpus, {len(found)} findings"
     )
     print(*(f"  {name}" for name in found), sep="\n", end="\n" if found else "")
     return 1 if found else 0

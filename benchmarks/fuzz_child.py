@@ -19,9 +19,7 @@ INTERESTING = [0, 1, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 
 
 
 def mutated(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
-    """The bytes with one to eight changes: flipped, set to a telling number, cut, doubled, or spliced with another
-    input.
-    """
+    """The bytes with one to eight changes: flipped, set to a telling number, cut, doubled, or spliced."""
     copy = bytearray(data)
     for _ in range(1 << rng.randrange(4)):
         at, length = rng.randrange(len(copy) + 1), 1 << rng.randrange(7)

@@ -1,6 +1,4 @@
-"""What benchmarks/fuzz.py throws its inputs at: the readers, the errors that they name, and files to begin from, all
-made here.
-"""
+"""What benchmarks/fuzz.py throws its inputs at: readers, the errors that they name, and files to begin from."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ class Target:
 
 
 class Picture(Target):
-    """`recipe.pictures.decode.decode`, with a limit of four million pixels instead of 134, so that a thousand inputs
-    take seconds.
-    """
+    """`recipe.pictures.decode.decode` with a limit of four million pixels, so that a thousand inputs take seconds."""
 
     name = "picture"
 
@@ -183,9 +179,7 @@ class Yaml(Target):
 
 
 class Checkpoint(Target):
-    """What lies in a run folder: descriptions in JSON, weights and states in safetensors; and a state whose checksum
-    was forged.
-    """
+    """What lies in a run folder: JSON, weights and states in safetensors; and a state with a forged checksum."""
 
     name = "checkpoint"
 

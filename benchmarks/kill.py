@@ -127,9 +127,7 @@ def _until_it_ends(
 def _until_the_disk_is_full(
     case: str, tally: Tally, data: Path, folder: Path, workers: int, seconds: float, kills: int, chance: random.Random
 ) -> int:
-    """Runs on a small tmpfs until it stops for want of space, in words and with 1; then on a larger one. Returns its
-    exit code.
-    """
+    """Runs on a small tmpfs until it stops in words and with 1, then on a larger one. Returns its exit code."""
     _mount(folder, f"{chance.randint(100, 8000)}k")
     code = killed.ended(killed.start(data, folder, workers))
     if code == 1:

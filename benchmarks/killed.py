@@ -66,9 +66,7 @@ def draw_pictures(folder: Path, count: int = 36) -> Path:
 
 
 def start(data: Path, folder: Path, workers: int, fault: Fault = lambda: None) -> int:
-    """Begins the training in a child, or goes on with it; returns the child's number. It ends with main.py's exit
-    codes.
-    """
+    """Begins the training in a child, or goes on with it; returns the child. It ends with main.py's exit codes."""
     if child := os.fork():
         return child
     code = 70  # a bug
@@ -151,9 +149,7 @@ def _at_call(owner: Any, name: str, number: int, last: Callable[..., Any]) -> No
 
 
 def traces(folder: Path) -> dict[str, Any]:
-    """All that a run leaves and that must not depend on interruptions, by name: log without wall times, weights,
-    out-of-fold files.
-    """
+    """What must not depend on interruptions, by name: log without wall times, weights, out-of-fold files."""
     found: dict[str, Any] = {"oof.csv": (folder / "oof.csv").read_bytes()}
     found["log.jsonl"] = [
         dataclasses.replace(log, seconds=0, pictures_per_second=0) for log in read_logs(folder / "log.jsonl")

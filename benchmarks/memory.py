@@ -52,9 +52,7 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
 
 
 def one(way: str, backbone: str, size: int, batch: int) -> None:
-    """Takes the steps and prints the peak and the seconds of the fastest step as JSON; this process does nothing
-    else.
-    """
+    """Takes the steps, prints the peak and the seconds of the fastest step as JSON; the process does nothing else."""
     import torch
 
     from recipe.config import Config

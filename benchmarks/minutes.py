@@ -1,5 +1,4 @@
-"""The time limit on 30 simulated machines: overruns, submissions that can answer, accuracy against the best fixed plan
-of the same time.
+"""The time limit on 30 simulated machines: overruns, answers, accuracy against the best fixed plan of the same time.
 
     python -m benchmarks.minutes                  expected: no overrun, 30 of 30 answer
     python -m benchmarks.minutes --machines 6

@@ -1,5 +1,4 @@
-"""fastai, Lightning and timm's loader on the same pictures, network and batch, each as its own documents have a user do
-it.
+"""fastai, Lightning and timm's loader on the same pictures, network and batch, each as its own documents say.
 
     python -m venv --system-site-packages PEERS && PEERS/bin/pip install -r benchmarks/requirements-peers.txt
 

@@ -1,5 +1,4 @@
-"""How cost grows: an epoch against pictures, picture size, folds and classes; tables of a million rows; 100,000
-pictures to predict.
+"""How cost grows with pictures, their size, folds and classes; tables of a million rows; 100,000 answers.
 
     python -m benchmarks.scale                 # under ten minutes on two cores
     python -m benchmarks.scale --only pictures rows

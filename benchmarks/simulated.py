@@ -57,9 +57,7 @@ class Machine:
         return self.step / self.batch * FORWARD_SHARE
 
     def step_seconds(self, micro_batch: int, first: bool = False) -> float:
-        """One pass over a batch at the speed of the beginning, in parts, which use the machine less well; in the first
-        epoch with what is cold.
-        """
+        """One pass at the speed of the beginning, in parts, which are slower; in the first epoch with what is cold."""
         parts = -(-self.batch // min(self.batch, micro_batch))
         return self.step * (self.cold if first else 1.0) * (1 + 0.15 * (parts - 1))
 

@@ -23,9 +23,7 @@ def picture(seed: int, height: int = 375, width: int = 500) -> np.ndarray:
 def write(
     folder: Path, number: int, classes: int = 2, height: int = 375, width: int = 500, drawn: int = 64
 ) -> list[Path]:
-    """Files in a folder per class, JPEG of quality 90, PNG below 64 pixels; `drawn` of them differ, the others are
-    their copies.
-    """
+    """Files in a folder per class, JPEG of quality 90, PNG below 64 pixels; `drawn` differ, the others are copies."""
     kind, quality = (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90]) if height >= 64 else (".png", [])
     contents = [
         cv2.imencode(kind, picture(seed, height, width), quality)[1].tobytes() for seed in range(min(drawn, number))

@@ -1,5 +1,4 @@
-"""The frame of every benchmark: candidates in turn within one run, then a table in the terminal, in JSON and in
-docs/performance.md.
+"""The frame of every benchmark: candidates in turn, then a table in the terminal, in JSON and docs/performance.md.
 
 A benchmark is a module with a `measure(options)` that yields rows (dicts; rows with the same keys form one table) and
 ends with
@@ -129,9 +128,7 @@ def _shown(row: Row) -> Row:
 
 
 def cell(value: object) -> str:
-    """A value as it stands in a table: three significant digits for a float, thousands apart for an int, nothing for
-    None.
-    """
+    """A value as a table shows it: floats with three significant digits, thousands apart, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, float):

@@ -1,5 +1,4 @@
-"""How much of the machine the training loop uses: its pictures per second over those of the bare step, and beside its
-peers.
+"""How much of the machine the training loop uses: its pictures per second over those of the bare step and of peers.
 
     python -m benchmarks.train                    half an hour on two quiet cores; expected: shares of 0.95 or more
     python -m benchmarks.train --case "ResNet-18 32" --rounds 9
@@ -71,9 +70,7 @@ def shares(case: str, trial: Trial, rounds: int) -> Iterator[table.Row]:
 
 
 def against_peers(case: str, trial: Trial, peers: dict[str, table.Work], rounds: int) -> Iterator[table.Row]:
-    """Every peer against the first and later epochs; all of them seconds per step, since they hold out other pictures
-    than the fold.
-    """
+    """Every peer against the first and later epochs, in seconds per step, since they hold out other pictures."""
     steps, batch = len(trial.fold.loader), trial.fold.config.batch_size
     seconds = table.in_turns({"later": trial.later_epoch, "first": trial.first_epoch, **peers}, rounds)
     ours = {epoch: [taken / steps for taken in seconds[epoch]] for epoch in ("later", "first")}

@@ -22,9 +22,7 @@ from recipe.training.state import Position
 
 
 def contest_config(backbone: str, size: int, batch: int, optimizer: str = "adamw()", **settings: object) -> Config:
-    """The contest's full augmentation and mixup, as app.yaml gives them, around a network without pretrained
-    weights.
-    """
+    """The contest's full augmentation and mixup, as app.yaml gives them, around a network that is not pretrained."""
     recipe = read_app(table.ROOT / "app.yaml").recipe
     told = {
         "backbone": backbone,

@@ -17,9 +17,7 @@ CLASSES = 10
 
 
 def untrained_run(folder: Path, backbone: str, size: int, folds: int, formats: tuple[str, ...] = ("onnx",)) -> Path:
-    """A run folder whose folds differ and whose norms have statistics, so that folding them is not trivial;
-    exported.
-    """
+    """An exported run folder whose folds differ and whose norms have statistics: folding them is not trivial."""
     config = Config(backbone=backbone, pretrained=False, image_size=size, views="identity()")
     for fold in range(folds):
         torch.manual_seed(fold)

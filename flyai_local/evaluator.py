@@ -1,5 +1,4 @@
-"""Evaluates a submission from inside its own process: `python evaluator.py ID`, as the platform's evaluate.py was
-started.
+"""Evaluates a submission inside its own process: `python evaluator.py ID`, as the platform's evaluate.py.
 
 It finds the class, loads the model and calls `predict(**row)` for each row it is asked. Questions come in and answers
 go out as JSON lines over two private pipes; whatever the submission prints goes to the log and means nothing. No label
@@ -31,9 +30,7 @@ class RefusalError(Exception):
 
 
 class Dialogue:
-    """The two private pipes to the platform. They came as stdin and stdout, which the submission then finds
-    harmless.
-    """
+    """The two private pipes to the platform. They came as stdin and stdout, which are harmless from here on."""
 
     def __init__(self) -> None:
         self._questions: BinaryIO = os.fdopen(os.dup(0), "rb")
@@ -157,9 +154,7 @@ def tagged(value: Any) -> Answer:
 
 
 def _content(value: Any) -> Answer | None:
-    """JSON content of a plain value; None for every other object. Numbers go as text: JSON has no nan and no big
-    int.
-    """
+    """JSON content of a plain value; None for other objects. Numbers go as text: JSON has no nan and no big int."""
     if value is None:
         return {"none": True}
     if isinstance(value, bool):

@@ -1,6 +1,4 @@
-"""One rule for every path that comes from outside, be it of an archive, a card or an output: resolved, it lies in its
-folder.
-"""
+"""One rule for every path from outside, of an archive, a card or an output: resolved, it lies in its folder."""
 
 from __future__ import annotations
 

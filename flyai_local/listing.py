@@ -12,9 +12,7 @@ LONGEST_CELL = 200
 
 
 def aligned(rows: Sequence[Sequence[object]]) -> str:
-    """The rows as lines of left-aligned columns two blanks apart; None becomes ``-`` and fractions keep two
-    decimals.
-    """
+    """The rows as lines of left-aligned columns; None becomes ``-`` and fractions keep two decimals."""
     texts = [[_text(cell) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*texts, strict=True)]
     lines = (

@@ -1,6 +1,4 @@
-"""The one way in which text that strangers wrote reaches a terminal or the platform's own lines, and lines that survive
-their reader.
-"""
+"""How text that strangers wrote reaches a terminal or the platform's own lines, and lines that outlive a reader."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The queue of runs: a table, claimed by SKIP LOCKED on PostgreSQL and BEGIN IMMEDIATE on SQLite, with a lease and an
-attempt number.
+"""The queue of runs: a table, claimed by SKIP LOCKED (PostgreSQL) or BEGIN IMMEDIATE (SQLite), with a lease.
 
 A worker holds a run as long as it speaks within its lease. A run whose lease is over goes to the next worker with the
 next attempt number, and whatever the former one still sends is refused: the number is a fencing token (M. Kleppmann,

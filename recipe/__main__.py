@@ -1,6 +1,4 @@
-"""python -m recipe COMMAND: what surrounds training. A command's module is imported only when it is named, so --help
-answers at once.
-"""
+"""python -m recipe COMMAND: what surrounds training. Only the named command is imported, so --help is quick."""
 
 from __future__ import annotations
 
@@ -28,8 +26,8 @@ COMMANDS = {
     "sweep": "try settings against each other: grid, random or TPE, with seeds, pruning and resume",
 }
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 a command or option that does not "
-    "exist; 130 interrupted."
+    "Exit codes: 0 done; 1 stopped with a reason in a sentence; "
+    "2 a command or option that does not exist; 130 interrupted."
 )
 
 

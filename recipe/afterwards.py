@@ -26,9 +26,7 @@ SLOWER = 2  # times as slow may the machine become, and the answers are in time 
 def after_training(
     folder: Path, config: Config, table: Table | None, pictures: Pictures | None = None, limit: TimeLimit | None = None
 ) -> None:
-    """Of a finished run a row in the record, the export that the settings name and, with the table, the report and
-    TensorBoard events.
-    """
+    """A row in the record, the export that is asked for and, with the table, report and TensorBoard events."""
     limit = limit or TimeLimit()
     _afterwards("record", folder, lambda: _recorded(folder))
     if config.export != "none":

@@ -1,5 +1,4 @@
-"""Every setting of a run, its default and its help line: command line, app.yaml, checkpoints and docs/settings.md
-derive from here.
+"""Every setting of a run, its default and help line, for command line, app.yaml, checkpoints and docs/settings.md.
 
 Precedence, weakest first: the defaults below, `recipe` in app.yaml, the chosen profile in app.yaml, the command line.
 """
@@ -253,9 +252,7 @@ class Config(Strict):
 
     @property
     def scaled_lr(self) -> float:
-        """The base learning rate for this batch size (Goyal et al., "Accurate, Large Minibatch SGD", 2017, section
-        2.1).
-        """
+        """The base learning rate for this batch size (Goyal et al., "Accurate, Large Minibatch SGD", 2017, 2.1)."""
         return self.lr * self.batch_size / self.lr_batch if self.lr_batch else self.lr
 
     @property

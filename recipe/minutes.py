@@ -57,8 +57,7 @@ def plans(prepared: Prepared, options: RunOptions) -> bool:
 
 
 def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> CrossValidation:
-    """Trains what fits into the time and writes the run folder, which can answer from the probe on; without any epoch
-    the probe is all there is.
+    """Trains what fits into the time; the run folder can answer from the probe on, which may be all there is.
 
     Raises:
         ConfigError: settings other than those of the run to go on with.

@@ -1,6 +1,4 @@
-"""From a folder of pictures to everything a run needs: the checked table, the network at its start, the decoded
-pictures.
-"""
+"""From a folder of pictures to all a run needs: checked table, network at its start, decoded pictures."""
 
 from __future__ import annotations
 

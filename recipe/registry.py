@@ -218,8 +218,8 @@ class Registry:
         if unknown and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in settings.values()):
             known = ", ".join(settings) or "none"
             raise SpecError(
-                f"{self.family} {spec.name!r} has no setting {unknown[0]!r}.{nearest(unknown[0], settings)} "
-                f"Settings: {known}."
+                f"{self.family} {spec.name!r} has no setting "
+                f"{unknown[0]!r}.{nearest(unknown[0], settings)} Settings: {known}."
             )
         try:
             bound = signature.bind(*spec.args, **spec.kwargs)

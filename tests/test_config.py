@@ -116,4 +116,4 @@ def test_the_project_s_own_app_yaml_is_valid():
 
 def test_linear_scaling():
     assert Config(lr=0.1, lr_batch=256, batch_size=64).scaled_lr == pytest.approx(0.025)
-    assert Config(lr=0.1, batch_size=64).scaled_lr == 0.1
+    assert Config(lr=0.1, batch_size=64).scaled_lr == 0.1 == Config(lr=0.1, lr_batch=64, batch_size=64).scaled_lr

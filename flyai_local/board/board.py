@@ -53,9 +53,7 @@ def ranking(runs: Sequence[Run], by: str = "public") -> list[Entry]:
 
 
 def ranked_runs(runs: Iterable[Run]) -> list[Run]:
-    """The runs that may stand on the board: with a score over the whole hidden part, by the metric of the newest such
-    run.
-    """
+    """The runs that may stand on the board: scored over the whole hidden part, by the newest such run's metric."""
     scored = [run for run in runs if run.score is not None and run.command != "test"]
     newest = {run.competition: run.metric for run in scored}  # in the order of their numbers, so the last one stays
     return [run for run in scored if run.metric == newest[run.competition]]

@@ -164,9 +164,7 @@ class Records:
                 connection.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def mark_abandoned(self) -> list[int]:
-        """Mark every unfinished run whose process is gone as crashed; returns their numbers. They do not count as
-        tries.
-        """
+        """Mark every unfinished run whose process is gone as crashed, which is no try; returns their numbers."""
         with self._transaction() as connection:
             return _mark_abandoned(connection)
 

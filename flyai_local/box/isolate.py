@@ -173,8 +173,8 @@ def protections(box: Box) -> list[str]:
         return [f"isolated by {Path(box.engine).name} in the image {box.image}: no network, read-only root, no "
                 "capabilities; memory and processes held by the container's control group", *always]  # fmt: skip
     return [
-        "isolated by bubblewrap: own network (off), own processes, read-only system, private home and /tmp, no "
-        "capabilities",
+        "isolated by bubblewrap: own network (off), own processes, "
+        "read-only system, private home and /tmp, no capabilities",
         *always,
     ]
 

@@ -1,6 +1,4 @@
-"""Code that needs the GPU it was written on. The platform evaluates with one; other machines, and this one perhaps, do
-not.
-"""
+"""Code that needs the GPU it was written on. The platform evaluates with one; other machines perhaps do not."""
 
 from __future__ import annotations
 

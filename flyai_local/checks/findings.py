@@ -17,9 +17,7 @@ __all__ = ["Finding", "Hint", "Severity", "ordered", "sentence", "table"]
 
 
 class Severity(str, Enum):
-    """`error`: the submission would get no score, a wrong one, or must not be uploaded. `warning`: it may. `note`: it
-    will not.
-    """
+    """`error`: no score, a wrong one, or not to be uploaded. `warning`: it may be so. `note`: it will not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -177,8 +175,8 @@ class Finding:
         cause, remedy = (said.cause_zh, said.remedy_zh) if language == "zh" else (said.cause, said.remedy)
         words = ("此处：", "解决：") if language == "zh" else ("here: ", "remedy: ")
         return (
-            f"{where}: {self.severity.value} [{self.code.value}] {cause}\n  {words[0]}{self.detail}\n  "
-            f"{words[1]}{remedy}"
+            f"{where}: "
+            f"{self.severity.value} [{self.code.value}] {cause}\n  {words[0]}{self.detail}\n  {words[1]}{remedy}"
         )
 
 

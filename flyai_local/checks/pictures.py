@@ -35,9 +35,7 @@ def check(project: Project) -> Iterator[Finding]:
 
 
 def _transforms(project: Project) -> Iterator[Finding]:
-    """What draws at random, or is called after training, in prediction.py and in the functions that it takes from other
-    files.
-    """
+    """What draws at random, or is called after training, in prediction.py and in the functions that it takes."""
     source = project.sources.get("prediction.py")
     if source is None or source not in project.serving:
         return
@@ -118,9 +116,7 @@ OPENS = re.compile(r"(?i)(^|\.|_)(open|imread|read\w*|load\w*|decode\w*)$")
 
 
 def _same_again(source: Source, node: ast.Call | ast.Subscript) -> bool:
-    """True when a function calls itself with its own arguments, none of which it ever changes, nor anything of its
-    object.
-    """
+    """True when a function calls itself with its own arguments, unchanged, and its object unchanged too."""
     function = source.function(node)
     if function is None or _target(node) != function.name or isinstance(getattr(node, "ctx", None), ast.Store):
         return False

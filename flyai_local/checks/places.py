@@ -13,9 +13,7 @@ __all__ = ["check"]
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """A finding for each file that leaves the project, and one for each source file with paths from the working
-    directory.
-    """
+    """A finding per file that leaves the project, and one per source file with paths from the working directory."""
     seen: set[str] = set()
     for access in [*loads(project.serving, project), *saves(project.training, project)]:
         path = access.path

@@ -98,9 +98,7 @@ class Source:
         return next((each for each in self.above(node) if isinstance(each, ast.ClassDef)), None)
 
     def full_name(self, node: ast.AST) -> str:
-        """Dotted name of an expression with the imports of this file put in: `np.load` is `numpy.load`; empty for
-        others.
-        """
+        """Dotted name of an expression by this file's imports: `np.load` is `numpy.load`; empty for others."""
         first, _, rest = dotted(node).partition(".")
         module, name = self.bound.get(first, (first, ""))
         return ".".join(part for part in (module, name, rest) if part)
@@ -192,9 +190,7 @@ class Project:
         )
 
     def _reached(self, roots: list[str], program: bool) -> list[str]:
-        """Files reached by imports from `roots`, these first. What stands behind the main guard runs only in a
-        program.
-        """
+        """`roots`, then the files that their imports reach. What the main guard hides runs only in a program."""
         found = [name for name in roots if name in self.selection.files]
         for name in found:  # grows on the way
             source = self.sources.get(name)

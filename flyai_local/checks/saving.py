@@ -42,9 +42,7 @@ def _names(project: Project) -> Iterator[Finding]:
 
 
 def _written(access: Access, project: Project) -> bool:
-    """True when the training source holds the file's name anywhere: something that is not known here may save under
-    it.
-    """
+    """True when the training source holds the file's name anywhere: something unknown may save under it."""
     inside, name = set(ast.walk(access.call)), known_name(access.path)
     texts = (
         node
@@ -66,9 +64,7 @@ def _not_saved(access: Access, written: list[Access]) -> Finding:
 
 
 def _expected_of_training(access: Access, project: Project) -> bool:
-    """True for a file that neither the archive holds nor the platform brings, and that is read whether it is there or
-    not.
-    """
+    """True for a file that neither archive nor platform brings, and that is read whether it is there or not."""
     path = plain(access.path)
     if any(isinstance(node, ast.Try) or _asks_for_file(node) for node in access.source.above(access.call)):
         return False

@@ -1,6 +1,4 @@
-"""Which calls write a file and which read one, and where: torch.save, np.load, open, Path.write_bytes and their
-like.
-"""
+"""Which calls write a file and which read one, and where: torch.save, np.load, open, Path.write_bytes, ..."""
 
 from __future__ import annotations
 

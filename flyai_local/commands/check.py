@@ -116,8 +116,8 @@ def _chain(report: Report, competition_id: str) -> str:
     ran = report.chain
     ended = f"score {ran.score.total} on a few training pictures" if ran.score else f"ended in {ran.state.value}"
     return (
-        f"chain: {ended}, {ran.seconds:.1f} s, {ran.peak_mb:.0f} MB, on {competition_id} (python -m flyai_local "
-        f"log {ran.run_id})"
+        f"chain: {ended}, {ran.seconds:.1f} s, {ran.peak_mb:.0f} MB, "
+        f"on {competition_id} (python -m flyai_local log {ran.run_id})"
     )
 
 

@@ -1,5 +1,4 @@
-"""Write the zip that would be uploaded: an allow-list of files, no top-level folder, the same bytes for the same
-content.
+"""Write the zip that would be uploaded: an allow-list of files, no top-level folder, the same bytes for the same files.
 
 app.json is made from app.yaml where it is missing. Data, caches, environments and the state for resuming stay here.
 """

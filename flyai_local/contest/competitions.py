@@ -273,8 +273,8 @@ def _refuse_gone(gone: list[Path]) -> None:
     if gone:
         which, them = (f" and {len(gone) - 1} more are", "them") if len(gone) > 1 else (" is", "it")
         raise UserError(
-            f"the picture {str(gone[0])!r}{which} gone: put {them} back, or add the competition with --replace; "
-            "nothing was placed"
+            f"the picture {str(gone[0])!r}{which} gone: "
+            f"put {them} back, or add the competition with --replace; nothing was placed"
         )
 
 

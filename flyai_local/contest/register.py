@@ -114,8 +114,8 @@ def _check_name(name: str, replace: bool) -> None:
         raise UserError(f"the name {name!r} is taken by the embedded competition {taken!r}: choose another name")
     if taken and not (replace and taken == name):  # some file systems do not tell upper from lower case
         raise UserError(
-            f"the name {name!r} is taken by the competition {taken!r}: choose another, or use --replace to add "
-            f"{taken!r} anew"
+            f"the name {name!r} is taken by the competition {taken!r}: "
+            f"choose another, or use --replace to add {taken!r} anew"
         )
 
 

@@ -93,8 +93,8 @@ CAUSES: dict[Code, Sentence] = {
         "Put it into a folder DIR and give --weights DIR: torch hub's as DIR/FILE, a network of the Hugging Face hub "
         "(timm, pretrained=True) as DIR/ORG/NAME/model.safetensors.",
         "本机没有提交所需的预训练文件，且没有网络。",
-        "请把它放入目录 DIR 并用 --weights DIR 指定：torch hub 的文件为 DIR/文件名，Hugging Face hub 的网络（timm 的 "
-        "pretrained=True）为 DIR/组织/名称/model.safetensors。",
+        "请把它放入目录 DIR 并用 --weights DIR 指定：torch hub 的文件为 DIR/文件名，"
+        "Hugging Face hub 的网络（timm 的 pretrained=True）为 DIR/组织/名称/model.safetensors。",
     ),
     Code.SYNTAX_ERROR: Sentence(
         "Python could not read a source file.",

@@ -50,8 +50,8 @@ def bring(rows: Sequence[tuple[Path, Label]], hidden_images: Path, project: Path
         except OSError as error:
             why = error.strerror or str(error)
             raise UserError(
-                f"the hidden picture {str(picture)!r} cannot be copied ({why}): put it back, or add the "
-                "competition with --replace"
+                f"the hidden picture {str(picture)!r} cannot be copied ({why}): "
+                "put it back, or add the competition with --replace"
             ) from None
         questions.append(Question(f"{shown}/{name}", picture.relative_to(hidden_images).as_posix(), label))
     return questions

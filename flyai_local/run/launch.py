@@ -127,9 +127,7 @@ def _engine(args: argparse.Namespace) -> str | None:
 
 
 def _competition(args: argparse.Namespace) -> Competition:
-    """The competition of --competition; without it the first known one that the submission names, or the embedded
-    one.
-    """
+    """The competition of --competition; else the first known one that the submission names, or the embedded one."""
     if args.competition is None:
         named = ids(args.submission) if args.submission.is_dir() else ()
         args.competition = next((name for name in named if name in known_ids()), next(iter(EMBEDDED)))
@@ -159,8 +157,8 @@ def _report(result: Result, chosen: Competition) -> int:
     for note in result.notes:
         say(f"note: {note}")
     say(
-        f"run {result.run_id}: {result.state.value} after {result.seconds:.1f} s, at most {result.peak_mb:.0f} MB "
-        "of memory"
+        f"run {result.run_id}: {result.state.value} after {result.seconds:.1f} s, "
+        f"at most {result.peak_mb:.0f} MB of memory"
     )
     if result.score is None:
         code = result.code or Code.PLATFORM_FAULT

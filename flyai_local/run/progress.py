@@ -1,6 +1,4 @@
-"""What a run shows while it works: the platform's own lines with the time, and the submission's lines marked as
-such.
-"""
+"""What a run shows while it works: the platform's own lines with the time, the submission's marked as such."""
 
 from __future__ import annotations
 

@@ -86,9 +86,7 @@ class Job:
     image: str = ""
 
     def within(self, bounds: Limits, used: float = 0.0) -> Limits:
-        """The limits of a phase with no more time than is left of the minutes, of which `used` seconds are gone; at
-        least one second.
-        """
+        """The limits of a phase within what is left of the minutes, `used` seconds being gone; a second at least."""
         if self.minutes is None:
             return bounds
         return replace(bounds, seconds=min(bounds.seconds, max(1.0, 60 * self.minutes - used)))

@@ -1,6 +1,4 @@
-"""The score of a list of answers, computed outside the submission's process: plain ==, the competition's metric,
-percent, two decimals.
-"""
+"""The score of a list of answers, outside the submission's process: plain ==, metric, percent, two decimals."""
 
 from __future__ import annotations
 
@@ -109,9 +107,7 @@ class _Judge:
         return self.metric.percent([self.number[self.labels[at]] for at in rows], numbers, len(self.number))
 
     def _number(self, value: object) -> int:
-        """By plain ==, as a dict finds its keys: 1, 1.0 and True are the same; what is no class comes after the
-        last.
-        """
+        """By plain ==, as a dict finds its keys: 1, 1.0 and True are the same; what is no class comes last."""
         return len(self.number) if isinstance(value, Other) else self.number.get(value, len(self.number))  # type: ignore[call-overload]
 
 

@@ -31,8 +31,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise UserError(
-                f"app.yaml, line {self.peek_event().start_mark.line + 1}: an alias (*name) is not read; write the "
-                "value out"
+                f"app.yaml, line {self.peek_event().start_mark.line + 1}: "
+                "an alias (*name) is not read; write the value out"
             )
         if self.depth == 50:
             raise UserError("app.yaml is nested more than 50 levels deep")

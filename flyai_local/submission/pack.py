@@ -1,6 +1,4 @@
-"""Writes the zip of a submission: an allow-list of files, no top-level folder, and the same bytes for the same
-content.
-"""
+"""Writes the zip of a submission: an allow-list of files, no top-level folder, the same bytes for the same files."""
 
 from __future__ import annotations
 

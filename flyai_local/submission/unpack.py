@@ -66,9 +66,7 @@ def unpack(archive: Path, folder: Path, max_mb: float = MAX_MB, max_files: int =
 
 
 class _Bounded:
-    """A file that never gives more than so many bytes at once: zipfile reads the list of entries whole, however long
-    the archive says it is.
-    """
+    """A file that gives few bytes at a time: zipfile reads the list of entries whole, whatever length it claims."""
 
     def __init__(self, file: BinaryIO, most: int) -> None:
         self._file, self._most = file, max(most, CHUNK)

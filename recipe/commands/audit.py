@@ -152,8 +152,8 @@ def figures(found: Audit) -> str:
     ]
     if np.isfinite(found.plain_accuracy):
         lines.append(
-            f"folds    probe {found.plain_accuracy:.4f} with plain folds, {found.aware_accuracy:.4f} with "
-            "duplicates together"
+            f"folds    probe {found.plain_accuracy:.4f} with plain folds, "
+            f"{found.aware_accuracy:.4f} with duplicates together"
         )
     return "\n".join(lines)
 

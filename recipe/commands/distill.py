@@ -88,8 +88,8 @@ def _taught(arguments: argparse.Namespace, out: Path) -> list[Line]:
     table = teacher.table(arguments.data, arguments.image_column, arguments.label_column)
     task = lesson_of(teacher, table, arguments.fold, overrides_of(arguments))
     say(
-        f"teacher  {arguments.folder}: {len(teacher.folds)} networks, out-of-fold probabilities of {len(table)} "
-        "pictures"
+        f"teacher  {arguments.folder}: {len(teacher.folds)} networks, "
+        f"out-of-fold probabilities of {len(table)} pictures"
     )
     student = train_student(task, out, teacher.metric, arguments.resume)
     after_training(out, task.config, None if arguments.no_report else table)
@@ -127,8 +127,8 @@ def _averaged(arguments: argparse.Namespace, out: Path) -> list[Line]:
         shutil.rmtree(out)
         raise DistillError(
             f"the mean of the folds is refused: {row[0]} falls from {row[1]} to {row[2]} (p {found.p:.3f}); train "
-            "a student instead (leave "
-            "--average out)."
+            "a student instead "
+            "(leave --average out)."
         )
     return [row]
 

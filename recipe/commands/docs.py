@@ -1,6 +1,4 @@
-"""python -m recipe docs: writes docs/components.md, settings.md and limit_cases.md from the code; a test
-fails where they are stale.
-"""
+"""python -m recipe docs: writes docs/components.md, settings.md and limit_cases.md, which a test keeps fresh."""
 
 from __future__ import annotations
 
@@ -55,8 +53,8 @@ def _row(name: str, component: str) -> str:
     text = inspect.getdoc(registry[component]) or ""
     call = f"{component}({', '.join(_setting(p) for p in registry.settings(component).values())})"
     return (
-        f"| `{call}` | {_cell(text.split(chr(10) * 2)[0])} | {_cell(paragraph(text, 'Limit'))} | "
-        f"{_cell(paragraph(text, 'Source'))} |"
+        f"| `{call}` | {_cell(text.split(chr(10) * 2)[0])} | "
+        f"{_cell(paragraph(text, 'Limit'))} | {_cell(paragraph(text, 'Source'))} |"
     )
 
 

@@ -1,6 +1,4 @@
-"""python -m recipe evaluate CSV: scores a labelled table with a trained run, with the pictures and tables of the
-report.
-"""
+"""python -m recipe evaluate CSV: scores a labelled table with a trained run, with the pages of the report."""
 
 from __future__ import annotations
 
@@ -89,8 +87,8 @@ def answered(arguments: argparse.Namespace) -> Any:
     notes = [summary(list(table.findings))] if table.findings else []
     if ensemble.unreadable:
         notes.append(
-            f"{len(ensemble.unreadable)} pictures could not be read and count with the class prior: "
-            f"{', '.join(ensemble.unreadable[:3])}"
+            f"{len(ensemble.unreadable)} pictures could not be read and count "
+            f"with the class prior: {', '.join(ensemble.unreadable[:3])}"
         )
     if known := len(set(table.names) & set(read_oof(arguments.folder / "oof.csv", info["classes"]).names)):
         notes.append(

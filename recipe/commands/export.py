@@ -1,6 +1,4 @@
-"""python -m recipe export RUN --format onnx: the folds of a run in a form that answers faster and starts without
-torch.
-"""
+"""python -m recipe export RUN --format onnx: a run that answers faster and starts without torch."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Which test holds the limit case of a component, and which compares it with an independent reference:
-docs/limit_cases.md.
+"""Which test holds a component's limit case, and which an independent reference: docs/limit_cases.md.
 
 A test says so itself: `@pytest.mark.limit("loss", "focal", "smoothing")` names a family and components of it;
 `@pytest.mark.reference("recipe.training.step.average", "ExponentialMovingAverage")` a module and what stands in it. The
@@ -72,9 +71,7 @@ def limit_of(thing: Any) -> str:
 
 
 def paragraph(text: str, word: str) -> str:
-    """The text after `Word:`, at a line's start or after a full stop, up to the next such word or blank line; empty
-    where there is none.
-    """
+    """The text after `Word:`, at a line's start or after a full stop, up to the next or a blank line; else empty."""
     match = re.search(
         rf"(?:^|\. ){word}s?: (.+?)(?=\n\n|\n[A-Z][a-z]+( of [^\n:]+)?:\s|\. Source: |\Z)",
         text,
@@ -84,9 +81,7 @@ def paragraph(text: str, word: str) -> str:
 
 
 def page(tests: Path) -> str:
-    """docs/limit_cases.md: a table per family and one of everything else, each row with its limit case and its
-    tests.
-    """
+    """docs/limit_cases.md: a table per family and one of the rest, each row with its limit case and its tests."""
     found: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: {kind: [] for kind in KINDS})
     for name in FAMILIES:
         for each in family(name):

@@ -79,13 +79,13 @@ def _check(arguments: argparse.Namespace, asked: Options) -> None:
         raise UserError(f"--steps {arguments.steps} is too few to see a curve; take 8 or more (100 is usual).")
     if not 0 < arguments.lowest < arguments.highest:
         raise UserError(
-            f"--lowest {arguments.lowest} and --highest {arguments.highest} are refused: 0 < lowest < highest is "
-            "needed."
+            f"--lowest {arguments.lowest} and --highest {arguments.highest} are refused: "
+            "0 < lowest < highest is needed."
         )
     if not 0 <= arguments.fold < asked.config.folds:
         raise UserError(
-            f"--fold {arguments.fold} does not exist; with --folds {asked.config.folds} the folds are 0 to "
-            f"{asked.config.folds - 1}."
+            f"--fold {arguments.fold} does not exist; "
+            f"with --folds {asked.config.folds} the folds are 0 to {asked.config.folds - 1}."
         )
 
 

@@ -1,6 +1,4 @@
-"""python -m recipe predict DIR_OR_CSV --out submission.csv: answers for a folder of pictures, or for the rows of a
-CSV.
-"""
+"""python -m recipe predict DIR_OR_CSV --out submission.csv: answers for a folder or for the rows of a CSV."""
 
 from __future__ import annotations
 

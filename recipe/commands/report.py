@@ -1,6 +1,4 @@
-"""python -m recipe report [RUN]: the page of a finished run, with a PNG or CSV of everything on it and the model
-card.
-"""
+"""python -m recipe report [RUN]: the page of a finished run, everything on it as PNG or CSV, the model card."""
 
 from __future__ import annotations
 

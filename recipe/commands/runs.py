@@ -137,9 +137,7 @@ def _ranks(rows: Sequence[RunRow], name: str) -> list[float]:
 
 
 def tints(rows: Sequence[RunRow], name: str, settings: Sequence[str]) -> list[str]:
-    """CSS colours of a column; empty for none. Scores go from red (worst) to green (best), settings have a hue per
-    value.
-    """
+    """CSS colours of a column, or none: scores from red (worst) to green (best), settings with a hue per value."""
     if name in ("score", "mean"):
         shares = _ranks(rows, name)
         return [f"hsl({120 * share:.0f} 60% 50% / .35)" for share in shares]

@@ -1,6 +1,4 @@
-"""python -m recipe sweep FILE.yaml: tries settings against each other; stopped at any time, the same command goes
-on.
-"""
+"""python -m recipe sweep FILE.yaml: tries settings against each other; stopped, the same command goes on."""
 
 from __future__ import annotations
 

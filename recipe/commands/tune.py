@@ -95,8 +95,8 @@ def _sizes(text: str | None) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",")] if text else []
     if wrong := [word for word in words if not word.isdecimal() or int(word) < 8]:
         raise UserError(
-            f"--test-sizes {text!r}: {wrong[0]!r} is no size; give pixels, at least 8, with commas, such as "
-            "128,160,192."
+            f"--test-sizes {text!r}: {wrong[0]!r} is no size; "
+            "give pixels, at least 8, with commas, such as 128,160,192."
         )
     return tuple(dict.fromkeys(int(word) for word in words))
 

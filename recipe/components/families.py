@@ -1,6 +1,4 @@
-"""All families of components: what `python -m recipe names` lists and what the settings may name. A new family is one
-line here.
-"""
+"""All families of components, for `python -m recipe names` and the settings. A new family is one line here."""
 
 from __future__ import annotations
 

@@ -92,8 +92,7 @@ class CosineLinear(nn.Module):
 
 @HEADS.register(name="cosine")
 class Cosine(Head):
-    """Logits are `scale` times the cosine between features and class directions; what ArcFace and CosFace need, with
-    the same scale.
+    """Logits are `scale` times the cosine between features and class directions, as ArcFace and CosFace need it.
 
     Limit: features and directions of length 1 and scale=1 give the inner product.
     Source: Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", 2017, section 3.
@@ -159,9 +158,7 @@ class Pooled(Head):
         raise NotImplementedError
 
     def embed(self, features: torch.Tensor) -> torch.Tensor:
-        """(B, C, h, w) to (B, D) of length 1, in float32 whatever the precision around: the products span too wide a
-        range for fp16.
-        """
+        """(B, C, h, w) to (B, D) of length 1, in float32 always: the products span too wide a range for fp16."""
         with torch.autocast(features.device.type, enabled=False):
             return F.normalize(signed_sqrt(self.pool(features.float())))
 

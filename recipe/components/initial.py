@@ -1,6 +1,6 @@
-"""Activations by name, and putting another one into a network that is already built.
+"""How a network that starts from nothing is filled, and its activation: `kaiming`, `zero_gamma`, `replace_activation`.
 
-How a network that starts from nothing is filled. For pretrained weights both functions would destroy what was learnt.
+On pretrained weights they would destroy what was learnt.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from torch import nn
 
 
 def kaiming(model: nn.Module) -> None:
-    """Fills convolutions so that the variance of gradients is kept through ReLU; norms become the identity, linear
-    layers small.
+    """Fills convolutions so that ReLU keeps the gradients' variance; norms become the identity, linear layers small.
 
     Convolutions: normal with deviation sqrt(2 / fan_out), fan_out per group. Linear layers: normal with deviation 0.01.
         Biases: 0.
@@ -38,8 +37,7 @@ def _fan_out(conv: nn.Module) -> float:
 
 
 def zero_gamma(model: nn.Module) -> int:
-    """Sets the last scale of every residual branch to 0, so that each block starts as the identity; returns the number
-    of blocks.
+    """Sets the last scale of each residual branch to 0: every block starts as the identity. Returns their number.
 
     Source: He et al., "Bag of Tricks for Image Classification with Convolutional Neural Networks", 2019, section 3.1.
 
@@ -98,8 +96,7 @@ _REPLACED |= {"Hardswish", "HardSwish", "SwishMe", "MishMe", "HardSwishMe", "Har
 
 
 def replace_activation(model: nn.Module, name: str) -> int:
-    """Puts the named activation in place of every hidden one, in any network of this project or timm; returns how many
-    there were.
+    """Puts the named activation in place of every hidden one, in any network; returns how many there were.
 
     Limit: a network's own activation leaves its answers as they are. Pretrained weights expect the activation they were
     trained with.
@@ -120,8 +117,8 @@ def replace_activation(model: nn.Module, name: str) -> int:
     ]
     if not found:
         raise ValueError(
-            f"{type(model).__name__} has no activation module that could become {name}; leave the setting "
-            "activation out."
+            f"{type(model).__name__} has no activation module that could become {name}; "
+            "leave the setting activation out."
         )
     for parent, child in found:
         setattr(parent, child, ACTIVATIONS[name]())

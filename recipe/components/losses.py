@@ -35,8 +35,7 @@ def ce(counts: torch.Tensor, /) -> Loss:
 
 @LOSSES.register
 def smoothing(counts: torch.Tensor, /, epsilon: Fraction = 0.1) -> Loss:
-    """Label smoothing: cross-entropy with `epsilon` of the target spread evenly over all K classes, the true one
-    included.
+    """Label smoothing: cross-entropy with `epsilon` of the target spread evenly over all K classes, the true one too.
 
     The true class keeps 1 - epsilon + epsilon / K. Where a source spreads over the K - 1 others, its epsilon times K /
     (K - 1) is the one to write.
@@ -49,8 +48,7 @@ def smoothing(counts: torch.Tensor, /, epsilon: Fraction = 0.1) -> Loss:
 
 @LOSSES.register
 def focal(counts: torch.Tensor, /, gamma: NotNegative = 2.0) -> Loss:
-    """Focal loss: cross-entropy times (1 - p)^gamma, p the probability of the true class (softmax form; for class
-    weights see class_balanced).
+    """Focal loss: cross-entropy times (1 - p)^gamma, p of the true class (softmax form; weights: class_balanced).
 
     Source: Lin, Goyal, Girshick, He, Dollar, "Focal Loss for Dense Object Detection", 2017, section 3.2.
     Limit: gamma=0 is cross-entropy.
@@ -67,8 +65,7 @@ def focal(counts: torch.Tensor, /, gamma: NotNegative = 2.0) -> Loss:
 
 @LOSSES.register
 def bce(counts: torch.Tensor, /, epsilon: Fraction = 0.0, sum_classes: bool = False) -> Loss:
-    """Binary cross-entropy on hard targets: K independent sigmoids, 1 for the true class and 0 for the others; mean
-    over classes, or their sum.
+    """Binary cross-entropy: K independent sigmoids, 1 for the true class, else 0; mean or sum over classes.
 
     `epsilon` smooths the targets over all K classes. With mixing, the weighted sum over both labels equals the loss of
     the soft target. Probabilities at prediction still come from the softmax, which keeps the order of classes.
@@ -100,8 +97,8 @@ class Weighted:
 def _weighted(base: Loss, weights: torch.Tensor) -> Weighted:
     if isinstance(base, Deferred):
         raise SpecError(
-            "loss 'deferred' cannot be weighted as a whole; put the weighted loss inside it: deferred(ce(), "
-            "class_balanced())."
+            "loss 'deferred' cannot be weighted as a whole; "
+            "put the weighted loss inside it: deferred(ce(), class_balanced())."
         )
     return Weighted(base, (weights / weights.mean()).float())
 
@@ -120,8 +117,7 @@ def weighted_ce(counts: torch.Tensor, /, power: Probability = 1.0) -> Loss:
 
 @LOSSES.register
 def class_balanced(counts: torch.Tensor, /, base: Spec = parse("ce()"), beta: Fraction = 0.999) -> Loss:
-    """Class-balanced loss: any loss with weights (1 - beta) / (1 - beta^counts), the inverse effective number, scaled
-    to a mean of 1 over classes.
+    """Class-balanced loss: any loss with weights (1 - beta) / (1 - beta^counts), scaled to a mean of 1 over classes.
 
     Source: Cui, Jia, Lin, Song, Belongie, "Class-Balanced Loss Based on Effective Number of Samples", 2019, sections 3
     and 4.
@@ -131,9 +127,7 @@ def class_balanced(counts: torch.Tensor, /, base: Spec = parse("ce()"), beta: Fr
 
 
 class Margin:
-    """Cross-entropy on cosines whose true class pays a margin. Logits must be scale * cosine, as the cosine head with
-    the same scale gives them.
-    """
+    """Cross-entropy on cosines whose true class pays a margin, for logits of the cosine head with the same scale."""
 
     def __init__(self, scale: float, penalise: Callable[[torch.Tensor], torch.Tensor]) -> None:
         self.scale, self._penalise = scale, penalise
@@ -232,8 +226,7 @@ def margins(loss: Loss) -> list[Margin]:
 
 
 def check_head(loss: Loss, scale: float | None) -> None:
-    """Refuses a margin loss on any head but a cosine head of its own scale; `scale` is the head's, None for other
-    heads.
+    """Refuses a margin loss on any head but a cosine head of its own scale (`scale`; None for other heads).
 
     Raises:
         SpecError: says which head to write.
@@ -257,8 +250,7 @@ def mean() -> Reduction:
 
 @REDUCTIONS.register
 def ohem(keep: Positive = 0.7) -> Reduction:
-    """Online hard example mining: the mean over the `keep` share of pictures (rounded up) with the highest loss; the
-    others give no gradient.
+    """Online hard example mining: the mean over the `keep` share of pictures (rounded up) with the highest loss.
 
     The share is taken of what is reduced at once, which is the micro-batch where a batch is split.
 

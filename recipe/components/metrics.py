@@ -52,8 +52,8 @@ def checked(labels: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     labels, probs = np.asarray(labels).astype(np.int64), np.asarray(probs, dtype=np.float64)
     if probs.ndim != 2 or labels.shape != probs.shape[:1] or not len(labels):
         raise MetricError(
-            f"labels {labels.shape} and probabilities {probs.shape} do not fit: (N,) and (N, K) with N of at least "
-            "1 are needed."
+            f"labels {labels.shape} and probabilities {probs.shape} do not fit: "
+            "(N,) and (N, K) with N of at least 1 are needed."
         )
     if labels.min() < 0 or labels.max() >= probs.shape[1]:
         raise MetricError(
@@ -134,8 +134,7 @@ def roc_auc(labels: np.ndarray, probs: np.ndarray, /) -> float:
 
 @metric()
 def average_precision(labels: np.ndarray, probs: np.ndarray, /) -> float:
-    """Area under the precision-recall curve as a sum of steps, one class against the rest, mean over the classes that
-    have rows of both sorts.
+    """Area under the precision-recall curve as a sum of steps, one class against the rest; mean over present classes.
 
     Source: sklearn.metrics, average_precision_score.
     """
@@ -156,8 +155,7 @@ def _one_against_rest(labels: np.ndarray, probs: np.ndarray, area: Callable[...,
 
 @metric(higher_is_better=False)
 def calibration_error(labels: np.ndarray, probs: np.ndarray, /, bins: Count = 15) -> float:
-    """Expected calibration error: mean distance of confidence and accuracy over `bins` equal intervals of confidence,
-    weighted by rows.
+    """Expected calibration error: |confidence - accuracy| over `bins` intervals of confidence, weighted by rows.
 
     Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, section 2.
     Limit: bins=1 is the distance of mean confidence and accuracy.

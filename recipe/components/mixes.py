@@ -24,9 +24,7 @@ MIXES = Registry("mix", accepts="a batch of float pictures and a CPU generator; 
 
 
 def partner(values: torch.Tensor) -> torch.Tensor:
-    """What belongs to the picture mixed into each one, for any (B, ...) tensor in batch order (labels, teacher
-    probabilities).
-    """
+    """What belongs to the picture mixed into each one, for any (B, ...) tensor in batch order."""
     return values.flip(0)
 
 
@@ -38,9 +36,7 @@ def blend(batch: Batch, lam: float) -> Batch:
 
 
 def paste(batch: Batch, box: tuple[int, int, int, int]) -> Batch:
-    """Pictures with the box (top, bottom, left, right) taken from the partner; lam is the share of area left. Limit: an
-    empty box is the identity.
-    """
+    """Pictures with the box (top, bottom, left, right) of the partner; lam: area left. Limit: an empty box is none."""
     top, bottom, left, right = box
     height, width = batch.images.shape[-2:]
     if top == bottom or left == right:
@@ -75,8 +71,7 @@ def none() -> Mix:
 
 @MIXES.register
 def mixup(alpha: NotNegative = 0.2, p: Probability = 1.0) -> Mix:
-    """Mixup: blends each picture with its partner, lam ~ Beta(alpha, alpha), one lam for a batch; with probability p
-    per batch.
+    """Mixup: blends each picture with its partner, one lam ~ Beta(alpha, alpha) for a batch, with probability p.
 
     Source: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", 2018, section 2.
     Limit: lam=1 (always so for alpha=0 or p=0) is the identity.
@@ -91,8 +86,7 @@ def mixup(alpha: NotNegative = 0.2, p: Probability = 1.0) -> Mix:
 
 @MIXES.register
 def cutmix(alpha: NotNegative = 1.0, p: Probability = 1.0) -> Mix:
-    """CutMix: replaces a box of the share 1 - lam of the area by the partner's, lam ~ Beta(alpha, alpha); with
-    probability p per batch.
+    """CutMix: a box of the share 1 - lam comes from the partner, lam ~ Beta(alpha, alpha); with probability p a batch.
 
     The box may be cut by the border; lam is then the share of area that is really left.
 

@@ -1,5 +1,4 @@
-"""Optimizers around an optimizer: what all of them share, and Lookahead: slow weights that follow the fast ones
-every k steps.
+"""What optimizers around an optimizer share, and Lookahead: slow weights that follow the fast ones every k steps.
 
 Source: Zhang, Lucas, Hinton, Ba, "Lookahead Optimizer: k steps forward, 1 step back", 2019, algorithm 1.
 """

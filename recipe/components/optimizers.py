@@ -26,9 +26,7 @@ OPTIMIZERS = Registry("optimizer", "parameter groups and the learning rate", {"p
 
 
 def passes(count: Callable[[dict[str, Any]], float]) -> Callable[[Component], Component]:
-    """Says how often a step of an optimizer calls its closure, averaged over steps, by its settings; without it, as
-    often as its base, or once.
-    """
+    """Registers how often a step calls its closure, by settings; else as often as its base does, or once."""
 
     def said(component: Component) -> Component:
         component.passes = count  # type: ignore[attr-defined]
@@ -97,8 +95,7 @@ def adagrad(groups: Groups, lr: float, /, eps: Positive = 1e-10) -> Optimizer:
 
 @OPTIMIZERS.register
 def adadelta(groups: Groups, lr: float, /, rho: Fraction = 0.9, eps: Positive = 1e-6) -> Optimizer:
-    """Adadelta: steps in the units of the weights, from running means of squared gradients and squared steps; lr=1 is
-    the paper's.
+    """Adadelta: steps in the units of the weights, from running means of squares; lr=1 is the paper's.
 
     Source: Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012, algorithm 1.
     """
@@ -119,8 +116,7 @@ def rmsprop(
 
 @OPTIMIZERS.register
 def radam(groups: Groups, lr: float, /, betas: Betas = (0.9, 0.999), eps: Positive = 1e-8) -> Optimizer:
-    """Rectified Adam: plain momentum until the variance of the adaptive rate is tractable; decoupled weight decay as in
-    the authors' code.
+    """Rectified Adam: momentum until the adaptive rate's variance is tractable; decoupled decay, as its authors' code.
 
     Source: Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2020, algorithm 2.
     """
@@ -189,8 +185,7 @@ def asam(
     eta: NotNegative = 0.01,
     only: Literal["all", "norm"] = "all",
 ) -> Optimizer:
-    """Adaptive SAM: the neighbourhood of each weight scales with |w| + eta, so rescaling a layer changes nothing; two
-    passes a step.
+    """Adaptive SAM: each weight's neighbourhood scales with |w| + eta, so rescaling changes nothing; two passes a step.
 
     Limit: rho=0 is the base; where all |w|=1 and eta=0 it is SAM.
     Source: Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization", 2021, algorithm 1.
@@ -209,8 +204,7 @@ def gsam(
     alpha: NotNegative = 0.4,
     rho_min: NotNegative | None = None,
 ) -> Optimizer:
-    """Surrogate-gap SAM: also closes the gap between the loss uphill and the loss here, weighted by `alpha`; two passes
-    a step.
+    """Surrogate-gap SAM: also closes the gap between the loss uphill and here, by `alpha`; two passes a step.
 
     With `rho_min`, the radius follows the learning rate from rho down to rho_min.
 

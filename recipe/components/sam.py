@@ -45,8 +45,8 @@ class SAM(Wrapper):
         self.rho, self.only_norm = rho, only_norm
         if only_norm and not self._perturbed():
             raise ValueError(
-                "SAM on normalisation layers found none that is trainable in this model; leave the setting "
-                "only='norm' out."
+                "SAM on normalisation layers found none that is trainable in this model; "
+                "leave the setting only='norm' out."
             )
 
     @torch.no_grad()
@@ -81,9 +81,7 @@ class SAM(Wrapper):
 
     @contextmanager
     def _first_pass(self) -> Iterator[None]:
-        """Spares the first pass the gradients that only the second one needs. DistributedDataParallel expects them
-        all.
-        """
+        """Spares the first pass gradients that only the second needs; DistributedDataParallel expects them all."""
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         kept = {id(p) for p in self._perturbed()}
         spared = [] if distributed else [p for p in self.trainable() if id(p) not in kept]
@@ -120,8 +118,7 @@ class ASAM(SAM):
 
 
 class GSAM(SAM):
-    """Surrogate-gap SAM: also ascends by the part of g that is orthogonal to the gradient at w + e, which closes the
-    gap of the two losses.
+    """Surrogate-gap SAM: also ascends by g's part orthogonal to the gradient at w + e, which closes the gap.
 
     alpha=0 is SAM. With `rho_min`, the radius goes from rho down to rho_min as the learning rate goes from its start
     value to 0.

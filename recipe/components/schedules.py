@@ -1,5 +1,4 @@
-"""Learning-rate schedules: pure functions from progress, the share of the run that is done, to a factor of the base
-rate.
+"""Learning-rate schedules: pure functions from progress, the share of the run done, to a factor of the base rate.
 
 A component returns `schedule(progress in [0, 1]) -> factor >= 0`. The number of steps does not enter: resuming needs
 the step alone. Milestones are shares of the run. `with_warmup` puts a linear rise before any of them. The one exception
@@ -23,8 +22,7 @@ SCHEDULES = Registry("schedule", accepts="progress in [0, 1]; gives the factor o
 
 
 def with_warmup(schedule: Schedule, fraction: float, start: float = 0.01) -> Schedule:
-    """`schedule` after a linear rise that takes `fraction` of the run and begins at `start` times the schedule's first
-    value.
+    """`schedule` after a linear rise over `fraction` of the run, from `start` times the schedule's first value.
 
     The schedule itself is squeezed into the rest, so that its end is the run's end.
 
@@ -53,9 +51,7 @@ def constant() -> Schedule:
 
 
 def _passed(milestones: tuple[float, ...], progress: float) -> int:
-    """How many milestones lie behind; the margin keeps a milestone on a step boundary on its step in spite of
-    rounding.
-    """
+    """How many milestones lie behind; the margin keeps one on a step boundary on its step in spite of rounding."""
     return sum(progress >= milestone - 1e-9 for milestone in milestones)
 
 
@@ -144,8 +140,7 @@ def polynomial(power: NotNegative = 0.9, final: Decay = 0.0) -> Schedule:
 
 @SCHEDULES.register
 class plateau:  # noqa: N801  (components carry the literature's name)
-    """Multiplies the rate by `gamma` once the validation loss has not fallen by the share `threshold` for more than
-    `patience` epochs.
+    """Multiplies the rate by `gamma` once validation loss has not fallen by `threshold` in over `patience` epochs.
 
     No function of progress: `observe(valid_loss)` is called after each epoch, and `state_dict` belongs into the resume
     state.

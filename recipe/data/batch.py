@@ -9,9 +9,7 @@ import torch
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of one optimizer step, or a slice of it. Mixing fills `labels_b` and `lam`; before it they equal
-    `labels` and 1.
-    """
+    """Pictures of one step, or a slice of it. Mixing fills `labels_b` and `lam`; before, they are `labels` and 1."""
 
     images: torch.Tensor  # (B, 3, H, W): uint8 from the loader, float32 normalised on the device
     labels: torch.Tensor  # (B,) int64

@@ -114,7 +114,7 @@ def _write_pngs(folder: Path, pixels: np.ndarray) -> list[Path]:
                 part.replace(path)
     except OSError as error:
         raise DataError(
-            f"The CIFAR pictures cannot be written to {folder} ({error.strerror}). Copy the files to a folder with "
-            "write access."
+            f"The CIFAR pictures cannot be written to {folder} ({error.strerror}). "
+            "Copy the files to a folder with write access."
         ) from None
     return paths

@@ -47,8 +47,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 
 
 def perceptual_bits(thumbnails: np.ndarray, mirrored: bool = False) -> np.ndarray:
-    """(N, 63) float32 of -1 and 1 from thumbnails (N, 32, 32, 3); with `mirrored`, those of the pictures flipped left
-    to right.
+    """(N, 63) float32 of -1 and 1 from thumbnails (N, 32, 32, 3); with `mirrored`, of the pictures flipped.
 
     A cosine transform of a mirrored row has the same terms with every odd one negated, so no picture is flipped.
     """
@@ -97,8 +96,7 @@ def groups_of(pairs: Sequence[Pair], rows: int, known: np.ndarray | None = None)
 def duplicate_groups(
     table: Table, pictures: Pictures | None = None, progress: Callable[[int, int], None] | None = None
 ) -> np.ndarray:
-    """(N,) int64 groups for `make_folds(table, ..., groups=...)`: duplicates together, and the table's own groups kept
-    whole.
+    """(N,) int64 groups for `make_folds(groups=...)`: duplicates together, and the table's own groups kept whole.
 
     Args:
         table: checked, so that every picture can be read.
@@ -130,9 +128,7 @@ def _equal(digests: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _centred(thumbnails: np.ndarray) -> np.ndarray:
-    """(N, 3072) float32 without mean, of length 1, so that a product is a correlation; a picture of one colour gives
-    zeros.
-    """
+    """(N, 3072) float32 without mean, of length 1: a product is a correlation; one colour gives zeros."""
     vectors = thumbnails.reshape(len(thumbnails), 3 * THUMBNAIL**2).astype(np.float32)
     vectors = vectors - vectors.mean(axis=1, keepdims=True)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)

@@ -24,8 +24,7 @@ class Fold:
 
 
 def make_folds(table: Table, folds: int, seed: int, groups: np.ndarray | None = None) -> tuple[Fold, ...]:
-    """`folds` folds in which every row is validated exactly once; a function of the labels, the groups and the seed
-    alone.
+    """`folds` folds that validate every row exactly once; a function of labels, groups and seed alone.
 
     Args:
         table: gives the labels, and the groups if it has any.
@@ -54,8 +53,8 @@ def make_folds(table: Table, folds: int, seed: int, groups: np.ndarray | None = 
     empty = [fold.index for fold in made if not len(fold.valid_rows) or not len(fold.train_rows)]
     if empty:
         raise DataError(
-            f"Fold {empty[0]} would be empty: the groups are too large for {folds} folds. Choose fewer folds or "
-            "smaller groups."
+            f"Fold {empty[0]} would be empty: the groups are too large for {folds} folds. "
+            "Choose fewer folds or smaller groups."
         )
     for fold in made:
         _refuse_unlearnable(table, fold)

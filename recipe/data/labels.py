@@ -26,8 +26,7 @@ class Labelled:
 def type_labels(
     file: Path, lines: Sequence[int], texts: Sequence[str], values: Sequence[Value] | None = None
 ) -> Labelled:
-    """Typed labels of a column; `values` are those already known (of a trained run), by default the sorted distinct
-    ones.
+    """Typed labels of a column; `values` are those of a trained run, by default the sorted distinct ones.
 
     Rows with an empty or an unknown label get the number -1 and a finding.
     """

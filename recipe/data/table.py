@@ -1,14 +1,13 @@
-"""A labelled table that a trained run has not seen, with the run's own class numbers.
+"""Labelled pictures as a table, from a CSV, a folder per class, or CIFAR files: `read` chooses by what it finds.
 
-Labelled pictures as a table, from a CSV, a folder per class, or CIFAR files: `read` chooses by what it finds.
-
-    table = read("train.csv", images="pictures")             # or a folder
+    table = read("train.csv", images="pictures")                  # or a folder
     pictures = Pictures(table.paths, short_side=224)
-    table, findings = check(table, folds=5, pictures=pictures)    # recipe/data/check.py; rows that cannot be used are
-    left out and named pictures = pictures.of(table.paths)                      # what the check decoded is not decoded
-    again folds = make_folds(table, folds=5, seed=0)               # recipe/data/folds.py
+    table, findings = check(table, folds=5, pictures=pictures)    # rows that cannot be used are left out and named
+    pictures = pictures.of(table.paths)                           # what the check decoded is not decoded again
+    folds = make_folds(table, folds=5, seed=0)
 
-docs/data.md shows every accepted layout and every message.
+`read_labelled` gives a table that a trained run has not seen the run's own class numbers. docs/data.md shows every
+accepted layout and every message.
 """
 
 from __future__ import annotations
@@ -59,9 +58,7 @@ class Table:
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits of the SHA-256 over names and labels, in order: equal for equal tables, wherever the pictures
-        lie.
-        """
+        """12 hex digits of the SHA-256 over names and labels, in order: the same wherever the pictures lie."""
         ends = [f"\0{value!r}\n" for value in self.values]
         rows = (name + ends[label] for name, label in zip(self.names, self.labels.tolist(), strict=True))
         return hashlib.sha256("".join(rows).encode("utf-8", "surrogateescape")).hexdigest()[:12]
@@ -91,8 +88,7 @@ def read(
     values: Sequence[Value] | None = None,
     encoding: str = "",
 ) -> Table:
-    """The table found at `source`: a CSV file; or a folder with a train.csv, with CIFAR files, or with a folder per
-    class.
+    """The table at `source`: a CSV file, or a folder with a train.csv, CIFAR files or a folder per class.
 
     Raises:
         DataError: nothing of the kind is there, or what is there cannot be used.
@@ -178,8 +174,8 @@ def read_folder(folder: str | os.PathLike[str]) -> Table:
         trains = [path for path in classes if path.name.lower() in ("train", "training")]
         if not trains:
             raise DataError(
-                f"{folder} holds {', '.join(path.name for path in classes)} but no train folder; give the folder "
-                "with the classes."
+                f"{folder} holds {', '.join(path.name for path in classes)} but no train folder; "
+                "give the folder with the classes."
             )
         return read_folder(trains[0])
     files = [(path, label) for label, sub in enumerate(classes) for path in _pictures_below(sub)]
@@ -295,7 +291,7 @@ def read_labelled(
     unknown = [name for name in map(str, table.values) if name not in number]
     if unknown:
         raise DataError(
-            f"{table.source} has the class {unknown[0]!r}, which the run does not know; it knows "
-            f"{', '.join(list(number)[:10])}."
+            f"{table.source} has the class {unknown[0]!r}, which the run does not know; "
+            f"it knows {', '.join(list(number)[:10])}."
         )
     return table, np.array([number[str(value)] for value in table.values], np.int64)[table.labels]

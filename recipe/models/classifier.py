@@ -117,14 +117,13 @@ def _check_feature_map(model: Classifier, config: Config) -> None:
     shape = tuple(model.eval().features(torch.zeros(1, 3, side, side)).shape)
     if len(shape) != 4:
         raise ConfigError(
-            f"head {config.head!r} needs a feature map, but backbone {config.backbone!r} gives tokens {shape}; use "
-            "head linear()."
+            f"head {config.head!r} needs a feature map, "
+            f"but backbone {config.backbone!r} gives tokens {shape}; use head linear()."
         )
 
 
 def take_weights(model: Classifier, config: Config, fetch: Fetch | None = None) -> str:
-    """Pretrained weights into the backbone, or the random start that was asked for; returns where the weights came
-    from.
+    """Pretrained weights into the backbone, or the random start; returns where the weights came from.
 
     Raises:
         WeightsError: pretrained weights cannot be reached.
@@ -150,9 +149,7 @@ def _random_start(model: Classifier, config: Config) -> str:
 
 
 def preprocessing(model: Classifier, config: Config) -> Preprocessing:
-    """How pictures are prepared at validation and prediction; mean, deviation and crop come with the backbone's
-    weights.
-    """
+    """How pictures are prepared at validation and prediction; mean, deviation and crop come with the weights."""
     published = getattr(model.backbone, "pretrained_cfg", None) or {}
     mean, std = published.get("mean", (0.485, 0.456, 0.406)), published.get("std", (0.229, 0.224, 0.225))
     crop_pct = config.crop_pct or (published.get("crop_pct", 1.0) if config.evaluation_size >= 64 else 1.0)

@@ -1,5 +1,4 @@
-"""The bytes of a picture file, from whatever lies under its name: only a regular file of bounded size that stays as it
-is.
+"""The bytes of a picture, whatever lies under its name: only a regular file of bounded size that does not change.
 
 A data set is other people's files. A pipe named like a picture would be waited for without end, a device read without
 end, a sparse file of 3 GB brought into memory whole; a file that is still being copied would be a picture now and

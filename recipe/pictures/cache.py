@@ -48,9 +48,7 @@ class PictureFile:
         self.limit, self.used = limit, 0
 
     def add(self, image: np.ndarray) -> np.ndarray | None:
-        """The picture as it now lies in the file, read-only; None where there is no room, and then nothing is ever
-        added again.
-        """
+        """The picture as it lies in the file, read-only; None where there is no room: nothing is added any more."""
         try:
             if self.used + image.nbytes > self.limit or self._write(image) < image.nbytes:
                 raise OSError("no room")
@@ -67,9 +65,7 @@ class PictureFile:
 
 
 def open_file(folders: list[Path], limit: int) -> PictureFile | None:
-    """A file in the first of the folders that takes one, within a quarter of the free disk there; None where none
-    does.
-    """
+    """A file in the first folder that takes one, within a quarter of the free disk there; None where none does."""
     for folder in folders:
         try:
             room = min(limit, shutil.disk_usage(folder).free // 4)
@@ -85,9 +81,7 @@ Progress = Callable[[int, int], None]  # (pictures ready, pictures in all)
 
 
 def default_workers() -> int:
-    """Threads that prepare pictures: 1 on one or two cores (the update needs the other), else all but one, at most
-    8.
-    """
+    """Threads that prepare pictures: 1 on one or two cores (the update needs the other), else all but one, <= 8."""
     return 1 if cores() <= 2 else min(8, cores() - 1)
 
 
@@ -120,8 +114,7 @@ class _Cache:
 
 
 class Pictures:
-    """`pictures[row]` is the picture of a row, (h, w, 3) uint8 RGB with `min(h, w) == short_side`; treat it as
-    read-only.
+    """`pictures[row]` is a row's picture, (h, w, 3) uint8 RGB with `min(h, w) == short_side`; read-only.
 
     Thread-safe. Pictures are kept in memory until `cache_mb` (2**20 bytes each) is used up, then in a file that is
     mapped into memory until `disk_mb` is; those beyond both are decoded at every access. The limits change the speed
@@ -177,8 +170,7 @@ class Pictures:
         return other
 
     def load_all(self, progress: Progress | None = None, workers: int = 0) -> dict[int, Exception]:
-        """Decodes every row once, in `workers` threads (0: one per core); the rows that failed, with the reason, in row
-        order.
+        """Decodes every row once, in `workers` threads (0: one per core); the rows that failed, with the reason.
 
         A picture whose reading hangs for `background.PATIENCE` seconds has failed as well.
 

@@ -102,8 +102,8 @@ def centre_crop(image: np.ndarray, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     if size < 1 or size > min(height, width):
         raise ValueError(
-            f"A crop of {size} pixels does not fit a picture of {width} x {height}; resize_short it to at least "
-            f"{size} first."
+            f"A crop of {size} pixels does not fit a picture of {width} x {height}; "
+            f"resize_short it to at least {size} first."
         )
     return _middle(image, size, size)
 
@@ -121,8 +121,8 @@ def evaluation_side(size: int, crop_pct: float = 1.0) -> int:
     """The short side in pixels from which the evaluation crop of `size` is taken; `crop_pct` in (0, 1]."""
     if not 0 < crop_pct <= 1:
         raise ValueError(
-            f"crop_pct={crop_pct} is refused; it is the share of the short side that the crop keeps, above 0 and "
-            "at most 1."
+            f"crop_pct={crop_pct} is refused; "
+            "it is the share of the short side that the crop keeps, above 0 and at most 1."
         )
     return max(size, round(size / crop_pct))
 
@@ -172,9 +172,7 @@ def _decode_jpeg(encoded: bytes) -> np.ndarray | None:
 
 
 def _decode_other(encoded: bytes, head: Header) -> np.ndarray | None:
-    """Formats that may hold transparency or 16 bits, which OpenCV keeps only if it is told to leave everything, EXIF
-    too, unchanged.
-    """
+    """Formats that may hold transparency or 16 bits, which OpenCV keeps only if it leaves everything unchanged."""
     if not head.plain:
         return _decode_odd(encoded, head)
     image, kinds, chunks = cv2.imdecodeWithMetadata(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)

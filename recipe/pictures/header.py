@@ -75,9 +75,7 @@ def _mode(bits: int, *names: str) -> str:
 
 
 def _jpeg(name: str, encoded: bytes) -> Header:
-    """Walks the segments; between scans it jumps from marker to marker, so embedded thumbnails and appended bytes do
-    not confuse it.
-    """
+    """Walks the segments; between scans from marker to marker: no thumbnail, no appended byte confuses it."""
     position, width, height, in_scan, mode, passes = 2, 0, 0, False, "", 1
     for _ in range(_MOST_MARKERS):
         if (marker := _MARKER.search(encoded, position)) is None:
@@ -119,8 +117,7 @@ def _png(name: str, encoded: bytes) -> Header:
 
 
 def _png_chunks(encoded: bytes) -> tuple[Counter[bytes], int, bool]:
-    """How many chunks there are of each kind, of the first _MOST_CHUNKS, the bytes of picture data, and whether no
-    chunk ends too late.
+    """Chunks of each kind among the first _MOST_CHUNKS, bytes of picture data, and whether none ends too late.
 
     OpenCV reserves the memory that a chunk claims, up to 2 GB, before it looks whether the file has as much.
     """
@@ -161,9 +158,7 @@ def _webp(name: str, encoded: bytes) -> Header:
 
 
 def _tiff(name: str, encoded: bytes) -> Header:
-    """OpenCV multiplies 8-bit colours by their alpha, and knows no Lab, no 2 or 4 bits, none of the newer
-    compressions.
-    """
+    """OpenCV multiplies 8-bit colours by their alpha, and knows no Lab, no 2 or 4 bits, no newer compression."""
     tags = tiff_tags.tags(encoded)
     bits, samples, colours = (
         tags.get(tiff_tags.BITS, 1),

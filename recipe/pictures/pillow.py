@@ -1,5 +1,4 @@
-"""The few pictures that OpenCV decodes wrongly or not at all, by Pillow, which is imported when the first of them
-comes.
+"""The few pictures that OpenCV decodes wrongly or not at all, by Pillow, which only they import.
 
 OpenCV 5.0 ignores the rotation boxes of AVIF, multiplies a TIFF's colours by their alpha, forgets the transparent value
 of a grey PNG, turns YCC in JPEG 2000 into other colours, and refuses JPEG 2000 of two components and TIFF compressed by
@@ -39,8 +38,7 @@ class TooLarge(ValueError):  # noqa: N818  (says what it is)
 
 
 def decode_with_pillow(encoded: bytes, kind: str, max_pixels: int) -> tuple[np.ndarray | None, int]:
-    """Pixels of the first frame, (h, w) grey, (h, w, 3) RGB or (h, w, 4) RGBA, of the type that it has, and the
-    orientation, 1 to 8.
+    """The first frame, (h, w) grey, (h, w, 3) RGB or (h, w, 4) RGBA, of its own type, and the orientation, 1 to 8.
 
     Limit: no pixels (None) where the bytes are damaged.
 

@@ -1,6 +1,4 @@
-"""What turns a decoded picture into a network's input: the size, the crop, and the statistics of the weights. No torch
-is imported here.
-"""
+"""What turns a picture into a network's input: size, crop, the weights' statistics. No torch is imported here."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ _depth = 0
 
 
 def _streams() -> tuple[ctypes.c_void_p, int | None, int] | None:
-    """The C variable `stderr`, its value, and a stream that swallows; None where the C library hides the variable
-    (Windows).
-    """
+    """The C variable `stderr`, its value, a stream that swallows; None where C hides the variable (Windows)."""
     try:
         library = ctypes.CDLL(None)
         library.fopen.restype = ctypes.c_void_p

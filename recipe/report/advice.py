@@ -31,8 +31,8 @@ def _start(evidence: Evidence) -> str:
     if better > 0:
         return ""
     return (
-        "Fine-tuning has not beaten the probe on the start's features: lower --lr, keep BatchNorm frozen, or "
-        "train longer."
+        "Fine-tuning has not beaten the probe on the start's features: "
+        "lower --lr, keep BatchNorm frozen, or train longer."
     )
 
 
@@ -43,8 +43,8 @@ def _length(evidence: Evidence) -> str:
     if not evidence.out_of_fold or 2 * last <= len(kept):
         return ""
     return (
-        f"The last epoch was the best in {last} of {len(kept)} folds: a longer run may score higher (-e "
-        f"{2 * evidence.config.epochs})."
+        f"The last epoch was the best in {last} of {len(kept)} folds: "
+        f"a longer run may score higher (-e {2 * evidence.config.epochs})."
     )
 
 
@@ -123,6 +123,6 @@ def _sure(evidence: Evidence) -> str:
         return ""
     warmth = fit_temperature(labels, probs)
     return (
-        f"Probabilities are off by {error:.1%} on average; a temperature of {warmth:.2f} mends it "
-        f"(`{proposed('tune', runs=[evidence.folder], temperature=True)}`)."
+        f"Probabilities are off by {error:.1%} on average; "
+        f"a temperature of {warmth:.2f} mends it (`{proposed('tune', runs=[evidence.folder], temperature=True)}`)."
     )

@@ -59,8 +59,8 @@ def _text(evidence: Evidence, found: list, rows: int) -> list[str]:  # type: ign
         "first is "
         f"{evidence.classes[top.label]} answered as {evidence.classes[top.answer]} ({top.rows} times, "
         f"{top.share:.0%} of the class). Classes are "
-        "ordered by hierarchical clustering, so that those which are confused lie together: look for blocks on the "
-        "diagonal."
+        "ordered by hierarchical clustering, so that those which are confused lie together: "
+        "look for blocks on the diagonal."
     ]
 
 
@@ -116,8 +116,8 @@ def balance_section(evidence: Evidence) -> Section:
         text.append(f"{len(counts) - len(filled)} known classes have no picture here.")
     if ratio >= 3:
         text.append(
-            "The classes are uneven: judge by balanced_accuracy or macro_f1 too, and try --sampler class_balanced "
-            "or --loss class_balanced."
+            "The classes are uneven: judge by balanced_accuracy or macro_f1 too, "
+            "and try --sampler class_balanced or --loss class_balanced."
         )
     rows = [
         [name, int(count), f"{count / counts.sum():.4f}"] for name, count in zip(evidence.classes, counts, strict=True)

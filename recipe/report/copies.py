@@ -1,6 +1,4 @@
-"""What plain folds flatter: the score on pictures whose copy the network was trained on, against the score on all
-others.
-"""
+"""What plain folds flatter: the score on pictures whose copy the network was trained on, against the others."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ def copies_section(evidence: Evidence) -> Section:
 
 
 def with_a_copy(evidence: Evidence) -> np.ndarray:
-    """Scored rows of which a copy lies outside their own fold, so that the network that answered them was trained on
-    it.
-    """
+    """Scored rows with a copy outside their own fold, so that the network that answered was trained on it."""
     rows = evidence.scored
     return rows[[twin(evidence, row) is not None for row in rows.tolist()]]
 
@@ -48,9 +44,7 @@ def twin(evidence: Evidence, row: int) -> int | None:
 
 
 def optimism(evidence: Evidence, seen: np.ndarray) -> float:
-    """The run's score less that of the pictures without a copy, in the metric's own unit; NaN where nothing is left to
-    compare.
-    """
+    """The run's score less that of pictures without a copy, in the metric's unit; NaN with nothing to compare."""
     return score(evidence, evidence.metric) - score(evidence, evidence.metric, np.setdiff1d(evidence.scored, seen))
 
 

@@ -25,8 +25,8 @@ def cost_section(evidence: Evidence) -> Section:
     text = [
         "FLOPs are counted as 2 x MACs (the multiplication and the addition each count); many papers print MACs "
         "under the name FLOPs. "
-        "Times are those of this machine, in a process of its own, on a random JPEG of 500 x 375 pixels, decoding "
-        "included."
+        "Times are those of this machine, in a process of its own, "
+        "on a random JPEG of 500 x 375 pixels, decoding included."
     ]
     rows = size_rows(evidence)
     try:

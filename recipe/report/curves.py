@@ -42,8 +42,8 @@ def training_section(evidence: Evidence) -> Section:
     text = [
         "Training loss is measured on augmented, mixed pictures and is therefore often above the validation loss; "
         "what counts is whether "
-        "the validation curve still improves at the end, and whether it turns while the training loss falls "
-        "(overfitting)."
+        "the validation curve still improves at the end, "
+        "and whether it turns while the training loss falls (overfitting)."
     ]
     header = [field.name for field in dataclasses.fields(EpochLog)]
     rows = [[getattr(log, name) for name in header] for log in evidence.logs]

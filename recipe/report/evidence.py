@@ -1,6 +1,4 @@
-"""What a page is made from: labels, probabilities, and the files of the run. Nothing of training is needed to read
-it.
-"""
+"""What a page is made from: labels, probabilities, the run's files. Nothing of training is needed to read it."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ from recipe.runs.results import EpochLog
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """A run and a labelled table with its probabilities: the run's own out-of-fold rows, or another table that the
-    ensemble answered.
-    """
+    """A run and a labelled table with its probabilities: its own out-of-fold rows, or another, answered, table."""
 
     folder: Path  # of the run
     title: str
@@ -91,9 +87,7 @@ class Evidence:
 
     @cached_property
     def copies(self) -> np.ndarray:
-        """(N,) int64: rows that show the same picture, resized, saved anew or mirrored, share a number; unreadable ones
-        are alone.
-        """
+        """(N,) int64: rows of the same picture, resized, saved anew or mirrored, share one; unreadable are alone."""
         with ThreadPoolExecutor() as pool:
             thumbnails = list(pool.map(self._thumbnail, range(len(self.names))))
         return groups_of(find_pairs(np.array(thumbnails), [""] * len(thumbnails)), len(thumbnails))

@@ -1,5 +1,4 @@
-"""python -m recipe.report.measure RUN [RUNTIME]: loads a run and predicts, in a process of its own; prints what that
-took as JSON.
+"""python -m recipe.report.measure RUN [RUNTIME]: a run loaded and asked in a process of its own, its cost as JSON.
 
 A process of its own, because load time and peak memory of the one that has trained say nothing about serving.
 """

@@ -111,8 +111,7 @@ class NoFeatureMapError(ValueError):
 
 
 def heat(model: Classifier, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """(B, h, w) in [0, 1] per picture: the positive part of the feature map weighted by the mean gradient of the
-    class's logit.
+    """(B, h, w) in [0, 1]: the positive part of the feature map weighted by the mean gradient of the class's logit.
 
     Args:
         images: (B, 3, H, W) normalised.
@@ -205,8 +204,8 @@ def map_section(evidence: Evidence) -> Section:
     labels = evidence.labels[rows]
     agreed = ", ".join(f"{caption.lower()} {agreement(features, labels):.1%}" for features, caption in maps.values())
     text.append(
-        f"Share of a picture's {NEIGHBOURS} nearest neighbours (in the features, not on the map) that are of its "
-        f"class: {agreed}."
+        f"Share of a picture's {NEIGHBOURS} nearest neighbours (in the features, not on the map) "
+        f"that are of its class: {agreed}."
     )
     places = {name: flatten(features) for name, (features, _) in maps.items()}
     drawings = [_map(evidence, name, caption, places[name], labels) for name, (_, caption) in maps.items()]

@@ -129,8 +129,7 @@ def wilson(right: int, total: int) -> tuple[float, float]:
 
 
 def bootstrap(metric: Any, labels: np.ndarray, probs: np.ndarray, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """95 % percentile interval of a metric over resampled rows, the same rows at every call; NaN where it is never
-    defined.
+    """95 % percentile interval of a metric over resampled rows, always the same; NaN where it is never defined.
 
     Source: Efron, Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
     """
@@ -184,9 +183,7 @@ class Curves:
 
 
 def curves(kind, labels: np.ndarray, probs: np.ndarray) -> Curves:  # type: ignore[no-untyped-def]
-    """All curves of one kind (`roc` or `precision_recall`); macro areas are means over the classes that have a
-    curve.
-    """
+    """All curves of one kind (`roc` or `precision_recall`); macro areas are means over classes with a curve."""
     hits = labels[:, None] == np.arange(probs.shape[1])
     each = [kind(hits[:, label], probs[:, label]) for label in range(probs.shape[1])]
     known = [curve for curve in each if len(curve.horizontal)]

@@ -42,8 +42,7 @@ HERE = Path(__file__).parent
 def write_report(
     folder: Path, table: Table | None = None, pictures: Pictures | None = None, data: Path | None = None
 ) -> Path:
-    """Writes report.html and model_card.md of a finished run, and RUN/report/ with a PNG or a CSV for everything on the
-    page.
+    """Writes report.html and model_card.md of a finished run, and RUN/report/ with a PNG or CSV of everything on it.
 
     Args:
         folder: the run folder (MODEL_PATH).

@@ -1,5 +1,4 @@
-"""What a section of the page is made of: tables, picture tiles, and charts that `draw` makes readable in light and
-dark, on a desktop and on a phone.
+"""What a section of the page is made of: tables, picture tiles, and charts that are clear in light and dark.
 
 The SVG is inlined: its ink becomes `currentColor`, its text stays text in the reader's own fonts (Chinese included),
 its background is transparent. The PNG has a white background and needs a font that holds the class names: a CJK font is
@@ -112,9 +111,7 @@ def draw(
 
 
 def inline(svg: str, name: str, caption: str) -> str:
-    """An SVG file as an element of an HTML page: no declarations, no ids that nobody refers to, ink as
-    `currentColor`.
-    """
+    """An SVG as an element of an HTML page: no declarations, no ids without reference, ink as `currentColor`."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.S)
     used = set(re.findall(r"#([\w.-]+)[\")]", svg))
@@ -132,9 +129,7 @@ def inline(svg: str, name: str, caption: str) -> str:
 
 
 def colour(number: int, total: int) -> str:
-    """A colour per class that is clear on white and on black; beyond the twelve chosen ones, hues a golden angle
-    apart.
-    """
+    """A colour per class, clear on white and on black; beyond the twelve chosen, hues a golden angle apart."""
     if total <= len(COLOURS):
         return COLOURS[number]
     hue = (number * 0.61803) % 1

@@ -23,18 +23,14 @@ KINDS = {WEIGHTS: "checkpoint", SOUP: "soup"}  # by file, what its header says i
 
 
 def save_checkpoint(folder: Path, state: dict[str, torch.Tensor], description: Description) -> None:
-    """The weights first, with the description and a checksum in the same file, then the description alone for whoever
-    needs no weights.
-    """
+    """The weights first, with description and checksum, then the description alone for who needs no weights."""
     content = _content(description)
     write_sealed(folder / WEIGHTS, state, {"kind": "checkpoint", "description": content})
     write_sealed_json(folder / "fold.json", content)
 
 
 def save_soup(folder: Path, state: dict[str, torch.Tensor], description: Description) -> None:
-    """`soup.safetensors` beside the weights that it was mixed from, with a checksum and the description of their
-    fold.
-    """
+    """`soup.safetensors` beside the weights it was mixed from, with a checksum and their fold's description."""
     write_sealed(folder / SOUP, state, {"kind": "soup", "description": _content(description)})
 
 
@@ -44,8 +40,7 @@ def _content(description: Description) -> dict[str, Any]:
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], Description]:
-    """Weights on the CPU and their own description; a `fold.json` that a killed process left behind them is written
-    anew.
+    """Weights on the CPU and their description; a `fold.json` that a kill left behind them is written anew.
 
     Raises:
         DamagedError: the weights are absent, torn, altered or not a checkpoint.
@@ -68,9 +63,7 @@ def _sealed_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
 
 
 def save_snapshot(folder: Path, state: dict[str, torch.Tensor], step: int, keep: int = 0) -> None:
-    """`snapshots/step00000123.safetensors` of a fold; with `keep`, only so many stay: the newest, and the others evenly
-    thinned.
-    """
+    """A fold's `snapshots/step00000123.safetensors`; `keep` of them stay: the newest, others evenly thinned."""
     snapshots = folder / "snapshots"
     write_sealed(snapshots / f"step{step:08d}.safetensors", state, {"kind": "snapshot", "step": step})
     there = sorted(snapshots.glob("step*.safetensors"))
@@ -95,16 +88,14 @@ def load_checkpoint(
     except (DamagedError, OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise CheckpointError(
-            f"{folder / weights} cannot be used: {reason}. {'Tune' if weights == SOUP else 'Train'} again or "
-            "restore it."
+            f"{folder / weights} cannot be used: {reason}. "
+            f"{'Tune' if weights == SOUP else 'Train'} again or restore it."
         ) from None
     return model.to(device).eval(), description
 
 
 def _weights(folder: Path, name: str, description: Description) -> dict[str, torch.Tensor]:
-    """Weights that match their checksum and their description. Bare ones, as before there were checksums, are refused:
-    nothing vouches for them.
-    """
+    """Weights that match checksum and description. Bare, older ones are refused: nothing vouches for them."""
     tensors, content = _sealed_weights(folder / name)
     own = description_of(content, folder / name)
     for what in ("config", "values", "preprocessing", "fold"):

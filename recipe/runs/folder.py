@@ -214,8 +214,8 @@ def open_run_folders(folders: Sequence[Path]) -> list[RunFolder]:
     if first.serving.members and not others:
         names = ", ".join(member.run for member in first.serving.members)
         raise TuneError(
-            f"{first.folder} joins several runs ({names}); name all of them again, or delete its ensemble.json to "
-            "begin anew."
+            f"{first.folder} joins several runs ({names}); "
+            "name all of them again, or delete its ensemble.json to begin anew."
         )
     return runs
 

@@ -186,8 +186,8 @@ def filtered(rows: Sequence[RunRow], conditions: Sequence[str]) -> list[RunRow]:
         match = CONDITION.fullmatch(condition)
         if match is None:
             raise RecordError(
-                f"the condition {condition!r} cannot be read; write NAME, one of {' '.join(COMPARE)}, and a value: "
-                "score>=0.9"
+                f"the condition {condition!r} cannot be read; "
+                f"write NAME, one of {' '.join(COMPARE)}, and a value: score>=0.9"
             )
         name, sign, wanted = match.groups()
         check_name(rows, name)
@@ -265,8 +265,8 @@ def chosen(rows: Sequence[RunRow], text: str) -> RunRow:
     if len({row["run"] for row in found}) != 1:
         how = "no run begins" if not found else f"{len(found)} runs begin"
         raise RecordError(
-            f"{how} with {text!r}; give the name as `{proposed('runs')}` shows it, or a number such as -1 for "
-            "the newest."
+            f"{how} with {text!r}; "
+            f"give the name as `{proposed('runs')}` shows it, or a number such as -1 for the newest."
         )
     return found[-1]
 

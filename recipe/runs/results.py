@@ -1,7 +1,6 @@
 """What a finished fold leaves beside its weights, for summary and resume: its result, with the epochs that led to it.
 
-A fold that an earlier start of the run has finished is taken over where it is whole, and trained anew where it is
-damaged.
+A fold that an earlier start of the run has finished is taken over where it is whole, else trained anew.
 """
 
 from __future__ import annotations
@@ -57,9 +56,7 @@ class FoldResult:
 
 
 def save_result(folder: Path, result: FoldResult) -> None:
-    """`oof.npz` and then `result.json`, which holds the checksums of both and of the weights: a folder with it is a
-    finished fold.
-    """
+    """`oof.npz`, then `result.json` with the checksums of both and of the weights: it makes a fold finished."""
     stream = io.BytesIO()
     arrays: dict[str, Any] = {
         key: value for key, value in dataclasses.asdict(result).items() if isinstance(value, np.ndarray)
@@ -116,7 +113,5 @@ def finished_folds(folder: Path, folds: Sequence[Fold]) -> list[FoldResult] | No
 
 
 def is_complete(folder: Path, folds: Iterable[int]) -> bool:
-    """Whether a run has its scores and these folds: then going on with it adds nothing, and no second row to the
-    record.
-    """
+    """Whether a run has its scores and these folds: going on then adds nothing, and no second row to the record."""
     return (folder / "metrics.json").exists() and all((folder / f"fold{n}" / "result.json").exists() for n in folds)

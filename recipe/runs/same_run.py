@@ -1,5 +1,4 @@
-"""Whether a run that is gone on with is still the same run: settings, data, code and versions, each named where it is
-not.
+"""Whether a run that is gone on with is still the same: settings, data, code, versions, each named where not.
 
 No torch is imported here.
 """

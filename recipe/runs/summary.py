@@ -1,6 +1,4 @@
-"""What the folds say together: out-of-fold predictions, the views chosen by them, the scores, the files and the closing
-table.
-"""
+"""What the folds say together: out-of-fold answers, the views chosen by them, scores, files, closing table."""
 
 from __future__ import annotations
 
@@ -146,12 +144,12 @@ def closing_table(summary: CrossValidation, metric: str, folder: Path) -> str:
 def _views_line(summary: CrossValidation) -> str:
     if summary.views == "identity()":
         return (
-            f"centre crop alone: {summary.plain_score:.4f} out of fold; the views of the settings gave "
-            f"{summary.view_score:.4f}"
+            f"centre crop alone: {summary.plain_score:.4f} out of fold; "
+            f"the views of the settings gave {summary.view_score:.4f}"
         )
     return (
-        f"{summary.views}: {summary.view_score:.4f} out of fold against {summary.plain_score:.4f} with the "
-        "centre crop alone"
+        f"{summary.views}: {summary.view_score:.4f} out of fold "
+        f"against {summary.plain_score:.4f} with the centre crop alone"
     )
 
 

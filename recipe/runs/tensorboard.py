@@ -1,5 +1,4 @@
-"""TensorBoard events of a run: scalars of every epoch and fold, the report's charts as images, the settings in the
-hyper-parameter tab.
+"""TensorBoard events of a run: scalars of every epoch and fold, the report's charts, settings as hyper-parameters.
 
     write_events(Path("data/output/model"))        # then: tensorboard --logdir data/output/model/tensorboard
 

@@ -1,16 +1,14 @@
-"""Temperature: one number that makes probabilities neither too sure nor too timid; the answers stay the same.
-
-The logarithm of the averaged probabilities is divided by T. For one network and one view this is the paper's division
-of the logits (softmax forgets the constant between the two); for an average over views, folds and runs it pools first
-and calibrates then, which Rahaman and Thiery find to be the better order ("Uncertainty Quantification and Deep
-Ensembles", 2021).
-
-Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, section 4.2.
-
-Pictures x views x folds in as few passes as possible, softmax before averaging. No torch is imported here.
+"""Pictures x views x folds in as few passes as possible, softmax before averaging, and the temperature after it.
 
 Validation, out-of-fold prediction and the submission's `Predictor` all average here, whatever runtime the networks
-answer by.
+answer by. No torch is imported.
+
+The temperature T divides the logarithm of the averaged probabilities: they become neither too sure nor too timid, and
+the answers stay the same. For one network and one view this is the paper's division of the logits (softmax forgets the
+constant between the two); for an average over views, folds and runs it pools first and calibrates then, which Rahaman
+and Thiery find to be the better order ("Uncertainty Quantification and Deep Ensembles", 2021).
+
+Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, section 4.2.
 """
 
 from __future__ import annotations
@@ -45,9 +43,7 @@ def pass_views(
 def average_probs(
     networks: Networks, pictures: Iterable[np.ndarray], views: Sequence[View], crops_per_pass: int = CROPS_PER_PASS
 ) -> Iterator[np.ndarray]:
-    """Class probabilities (K,) float32 of each picture, from networks that give probabilities: the mean over views,
-    then over folds.
-    """
+    """Class probabilities (K,) float32 of each picture: the networks' mean over views, then over folds."""
     for probs in pass_views(networks, pictures, views, crops_per_pass):
         yield probs.mean(axis=1).mean(axis=0)
 

@@ -1,5 +1,4 @@
-"""Proof that another form of a network answers as the network does: the same pictures everywhere, the same classes, the
-same probabilities.
+"""Proof that another form of a network answers alike: same pictures, same classes, same probabilities.
 
 The reference pictures come from integer arithmetic alone, so that they are the same on every machine and need not be
 stored.

@@ -1,5 +1,4 @@
-"""Writes a trained fold in a form that answers without the packages that trained it: uint8 pictures in, probabilities
-out.
+"""Writes a trained fold in a form that answers without what trained it: uint8 pictures in, probabilities out.
 
 Normalisation and softmax are part of the exported graph, BatchNorm is folded, and any number of pictures goes in at
 once. The export is kept only if a runtime that is installed here gives the network's own answers to the reference
@@ -166,9 +165,7 @@ def _write(model: Exportable, pictures: np.ndarray, folder: Path, fmt: str) -> N
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Deprecations of the tracing exporters, and their warnings about shapes that a proof over other batches answers
-    better.
-    """
+    """Deprecations of the tracing exporters, and warnings about shapes that a proof over other batches answers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -252,16 +249,13 @@ def _remove(folder: Path, fmt: str) -> None:
 
 
 def format_for_here() -> str:
-    """What an export is worth having in on this machine: ONNX where it can be written and a runtime for it is
-    installed, else TorchScript.
-    """
+    """What is worth having on this machine: ONNX where it and a runtime for it are installed, else TorchScript."""
     readers = [name for name in EXPORTED if "onnx" in backend_of(name).FORMATS]
     return "onnx" if find_spec("onnx") and any(map(find_spec, readers)) else "torchscript"
 
 
 def formats_of(folder: Path) -> list[str]:
-    """The formats that the run in `folder` is kept in: the one that its settings name, and those that were written by
-    hand.
+    """The formats that the run in `folder` is kept in: that of its settings, and those written by hand.
 
     Raises:
         CheckpointError: nothing was trained there.

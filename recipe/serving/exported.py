@@ -1,5 +1,4 @@
-"""An exported network beside its checkpoint: `export.json` names the files, the weights they came from, and the answers
-they must give.
+"""An exported network beside its checkpoint: `export.json` names its files, its weights, and the answers due.
 
     fold0/export.json       what lies there, hashes, answers to the reference pictures
     fold0/model.onnx        for ONNX Runtime and OpenVINO
@@ -56,9 +55,7 @@ class Exported(Strict):
 
 
 def key_of(fold: Path, weights: str, size: int) -> str:
-    """What an export depends on: the weights, the description beside them, the input size, and the format of this
-    file.
-    """
+    """What an export depends on: weights, their description, the input size, the format of this file."""
     parts = (file_sha256(fold / weights), file_sha256(fold / "fold.json"), size, FORMAT)
     return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
 

@@ -85,8 +85,8 @@ class Member:
         first, *others = descriptions = [read_description(path) for path in self.folders]
         if any(d.values != first.values or d.preprocessing != first.preprocessing for d in others):
             raise CheckpointError(
-                f"the folds in {folder} belong to different runs (classes or sizes differ); train again or remove "
-                "the foreign ones."
+                f"the folds in {folder} belong to different runs (classes or sizes differ); "
+                "train again or remove the foreign ones."
             )
         self.values, self.preprocessing = first.values, at_size(first.preprocessing, serving.test_size)
         self.prior = np.mean([description.prior for description in descriptions], axis=0, dtype=np.float32)
@@ -134,8 +134,8 @@ class Ensemble:
             w.run for w, m in zip(self.serving.members, self.members, strict=False) if m.values != self.values
         ]:
             raise CheckpointError(
-                f"{strange[0]} in {folder} was trained for other classes than {self.serving.members[0].run}; "
-                "remove one."
+                f"{strange[0]} in {folder} was trained "
+                f"for other classes than {self.serving.members[0].run}; remove one."
             )
         self.prior = np.average([member.prior for member in self.members], axis=0, weights=self.weights).astype(
             np.float32
@@ -232,8 +232,7 @@ class Ensemble:
         return Answer(self.values[best], float(probs[best]), probs, path, reason)
 
     def probs(self, paths: Sequence[Any], done: Callable[[int], None] = lambda count: None) -> np.ndarray:
-        """Class probabilities (N,K) float32. An unreadable picture gets the class prior and is named in the log and in
-        `unreadable`.
+        """Class probabilities (N,K) float32; for an unreadable picture the prior, named in log and `unreadable`.
 
         Args:
             paths: picture files.

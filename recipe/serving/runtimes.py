@@ -132,9 +132,7 @@ class _Folds:
         return exported
 
     def _prove(self, networks: Networks, exports: Sequence[Exported], how: str) -> None:
-        """A runtime that passed all reference pictures when the export was made sees two of them again, any other
-        all.
-        """
+        """What passed all reference pictures when the export was made sees two of them again, others all."""
         count = AT_LOAD if all(how in exported.proven for exported in exports) else PICTURES
         answers = answered(networks, reference_pictures(self.preprocessing.size, count), how)
         for folder, probs, exported in zip(self.folders, answers, exports, strict=True):

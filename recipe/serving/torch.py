@@ -116,8 +116,7 @@ def load_networks(
 
 
 def in_half(model: nn.Module, preprocessing: Preprocessing, runtime: Runtime) -> nn.Module:
-    """The model in float16 where it answers the reference pictures alike, else the model itself, with a line in the
-    log.
+    """The model in float16 where it answers the reference pictures alike, else itself, with a line in the log.
 
     Limit: under float16 a network whose activations pass 65,504 gives NaN, which the comparison refuses.
     """

@@ -86,9 +86,7 @@ class Sweep:
                     self.journal.append("retry", task=key)
 
     def choose_epochs(self) -> None:
-        """For an equal time: times every row once and writes down how many epochs fit. The first row is always timed
-        first.
-        """
+        """For an equal time: times every row once, the first row first, and writes down how many epochs fit."""
         if self.file.at_equal_time is None:
             return
         rows = listed_rows(self.file)
@@ -209,8 +207,7 @@ def worker(sweep: Sweep, threads: int) -> None:
 
 
 def run_sweep(sweep: Sweep, workers: int = 1, threads: int = 0, retry: bool = False) -> None:
-    """Runs what is not finished yet: in this process, or in `workers` processes with `threads` threads each (0 shares
-    the cores).
+    """Runs what is not finished, here or in `workers` processes with `threads` threads each (0 shares the cores).
 
     Raises:
         UserError: a setting that cannot be used, or a worker that died.

@@ -1,12 +1,10 @@
-"""The file of a sweep: which settings are tried against each other, how, and how often. Every key is checked.
+"""The file of a sweep, every key checked, and what it asks for: rows (settings) and tasks (a row under one seed).
 
-    name: weight-decay
-    data: data/input/birds100
-    settings: {epochs: 10, image_size: 224}      # for all rows
-    space: {weight_decay: [0, 1.0e-5, 1.0e-3]}
-    seeds: [0, 1, 2]
-
-The rows of a sweep and its tasks: a row is a combination of settings, a task is a row under one seed.
+name: weight-decay
+data: data/input/birds100
+settings: {epochs: 10, image_size: 224}      # for all rows
+space: {weight_decay: [0, 1.0e-5, 1.0e-3]}
+seeds: [0, 1, 2]
 """
 
 from __future__ import annotations
@@ -48,9 +46,7 @@ class Task:
 
     @property
     def key(self) -> str:
-        """12 hex digits of the SHA-256 of everything that the result depends on besides the data: equal tasks are run
-        once.
-        """
+        """12 hex digits of the SHA-256 of all the result depends on besides the data: equal tasks are run once."""
         settings = {
             key: value for key, value in self.config.model_dump(exclude_defaults=True).items() if key not in MACHINE
         }

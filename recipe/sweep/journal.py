@@ -65,9 +65,7 @@ class SweepJournal:
             self.append(event, **fields)
 
     def append(self, event: str, **fields: Any) -> None:
-        """Appends one line and waits until it is on the disk; the caller holds the lock. A torn last line is cut off
-        first.
-        """
+        """Appends one line and waits for the disk; the caller holds the lock. A torn last line is cut off first."""
         line = json.dumps({"event": event, **fields, "at": round(time.time(), 3)}, ensure_ascii=False) + "\n"
         with open(self.path, "ab+") as stream:
             stream.truncate(_end_of_last_line(stream))

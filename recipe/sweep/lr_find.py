@@ -76,9 +76,7 @@ class TrialSteps:
         return self.training.take(next(self._batches), self._taken - 1, mixes=self._mixes)
 
     def seconds_to_validate(self, pictures: int) -> float:
-        """Seconds that validation of the fold takes, its moving average included, by a timing of some of its
-        pictures.
-        """
+        """Seconds of a validation, with its moving average, by a timing of some of the fold's pictures."""
         training, rows = self.training, self.training.fold.valid_rows
         some = dataclasses.replace(training.fold, valid_rows=rows[:pictures])
         validation = Validation(training.run, some, training.folder, training.runtime)
@@ -115,9 +113,7 @@ def find(prepared: Prepared, rates: np.ndarray, fold: int = 0, on_step: Callable
 
 
 def setting_for(rate: float, config: Config) -> float:
-    """The value of `lr` that makes the optimizer's rate `rate`, to two digits: they differ where `lr_batch` scales by
-    the batch size.
-    """
+    """The `lr` that makes the optimizer's rate `rate`, to two digits: `lr_batch` may scale it by the batch size."""
     return float(f"{rate * config.lr / config.scaled_lr:.1e}")
 
 

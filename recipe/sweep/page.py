@@ -1,8 +1,6 @@
-"""The tables of a sweep: terminal, CSV, HTML page and a section of a Markdown file.
+"""What a sweep shows: tables in the terminal, CSV and HTML, its section of a Markdown file, and its pictures.
 
-Sections of a Markdown file that a program writes, between marks, among text that a person wrote.
-
-The pictures of a sweep: a heat map where the space has two settings, curves where it has one, the course of a search.
+The pictures are a heat map where the space has two settings, curves where it has one, and the course of a search.
 """
 
 from __future__ import annotations
@@ -39,8 +37,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[i
 
 
 def write_section(path: Path, name: str, lines: Sequence[str], title: str) -> None:
-    """Puts lines into the file, in place of the earlier section of that name or at its end; other text in the file
-    stays.
+    """Puts lines into the file, in place of that section's earlier ones or at the end; other text stays.
 
     Args:
         path: the file; begun with `title` where it does not exist.
@@ -102,16 +99,8 @@ def _shared(texts: list[str]) -> str:
     """The common beginning, up to a sign between words or numbers: 1024 and 1048 do not share `10`."""
     letters = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
     begin = "".join(column[0] for column in letters)
-    return begin[
-        : max(
-            (
-                place
-                for place in range(1, len(begin) + 1)
-                if not (begin[place - 1].isalnum() or begin[place - 1] == ".")
-            ),
-            default=0,
-        )
-    ]
+    ends = [end for end in range(1, len(begin) + 1) if not (begin[end - 1].isalnum() or begin[end - 1] == ".")]
+    return begin[: ends[-1]] if ends else ""
 
 
 def heat_map(down: str, across: str, space: dict[str, Any], summary: Summary) -> Any:

@@ -84,9 +84,7 @@ def _score(sweep: SweepFile, settings: dict[str, Any], state: SweepState) -> flo
 
 
 def hopeless(sweep: SweepFile, state: SweepState, key: str, epochs: int, higher_is_better: bool) -> bool:
-    """Whether the best score of a task so far is below the median of the finished tasks of its seed at the same
-    epoch.
-    """
+    """Whether a task's best so far is below the median of its seed's finished tasks at the same epoch."""
     if sweep.prune is None:
         return False
     optuna = load_optuna()

@@ -1,6 +1,4 @@
-"""What a sweep found: mean and spread of each row over seeds, its difference to the baseline, and whether that exceeds
-the noise.
-"""
+"""What a sweep found: mean and spread of each row over seeds, its difference to the baseline, and if it is noise."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Checksums of finished files: of any file by its bytes, and of a JSON file by its own content. No torch is imported
-here.
+"""Files written whole or not at all (to a temporary name, flushed, renamed), and checksums of finished ones.
 
-Files that are written whole or not at all: to a temporary name, flushed, renamed. No torch is imported here.
+A checksum is of a file's bytes, or of a JSON file's own content. No torch is imported here.
 """
 
 from __future__ import annotations
@@ -46,9 +45,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def _keep_name(folder: Path) -> None:
-    """After a power cut the new name is there as well; systems that open no folders (Windows) keep names by
-    themselves.
-    """
+    """After a power cut the new name is there as well; Windows, which opens no folders, keeps names by itself."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

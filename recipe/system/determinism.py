@@ -32,8 +32,8 @@ def make_deterministic(device: torch.device) -> str:
     """Sets torch's switches where they do something; returns what to say."""
     if device.type != "cuda":
         return (
-            f"deterministic: on {device.type} nothing is to be switched; runs repeat themselves under the same "
-            "number of threads"
+            f"deterministic: on {device.type} nothing is to be switched; "
+            "runs repeat themselves under the same number of threads"
         )
     import torch
 

@@ -1,6 +1,4 @@
-"""Room on the disk: looked at before a run and while it runs, so that it stops in words and not in the middle of a
-file.
-"""
+"""Room on the disk: looked at before and while a run works, so that it stops in words, not in mid-file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What a figure was measured on and a run was made by, for reports and journals: the machine, its software, the commit
-of the code.
-"""
+"""What a figure was measured on and a run was made by: machine, software, commit; for reports and journals."""
 
 from __future__ import annotations
 
@@ -16,8 +14,8 @@ def machine() -> str:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{processor()}, {cores()} cores"
     return (
-        f"{platform.system()} {platform.machine()}, {device}, Python {platform.python_version()}, torch "
-        f"{torch.__version__}"
+        f"{platform.system()} {platform.machine()}, {device}, "
+        f"Python {platform.python_version()}, torch {torch.__version__}"
     )
 
 
@@ -39,9 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def commit(folder: Path = ROOT) -> str:
-    """12 hex digits of the checked-out commit, with `+changes` where tracked files differ from it; empty without git or
-    a repository.
-    """
+    """12 hex digits of the commit, `+changes` where tracked files differ; empty without git or a repository."""
     number = _git(folder, "rev-parse", "--short=12", "HEAD")
     return number + ("+changes" if number and _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
 

@@ -1,5 +1,4 @@
-"""What memory running out looks like, on every device, and what is done about it: smaller micro-batches, then
-recomputed activations.
+"""What memory running out looks like on every device, and what is done: smaller micro-batches, then recomputing.
 
 Each is as good as the other for the result: the gradient is that of the whole batch. The Linux kernel may instead end
 the process without a word; the run then goes on with --resume.
@@ -49,15 +48,15 @@ def need_less(model: nn.Module, runtime: Runtime, batch_size: int, say: Callable
         say(f"memory ran out: {runtime.micro_batch} pictures per forward pass from here on; the steps stay the same")
     elif not runtime.recomputes and recompute(model, runtime):
         say(
-            "memory ran out with one picture: activations are recomputed in the backward pass from here on, a "
-            "quarter slower"
+            "memory ran out with one picture: "
+            "activations are recomputed in the backward pass from here on, a quarter slower"
         )
     else:
         raise OutOfMemory(
             "memory runs out even with one picture per pass. Take a smaller --image-size or --backbone, "
             "--precision bf16, an optimizer with "
-            "less state such as sgd(), or a machine with more memory; then --resume-anyway where the network stays "
-            "the same."
+            "less state such as sgd(), or a machine with more memory; "
+            "then --resume-anyway where the network stays the same."
         )
 
 

@@ -1,6 +1,4 @@
-"""The machine: device, arithmetic, memory layout, threads and micro-batch. What is fastest is timed in
-recipe/system/timing.py.
-"""
+"""The machine: device, arithmetic, memory layout, threads, micro-batch; recipe/system/timing.py times them."""
 
 from __future__ import annotations
 
@@ -57,8 +55,8 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); accepted: auto, cpu, cuda, "
-            "cuda:N, mps."
+            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); "
+            "accepted: auto, cpu, cuda, cuda:N, mps."
         ) from None
     return device
 
@@ -77,9 +75,7 @@ def choose_profile(device: torch.device) -> tuple[str, str]:
 
 
 def fastest_precision(device: torch.device) -> str:
-    """bf16 where the GPU has it, fp16 on those with fast half arithmetic, else float32 (P40: fp16 is slow; CPUs without
-    AMX: bf16 is).
-    """
+    """bf16 where the GPU has it, fp16 where half is fast, else float32 (P40: slow fp16; CPUs without AMX: bf16)."""
     if device.type != "cuda":
         return "float32"
     major, _ = torch.cuda.get_device_capability(device)
@@ -88,8 +84,7 @@ def fastest_precision(device: torch.device) -> str:
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every module's own mode is restored after the block (frozen BatchNorm stays
-    frozen).
+    """Evaluation mode without gradients; afterwards each module has its own mode (frozen BatchNorm stays frozen).
 
     Setting the mode of a few hundred modules takes a millisecond, as long as some pictures: a network that is in
     evaluation mode is left alone.

@@ -56,9 +56,7 @@ class Stop:
 
 @contextlib.contextmanager
 def graceful_stop() -> Iterator[Stop]:
-    """Hears the signals during the block, in the main thread; a signal that the caller's shell ignores stays
-    ignored.
-    """
+    """Hears the signals during the block, in the main thread; one that the caller's shell ignores stays ignored."""
     stop = Stop()
     main = threading.current_thread() is threading.main_thread()
     heard = [number for number in SIGNALS if main and signal.getsignal(number) is not signal.SIG_IGN]

@@ -105,8 +105,7 @@ AHEAD = 8  # items given to each thread beforehand
 def each(
     work: Callable[[Item], Result], items: Sequence[Item], threads: int, name: str
 ) -> Iterator[tuple[Item, Result | Hung]]:
-    """Every item with its result, in order; a result that does not come is `Hung`, and new ones go on without that
-    thread.
+    """Every item with its result, in order; a result that does not come is `Hung`: new ones go on in other threads.
 
     Closing the iterator, or an error in it, ends the threads. Limit: one thread and no hanging item is `map`.
 

@@ -35,8 +35,7 @@ LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_
 
 
 def choose_runtime(config: Config, model: nn.Module, folder: Path | None = None) -> Runtime:
-    """Settles what the settings leave open: as this run or this machine timed it before, else by timing a few passes of
-    a copy of the model.
+    """Settles what the settings leave open: as timed before, else by timing a few passes of a copy of the model.
 
     Args:
         folder: the run folder, which keeps the choice.
@@ -174,8 +173,8 @@ def _timed(model: nn.Module, runtime: Runtime, config: Config) -> float:
                 raise
             if count == 1:
                 raise ConfigError(
-                    f"not even one picture of {config.image_size} px fits in memory; lower --image-size or take "
-                    "--profile cpu."
+                    f"not even one picture of {config.image_size} px fits in memory; "
+                    "lower --image-size or take --profile cpu."
                 ) from None
             count //= 2
             runtime.micro_batch = min(runtime.micro_batch, count)

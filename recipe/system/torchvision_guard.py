@@ -71,9 +71,7 @@ def import_without_compiler() -> bool:
 
 
 def _stand_ins() -> dict[str, ModuleType]:
-    """The two things that are asked for: whether a device compiles (torchvision), and not to compile a function
-    (timm).
-    """
+    """What is asked for: whether a device compiles (torchvision), and not to compile a function (timm)."""
     compiler, tools = ModuleType("torch._dynamo"), ModuleType("torch._dynamo.utils")
     compiler.disable = _never_compiled  # type: ignore[attr-defined]
     tools.is_compile_supported = lambda device: False  # type: ignore[attr-defined]
@@ -81,9 +79,7 @@ def _stand_ins() -> dict[str, ModuleType]:
 
 
 def _never_compiled(function: Callable[..., Any] | None, *settings: Any, **named: Any) -> Callable[..., Any]:
-    """`torch.compiler.disable`, put off until the function is called; without a function it is still to be given
-    one.
-    """
+    """`torch.compiler.disable`, put off until the function is called; without one it is still to be given."""
     if function is None:
         return lambda function: _never_compiled(function, *settings, **named)
 

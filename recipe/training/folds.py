@@ -1,6 +1,4 @@
-"""The folds of a run one after another, for cross-validation: each is taken over, gone on with or trained, while the
-time suffices.
-"""
+"""The folds of a run one after another: each is taken over, gone on with or trained, while the time suffices."""
 
 from __future__ import annotations
 
@@ -36,8 +34,7 @@ def train_folds(run: Run, folds: Sequence[Fold], resume: bool) -> list[FoldResul
 
 
 def train_fold(run: Run, fold: Fold, resume: bool = False, folds: int = 1) -> FoldResult | None:
-    """Trains one fold, or returns its result where it is finished and `resume` is set; None where the time does not
-    suffice for it.
+    """Trains one fold, or returns its result where `resume` finds it finished; None where the time is too short.
 
     Args:
         folds: still to be trained, with this one.
@@ -56,8 +53,8 @@ def train_fold(run: Run, fold: Fold, resume: bool = False, folds: int = 1) -> Fo
     training = FoldTraining(run, fold, end)
     if resume and training.resume():
         say(
-            f"fold {fold.index}: goes on after epoch {training.state.epoch}, step {training.state.position.step} of "
-            f"{len(training.loader)}"
+            f"fold {fold.index}: goes on after epoch {training.state.epoch}, "
+            f"step {training.state.position.step} of {len(training.loader)}"
         )
     run.progress.taken_up(fold.index, training.state.logs)
     done = training.state.epoch * len(training.loader) + training.state.position.step

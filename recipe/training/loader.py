@@ -77,16 +77,14 @@ class Loader:
         self.ahead = True  # until a thread hangs
         if batch_size < 1 or self.workers < 1 or prefetch < 1:
             raise ValueError(
-                f"batch_size={batch_size}, workers={workers} and prefetch={prefetch} must be at least 1 (workers=0 "
-                "chooses)."
+                f"batch_size={batch_size}, workers={workers} "
+                f"and prefetch={prefetch} must be at least 1 (workers=0 chooses)."
             )
         if not len(self.rows):
             raise ValueError("A loader needs at least one row.")
 
     def without_pictures(self) -> Loader:
-        """The same rows batch by batch, each picture a black pixel that nothing was read for: for a head that learns
-        from kept features.
-        """
+        """The same rows batch by batch, unread, each a black pixel: for a head that learns from kept features."""
         other = copy.copy(self)
         other.pictures, other.transform = [np.zeros((1, 1, 3), np.uint8)] * len(self.labels), lambda image, seed: image
         return other
@@ -97,9 +95,7 @@ class Loader:
         return full + int(short > 0 and not (self.drop_last and full > 0))
 
     def order(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers and picture seeds of epoch `n`, both (len(rows),) int64: functions of `seed`, `n` and the weights
-        alone.
-        """
+        """Row numbers and picture seeds of epoch `n`, both (len(rows),) int64: by `seed`, `n` and weights alone."""
         generator = np.random.default_rng([self.seed, n])
         seeds = generator.integers(2**31, size=len(self.rows))
         if self.weights is not None:

@@ -1,6 +1,4 @@
-"""Batches on the device for the training step: what prepares them, how fast, and on a GPU the copy that overlaps with
-the step before.
-"""
+"""Batches on the device for the training step: who prepares them, how fast; on a GPU the copy overlaps a step."""
 
 from __future__ import annotations
 
@@ -64,21 +62,19 @@ def _arrived(batch: Batch, stream: torch.cuda.Stream, device: torch.device) -> B
 
 
 def feeding(config: Config, pictures: Pictures, preprocessing: Preprocessing, runtime: Runtime) -> str:
-    """How fast pictures are prepared against how fast the network takes them, in words, with the remedy where it would
-    wait.
-    """
+    """How fast pictures are prepared against how fast the network takes them, with a remedy where it would wait."""
     from recipe.pictures.cache import default_workers
 
     workers = config.workers or default_workers()
     prepared = workers * _per_second(config, pictures, preprocessing)
     taken = runtime.pictures_per_second / passes_per_step(config.optimizer)
     said = (
-        f"about {prepared:,.0f} pictures/s prepared by {workers} thread{'s' * (workers > 1)}, and the network "
-        f"takes {taken:,.0f}"
+        f"about {prepared:,.0f} pictures/s prepared by {workers} thread{'s' * (workers > 1)}, "
+        f"and the network takes {taken:,.0f}"
     )
     remedy = (
-        "; it will wait for them: raise --workers, make --augment lighter, or give decoded pictures room with "
-        "--cache-mb"
+        "; it will wait for them: raise --workers, make --augment lighter, "
+        "or give decoded pictures room with --cache-mb"
     )
     return said if prepared > ENOUGH * taken else said + remedy
 

@@ -1,5 +1,4 @@
-"""The probe: logistic regression on the features of the frozen network, the start of the head and the floor of the
-score.
+"""The probe: logistic regression on the frozen network's features; the head's start, the score's floor.
 
 Source: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022, section
 3 (LP-FT: linear probing, then fine-tuning).
@@ -115,8 +114,8 @@ def start_features(
     if not isinstance(model.head.classifier, nn.Linear):
         if start.config.head_init == "probe":
             raise ConfigError(
-                f"head_init: probe needs a head that ends in a linear layer, not {start.config.head!r}; set "
-                "head_init: random."
+                "head_init: probe needs a head that ends in a linear layer, "
+                f"not {start.config.head!r}; set head_init: random."
             )
         return None
     with Bar(len(pictures), "picture", "features for the probe") as bar:

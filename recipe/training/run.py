@@ -124,9 +124,7 @@ def session(
 
 
 def _machine(start: Start, folder: Path, folds: int) -> Runtime:
-    """How this machine computes, once there is room on its disk; moments and an outer optimizer's own copies are taken
-    as three times the weights.
-    """
+    """How this machine computes, once its disk has room; an optimizer's copies count as three times the weights."""
     before_cuda(start.config.deterministic)
     runtime = choose_runtime(start.config, start.model, folder)
     weights = sum(tensor.numel() * tensor.element_size() for tensor in start.model.state_dict().values())

@@ -81,8 +81,8 @@ def announce(start: Start, table: Table, folds: Sequence[Fold], runtime: Runtime
     say(f"machine  {runtime}; {runtime.pictures_per_second:.1f} pictures/s forward and backward, {runtime.origin}")
     frozen = "frozen (batch_norm: train unfreezes them)" if config.freezes_batch_norm else "those of the batch"
     say(
-        f"training {config.epochs} epochs x {len(folds)} folds at {config.image_size} px; BatchNorm "
-        f"statistics: {frozen}"
+        f"training {config.epochs} epochs x {len(folds)} folds at {config.image_size} px; "
+        f"BatchNorm statistics: {frozen}"
     )
     say(f"estimate {duration(estimate(config, folds, runtime))} until the last fold is done")
 

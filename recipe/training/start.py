@@ -73,9 +73,7 @@ def loader_of(run: Run, fold: Fold, runtime: Runtime, seed: int) -> Loader:
 
 
 def kept_features(run: Run, fold: Fold, runtime: Runtime, model: Classifier, loader: Loader) -> torch.Tensor | None:
-    """What the head of a frozen backbone takes, by row of the table; None where augmentation or mixing changes the
-    pictures.
-    """
+    """What a frozen backbone's head takes, by row of the table; None where augmentation or mixing changes it."""
     if run.config.augment.strip() or run.config.mix != "none()" or run.config.consistency:
         return None
     rows = fold.train_rows

@@ -121,9 +121,7 @@ class Parts:
         }
 
     def load(self, state: SavedState) -> None:
-        """Takes up what `saved` gave, but for the model: optimizer and schedule are made for one that has its
-        weights.
-        """
+        """Takes up what `saved` gave, but for the model: optimizer and schedule are made for one with its weights."""
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
             self.ema.model.load_state_dict(state["ema"]["model"])
@@ -162,8 +160,7 @@ def check_state(state: SavedState, run: str, fold: int, folder: Path, weights: M
 
 
 def best_kept(known: Best, folder: Path, higher_is_better: bool) -> Best:
-    """The best so far. The checkpoint may be younger than the state: then it counts, and the steps that lead to it are
-    repeated.
+    """The best so far. A checkpoint younger than the state counts, and the steps that led to it are repeated.
 
     Args:
         known: to the state.

@@ -1,13 +1,10 @@
 """The files of a fold's states, for `fold.FoldTraining`: written, read, and when it is time to write one.
 
-Two are kept, so that one that is torn leaves the other.
-
     last/epoch0003-step000120.safetensors     3 epochs are finished and 120 batches of the fourth
 
-A state is a tree of dicts, lists, numbers, words and tensors. The tensors go into the file as they are, in their own
-memory layout; the tree itself is JSON.
-
-One is due often enough that little is lost, and seldom enough that it costs little: `SaveRhythm`.
+Two are kept, so that one that is torn leaves the other. A state is a tree of dicts, lists, numbers, words and tensors:
+the tensors go into the file as they are, in their own memory layout, the tree itself is JSON. `SaveRhythm` writes often
+enough that little is lost, and seldom enough that it costs little.
 """
 
 from __future__ import annotations
@@ -141,9 +138,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _packed(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """JSON for a tree, its tensors put aside; a dict is a list of pairs where its keys are not words, as an optimizer's
-    are.
-    """
+    """JSON for a tree, its tensors put aside; a dict whose keys are no words (an optimizer's) is a list of pairs."""
     if isinstance(value, torch.Tensor):
         strides = value.stride()
         order = sorted(range(value.dim()), key=lambda dim: -strides[dim])  # channels_last stays channels_last

@@ -60,8 +60,8 @@ def taught(path: Path, table: Table) -> np.ndarray:
     missing = [name for name, row in zip(table.names, probs, strict=True) if np.isnan(row[0])]
     if missing:
         raise ConfigError(
-            f"teacher: {path} has no prediction for {len(missing)} rows, for example {missing[0]!r}; train all its "
-            "folds first."
+            f"teacher: {path} has no prediction for {len(missing)} rows, "
+            f"for example {missing[0]!r}; train all its folds first."
         )
     return probs
 
@@ -82,8 +82,8 @@ def _run_teacher(
         raise ConfigError(
             f"teacher: the run in {path} was made with folds: {description.config.folds} and seed: "
             f"{description.config.seed}, so it has seen "
-            f"validation rows of this one (folds: {config.folds}, seed: {config.seed}); give the same, or name its "
-            "oof.csv."
+            f"validation rows of this one (folds: {config.folds}, seed: {config.seed}); "
+            "give the same, or name its oof.csv."
         )
     return live_teacher(model, description.preprocessing, preprocessing, runtime)
 
@@ -97,13 +97,13 @@ def _timm_teacher(name: str, classes: int, preprocessing: Preprocessing, runtime
         model = timm.create_model(name, pretrained=True)
     except (OSError, RuntimeError) as error:
         raise ConfigError(
-            f"teacher: the weights of {name!r} cannot be reached ({str(error).splitlines()[0]}); give a run folder "
-            "instead."
+            f"teacher: the weights of {name!r} cannot be reached ({str(error).splitlines()[0]}); "
+            "give a run folder instead."
         ) from None
     if model.num_classes != classes:
         raise ConfigError(
-            f"teacher: {name!r} knows {model.num_classes} classes and the competition {classes}; train a run and "
-            "name its folder."
+            f"teacher: {name!r} knows {model.num_classes} classes and the competition {classes}; "
+            "train a run and name its folder."
         )
     published: Any = model.pretrained_cfg
     own = Preprocessing(preprocessing.size, 1.0, tuple(published["mean"]), tuple(published["std"]))

@@ -1,16 +1,12 @@
-"""Choosing how to answer, on out-of-fold rows only: a candidate replaces the present choice where it is better beyond
-chance.
+"""Choosing how to answer, on out-of-fold rows only: a candidate wins where it is better beyond chance.
 
 Candidates of one kind are compared together: their p values are corrected for being several (Holm), and the best of
 those that pass is kept. What is fitted to the labels (soups, weights, temperature) is judged on rows that it was not
-fitted to.
+fitted to. The weights of several runs are found by greedy selection with replacement.
 
-Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979, section 3; recipe/tune/significance.py
-for the tests.
-
-Weights of several runs by greedy selection with replacement on their out-of-fold probabilities.
-
-Source: Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models", 2004, section 2.1.
+Sources: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979, section 3 (the tests stand in
+recipe/tune/significance.py); Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models",
+2004, section 2.1.
 """
 
 from __future__ import annotations
@@ -113,8 +109,7 @@ class Choice:
         return paired_answers(METRICS[metric], self.labels[self.rows], present, candidate, exact=metric == "accuracy")
 
     def cross_fitted(self, fit: Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]) -> np.ndarray:
-        """(N,K): each fold's rows answered by what was fitted to the rows of the other folds; one fold alone is cut in
-        two.
+        """(N,K): each fold's rows answered by what was fitted to the other folds'; one fold alone is cut in two.
 
         Args:
             fit: from row numbers to a function that answers row numbers.

@@ -56,8 +56,7 @@ class OutOfFold:
         return task.collect(fold_probs)
 
     def soups(self, serving: Answering) -> tuple[Answers, list[list[Path]]]:
-        """Answers of greedy soups that were mixed on the other half of a fold's rows, and the soups mixed on all of
-        them.
+        """Answers of greedy soups mixed on the other half of a fold's rows, and the soups mixed on all of them.
 
         A soup that is judged on the rows it was chosen by looks better than it is; so each half judges the soup of the
         other.

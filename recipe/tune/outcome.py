@@ -1,6 +1,4 @@
-"""Writes a choice into a run folder that is complete in itself: other runs come as copies under `members`, soups beside
-the weights.
-"""
+"""Writes a choice into a run folder that is complete in itself: runs are copied, soups lie beside the weights."""
 
 from __future__ import annotations
 
@@ -23,8 +21,7 @@ CARDS = ("run.json", "metrics.json", "oof.csv")
 
 
 def write_outcome(outcome: Decision, out: Path | None = None) -> Path:
-    """The folder that now answers as decided: the first run, or the lean copy of it at `out`. ensemble.json comes last
-    but for the table.
+    """The folder that answers as decided: the first run, or its lean copy at `out`; ensemble.json comes last.
 
     Raises:
         CheckpointError: the disk is full or the folder read-only.

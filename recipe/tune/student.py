@@ -62,8 +62,8 @@ def write_average(run: Path, target: Path) -> None:
     if not first.config.pretrained:
         raise DistillError(
             f"the folds of {run} began from random weights and lie in different valleys, so their mean is no "
-            "network; train a student instead "
-            "(leave --average out)."
+            "network; "
+            "train a student instead (leave --average out)."
         )
     if serving.members:
         raise DistillError(f"{run} joins several runs; average one of them alone.")

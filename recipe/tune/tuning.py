@@ -92,9 +92,7 @@ def tune(answering: Sequence[OutOfFold], wishes: Wishes | None = None) -> Decisi
 
 
 def tune_run(answering: OutOfFold, wishes: Wishes) -> Tuned:
-    """Soup, test size and views of one run. Views and size in force are the present choice, and so is a soup unless it
-    is mixed anew.
-    """
+    """Soup, test size and views of one run. The views and size in force, and a soup not mixed anew, stay."""
     run = answering.run
     present = Answering(
         views=run.serving.views or run.views, test_size=run.serving.test_size, soup=run.serving.soup and not wishes.soup

@@ -12,7 +12,7 @@ from recipe.components.cifar import BACKBONES
 from recipe.components.heads import HEADS
 from recipe.components.optimizers import OPTIMIZERS, passes_per_step
 from recipe.registry import SpecError
-from recipe.training.step.groups import param_groups, scaled_lr
+from recipe.training.step.groups import param_groups
 
 LR, DECAY = 0.05, 0.01
 NESTED = [
@@ -323,8 +323,3 @@ def test_frozen_backbone_leaves_the_head():
     model.requires_grad_(False)
     with pytest.raises(ValueError, match="everything is frozen"):
         param_groups(model, LR, DECAY)
-
-
-@pytest.mark.limit("recipe.training.step.groups", "scaled_lr")
-def test_linear_scaling_of_the_learning_rate():
-    assert scaled_lr(0.1, 256) == 0.1 and scaled_lr(0.1, 64) == pytest.approx(0.025)

@@ -1,5 +1,4 @@
-"""MushroomSketch: nine genera of mushrooms, drawn by code from a seed (labels 0-8, 540 training and 180 hidden
-pictures).
+"""MushroomSketch: nine genera of mushrooms drawn by code from a seed (labels 0-8, 540 training and 180 hidden).
 
 0 Agaricus  1 Amanita  2 Boletus  3 Cortinarius  4 Entoloma  5 Hygrocybe  6 Lactarius  7 Russula  8 Suillus
 """

@@ -63,8 +63,7 @@ def gauss_noise(size: int, /, std: tuple[NotNegative, Probability] = (0.01, 0.03
 
 @AUGMENTATIONS.register
 def clahe(size: int, /, clip_limit: Annotated[float, Ge(1)] = 4.0, tiles: Count = 8, p: Probability = 0.5) -> Step:
-    """CLAHE: equalises the histogram of lightness in tiles x tiles fields, its slope limited to between 1 and
-    `clip_limit`.
+    """CLAHE: equalises the histogram of lightness in tiles x tiles fields, its slope limited to 1 to `clip_limit`.
 
     Source: Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", Graphics Gems IV, 1994.
     """

@@ -1,6 +1,4 @@
-"""Augmentations that cut the picture to the network's size. A pipeline without one of them gets the evaluation crop
-first.
-"""
+"""Augmentations that cut to the network's size. A pipeline without one gets the evaluation crop first."""
 
 from __future__ import annotations
 
@@ -31,8 +29,7 @@ def pad(image: np.ndarray, rows: int, columns: int, border: str) -> np.ndarray:
 
 @AUGMENTATIONS.register
 def scale_crop(size: int, /, scale: tuple[Positive, Positive] = (0.8, 1.25), p: Probability = 1.0) -> Step:
-    """RandomScaleCrop: resizes the short side to `size` times a random factor from `scale`, then cuts a square from a
-    random place.
+    """RandomScaleCrop: short side to `size` times a random factor from `scale`, then a square from a random place.
 
     Pictures that a factor below 1 left too small are padded by reflection. Where the step is not drawn (p < 1), the
     evaluation crop takes its place.
@@ -83,8 +80,7 @@ def random_resized_crop(
     ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3),
     p: Probability = 1.0,
 ) -> Step:
-    """RandomResizedCrop: cuts a random share of the area (`scale`) at a random aspect ratio (width to height) and
-    resizes it to the square.
+    """RandomResizedCrop: a random share of the area (`scale`) at a random aspect ratio (width to height), as a square.
 
     Shrinks by area and enlarges by cubic interpolation, as the evaluation does.
 

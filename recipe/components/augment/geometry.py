@@ -36,8 +36,7 @@ def vflip(size: int, /, p: Probability = 0.5) -> Step:
 
 @AUGMENTATIONS.register
 def rotation(size: int, /, degrees: Degrees = 15.0, p: Probability = 0.5) -> Step:
-    """RandomRotation: turns the picture about its centre by up to `degrees` either way; corners are filled by
-    reflection.
+    """RandomRotation: turns the picture about its centre by up to `degrees` either way; corners are reflected.
 
     Source: Simard, Steinkraus, Platt, "Best Practices for Convolutional Neural Networks", 2003, section 2.
     Limit: degrees=0 is the identity.
@@ -49,8 +48,7 @@ def rotation(size: int, /, degrees: Degrees = 15.0, p: Probability = 0.5) -> Ste
 def shift_scale_rotate(
     size: int, /, shift: Fraction = 0.0625, scale: Fraction = 0.1, degrees: Degrees = 45.0, p: Probability = 0.5
 ) -> Step:
-    """ShiftScaleRotate: shifts by up to `shift` of the side, scales by 1 +- `scale` and turns by up to `degrees`, in
-    one resampling.
+    """ShiftScaleRotate: shifts by `shift` of the side, scales by 1 +- `scale`, turns by `degrees`, in one resampling.
 
     Gaps are filled by reflection. albumentations calls it Affine nowadays.
 

@@ -1,10 +1,10 @@
-"""Pictures for AugMix's consistency term: a clean view and two augmented ones of each, which `consistency` compares.
+"""The loader's transform from a spec string: a function of picture and seed, or of one picture to three for AugMix.
+
+A spec such as `scale_crop(), hflip(p=0.5), one_of(gauss_noise(), blur(), p=0.3)` becomes an `Augment`. `AugmentViews`
+gives a clean view and two augmented ones, which the consistency term in recipe/training/step/objective.py compares.
 
 Source: Hendrycks et al., "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty", 2020, section
 3.
-
-Augmentation: a spec string such as `scale_crop(), hflip(p=0.5), one_of(gauss_noise(), blur(), p=0.3)` becomes a
-function of picture and seed.
 """
 
 from __future__ import annotations

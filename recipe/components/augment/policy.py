@@ -33,9 +33,7 @@ def _torchvision() -> ModuleType:
 
 
 class Operations:
-    """The operations of a torchvision policy: {name: (magnitudes, whether their sign is drawn)} for a size of
-    picture.
-    """
+    """The operations of a torchvision policy at a size: {name: (magnitudes, whether their sign is drawn)}."""
 
     def __init__(self, policy: Any, bins: int, sized: bool = True) -> None:
         self._library = _torchvision()
@@ -64,8 +62,7 @@ class Operations:
 def autoaugment(
     size: int, /, policy: Literal["imagenet", "cifar10", "svhn"] = "imagenet", p: Probability = 1.0
 ) -> Step:
-    """AutoAugment: applies one of 25 learned pairs of operations. Policies: imagenet, cifar10 (for CIFAR-100 as well),
-    svhn.
+    """AutoAugment: one of 25 learned pairs of operations. Policies: imagenet, cifar10 (CIFAR-100 as well), svhn.
 
     Source: Cubuk, Zoph, Mane, Vasudevan, Le, "AutoAugment: Learning Augmentation Policies from Data", 2019, appendix.
     Limit: p=0 is the identity.

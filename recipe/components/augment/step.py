@@ -1,5 +1,4 @@
-"""What every augmentation is made of: a step that is drawn with probability p, its registry, and the way to
-albumentations.
+"""What every augmentation is made of: a step drawn with probability p, its registry, the way to albumentations.
 
 A component takes the context (size,) and returns a `Step`. Its `apply` gets a picture, (h, w, 3) uint8, and a numpy
 generator, and returns a picture of the same type. All randomness comes from that generator: neither the global state of

@@ -28,9 +28,7 @@ CIFAR100 = {
 
 
 class Backbone(nn.Module):
-    """A chain of layers from pictures (B,3,H,W), H and W >= 32, to a feature map (B,C,h,w); the methods are those of
-    timm's networks.
-    """
+    """Layers from (B,3,H,W), H and W >= 32, to a feature map (B,C,h,w); the methods are those of timm's networks."""
 
     input_size = 32
     pretrained_cfg = CIFAR100
@@ -104,9 +102,7 @@ def small_stem(conv: nn.Module, kernel_size: int = 3) -> nn.Conv2d:
 
 
 def same_size(*parts: nn.Module) -> None:
-    """Makes convolutions and poolings inside keep height and width: stride 1 and half the kernel as padding. Weights
-    fit as before.
-    """
+    """Makes convolutions and poolings inside keep height and width: stride 1, half the kernel as padding."""
     for part in parts:
         for layer in part.modules():
             if isinstance(layer, nn.Conv2d):

@@ -28,8 +28,7 @@ def cifar_mobilenet(activation: Activation = "relu") -> nn.Module:
 
 @BACKBONES.register
 def cifar_mobilenet_v2(activation: Activation = "relu") -> nn.Module:
-    """MobileNet v2: inverted residuals, a shortcut between narrow maps without activation; `relu` here is the capped
-    ReLU6.
+    """MobileNet v2: inverted residuals, a shortcut between narrow maps without activation; `relu` is the capped ReLU6.
 
     Source: Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018, table
     2.

@@ -34,8 +34,7 @@ def resnet(depth: int, /, drop_path: Fraction = 0.0, activation: Activation = "r
 
 @variants("cifar_stochasticdepth{}", 18, 34, 50, 101, 152)
 def stochastic_depth(depth: int, /, drop_path: Fraction = 0.5, activation: Activation = "relu") -> nn.Module:
-    """ResNet whose blocks are left out at random in training, the last with probability `drop_path`, earlier ones
-    linearly less.
+    """ResNet with blocks left out at random in training, the last with probability `drop_path`, earlier ones less.
 
     Per picture rather than per batch, and scaled in training rather than at test: the same in expectation.
 

@@ -18,9 +18,7 @@ _WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}  # channels of the first stag
 
 
 class ShuffleUnit(nn.Module):
-    """Grouped 1x1, channel shuffle, depthwise 3x3, grouped 1x1; added to the shortcut, or beside its average pooling at
-    stride 2.
-    """
+    """Grouped 1x1, shuffle, depthwise 3x3, grouped 1x1; added to the shortcut, or beside its pooling at stride 2."""
 
     def __init__(self, inside: int, outside: int, groups: int, stride: int, grouped_entry: bool) -> None:
         super().__init__()

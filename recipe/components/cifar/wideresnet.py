@@ -16,9 +16,7 @@ from recipe.registry import Count, Fraction
 
 
 class WideBlock(nn.Module):
-    """B(3,3): norm, activation, 3x3, norm, activation, dropout, 3x3. A shortcut that widens starts after the first
-    activation.
-    """
+    """B(3,3): norm, activation, 3x3, norm, activation, dropout, 3x3; the shortcut widens after the first activation."""
 
     def __init__(self, inside: int, outside: int, stride: int, dropout: float, drop_path: float) -> None:
         super().__init__()

@@ -24,9 +24,7 @@ from recipe.pictures.cache import Pictures, Progress
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """Everything the page shows. Row numbers are those of `table`; rows from `hidden_start` on belong to the second
-    set.
-    """
+    """Everything the page shows. Rows are those of `table`; from `hidden_start` on, of the second set."""
 
     table: Table
     pictures: Pictures  # of the table and then of the second set
@@ -131,16 +129,14 @@ def _probed(
     probs[rows] = aware
     accuracies = [float((made.argmax(axis=1) == usable.labels).mean()) for made in (plain, aware)]
     note = (
-        f"logistic regression on frozen {network.config.backbone} features at {network.config.image_size} px, "
-        f"{folds} duplicate-aware folds"
+        f"logistic regression on frozen {network.config.backbone} features "
+        f"at {network.config.image_size} px, {folds} duplicate-aware folds"
     )
     return probs, accuracies[0], accuracies[1], note
 
 
 def findings_of(found: Audit) -> list[Finding]:
-    """What should be mended, as sentences: unreadable pictures, duplicates under two labels, leaks into the second
-    set.
-    """
+    """What should be mended, as sentences: unreadable pictures, duplicates under two labels, leaks."""
     table = found.table
 
     def line(row: int) -> int:

@@ -32,9 +32,7 @@ class Facts:
 
 
 def gather(pictures: Pictures, progress: Progress | None = None) -> tuple[list[Facts], np.ndarray]:
-    """The facts of every picture, and thumbnails (N,32,32,3) uint8, black for the unreadable; each is decoded once,
-    into `pictures`.
-    """
+    """The facts of every picture, and thumbnails (N,32,32,3) uint8, black if unreadable; `pictures` keeps each."""
     facts, thumbnails = [], np.zeros((len(pictures), THUMBNAIL, THUMBNAIL, 3), np.uint8)
     with ThreadPoolExecutor() as pool:
         for row, (fact, small) in enumerate(pool.map(lambda row: _one(pictures, row), range(len(pictures)))):

@@ -1,7 +1,7 @@
 """Which labels are probably wrong, by probabilities from models that have not seen them.
 
 Source: Northcutt, Jiang, Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", 2021, sections 3.1
-(the confident joint) and 3.2 (pruning by its off-diagonal rows, ranked by margin).
+(the confident joint) and 3.2 (its off-diagonal rows, ranked by margin).
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ class Suspect(NamedTuple):
 
 
 def thresholds(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
-    """(K,) what counts as confident: the mean probability a class gets on the rows labelled with it; inf for a class
-    without rows.
-    """
+    """(K,) what counts as confident: the mean probability of a class on rows labelled with it; inf without rows."""
     counts = np.bincount(labels, minlength=probs.shape[1])
     own = np.bincount(labels, weights=probs[np.arange(len(labels)), labels], minlength=probs.shape[1])
     return np.where(counts > 0, own / np.maximum(counts, 1), np.inf)
@@ -35,18 +33,8 @@ def confident_classes(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
     return np.where(above.any(axis=1), np.where(above, probs, -1.0).argmax(axis=1), -1)
 
 
-def confident_joint(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
-    """(K,K) int64 counts of rows with given label i that are confidently of class j. Limit: diagonal where no label is
-    doubted.
-    """
-    classes = confident_classes(labels, probs)
-    joint = np.zeros((probs.shape[1],) * 2, np.int64)
-    np.add.at(joint, (labels[classes >= 0], classes[classes >= 0]), 1)
-    return joint
-
-
 def likely_wrong(labels: np.ndarray, probs: np.ndarray) -> list[Suspect]:
-    """The rows off the diagonal of the confident joint, the surest first.
+    """The rows that are confidently of another class than their label, the surest first.
 
     Args:
         labels: (N,) int64, as given.
@@ -57,8 +45,8 @@ def likely_wrong(labels: np.ndarray, probs: np.ndarray) -> list[Suspect]:
     """
     if probs.ndim != 2 or len(labels) != len(probs) or (len(labels) and labels.max() >= probs.shape[1]):
         raise ValueError(
-            f"{len(labels)} labels do not fit probabilities of shape {probs.shape}; give one row per label, one "
-            "column per class."
+            f"{len(labels)} labels do not fit probabilities of shape {probs.shape}; "
+            "give one row per label, one column per class."
         )
     rows = np.flatnonzero(np.isfinite(probs).all(axis=1))
     classes = confident_classes(labels[rows], probs[rows])

@@ -1,6 +1,4 @@
-"""Out-of-fold probabilities without a training run: logistic regression on the features of a frozen network, in a
-minute.
-"""
+"""Out-of-fold probabilities without training, in a minute: logistic regression on a frozen network's features."""
 
 from __future__ import annotations
 
@@ -55,9 +53,7 @@ class FrozenNetwork:
 
 
 def oof_probs(features: np.ndarray, table: Table, folds: tuple[Fold, ...], c: float) -> np.ndarray:
-    """(N,K) float32: every row by a probe that has not seen its fold; NaN for rows that no fold validates. `c` as in
-    `fit_probe`.
-    """
+    """(N,K) float32: each row by a probe that has not seen its fold, else NaN; `c` as in `fit_probe`."""
     probs = np.full((len(table), len(table.classes)), np.nan, np.float32)
     for fold in folds:
         probe = fit_probe(features[fold.train_rows], table.labels[fold.train_rows], len(table.classes), c)

@@ -1,5 +1,4 @@
-"""What the parts of a run cost in seconds: expected from a short timing, then measured, and followed when the machine
-changes its speed.
+"""What parts of a run cost in seconds: expected by a short timing, then measured and followed as speed changes.
 
 A step is measured all the time, a validation once per epoch. Every other cost is therefore kept together with the least
 that a step has cost since then, and grows with the step: a machine that became half as fast validates and predicts half
@@ -73,9 +72,7 @@ def estimate(config: Config, folds: Sequence[Fold], runtime: Runtime) -> float:
 def time_answers(
     model: nn.Module, paths: Sequence[Path], config: Config, preprocessing: Preprocessing, runtime: Runtime
 ) -> float:
-    """Seconds that one fold takes for one picture with the views, asked for alone as the platform asks: the median over
-    some.
-    """
+    """Seconds of one fold for one picture with the views, asked alone as the platform asks: the median over some."""
     views = build_views(config.views, preprocessing.size)
     side = evaluation_side(preprocessing.size, preprocessing.crop_pct)
     model = model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]

@@ -1,5 +1,4 @@
-"""The time of a run: how much of it there is, how much is used, and what became of it on the way (time.json in the run
-folder).
+"""The time of a run: how much there is, how much is used, what became of it (time.json in the run folder).
 
 The clock begins with the program and counts every start of the run: one that was killed and resumed has used what it
 had used.
@@ -81,8 +80,7 @@ class TimeLimit:
         return self.seconds < math.inf
 
     def attach(self, folder: Path, resume: bool) -> None:
-        """Keeps account in a run folder; with `resume`, goes on with the account there (and with its limit, where none
-        is given).
+        """Keeps account in a run folder; with `resume`, goes on with the account there (and its limit, without one).
 
         Raises:
             TimeIsUpError: nothing is left of it.
@@ -112,8 +110,8 @@ class TimeLimit:
         """
         if self.left < 0:
             raise TimeIsUpError(
-                f"--minutes {self.seconds / 60:g} are over while {doing}, and nothing can answer yet. Give more "
-                "minutes."
+                f"--minutes {self.seconds / 60:g} are over while {doing}, "
+                "and nothing can answer yet. Give more minutes."
             )
 
     def too_short(self, folder: Path) -> str:

@@ -1,5 +1,4 @@
-"""Keeps a run within its time: plans each fold when it begins, watches every step, and plans anew when the time no
-longer suffices.
+"""Keeps a run within its time: plans each fold when it begins, watches each step, plans anew when time is short.
 
 A plan leaves a margin. While it lasts nothing is changed; once it is used up, the rest is planned anew with a new
 margin, so that the learning rate still comes down to its end. At an epoch's end a plan may grow again. Without a limit
@@ -111,9 +110,7 @@ class Pacer:
         self.note()
 
     def note(self, every: float = 0.0) -> None:
-        """Writes down what is used and how fast the machine was, unless that was done within the last `every`
-        seconds.
-        """
+        """Writes down what is used and how fast the machine was, unless done within the last `every` seconds."""
         if self.limit.limited and self.limit.due(every):
             self.limit.measured = self.measured.state()
             self.limit.note()
@@ -147,9 +144,7 @@ class Pacer:
         return course.steps
 
     def _watched(self, done: int, end: int, faster: bool) -> int:
-        """The end after a step: as recorded, as planned, or planned anew after the first steps, once the margin is used
-        up, and faster.
-        """
+        """The end after a step: as recorded or planned; anew after the first steps, without margin, when faster."""
         if (recorded := self._recorded_end(done)) is not None:
             return recorded
         if done < end and seconds_of(end, self.work, self._costs, done, begun=True) > self._left():
@@ -194,9 +189,7 @@ class Pacer:
         return (left - self.report) / (1 + MARGIN) if planning else left
 
     def _closing(self) -> float:
-        """Seconds that must be left when training ends: the folds so far predict the hidden pictures, and the scores
-        are written.
-        """
+        """Seconds to be left after training: the folds so far predict the hidden pictures, scores are written."""
         return CLOSING + self.answering * self._costs.predict
 
     def _expect(self, done: int, end: int) -> None:
@@ -237,8 +230,7 @@ def pacer_of(
     start: Start, table: Table, fold: Fold, runtime: Runtime, limit: TimeLimit, report_seconds: float = 0.0,
     networks: int = 1,
 ) -> Pacer:  # fmt: skip
-    """The clock of a run, with what a fold is expected to cost; pictures are only answered on trial where there is a
-    limit.
+    """The clock of a run, with what a fold should cost; pictures are only answered on trial where there is a limit.
 
     Args:
         networks: that answer for each fold.

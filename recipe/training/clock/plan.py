@@ -69,9 +69,7 @@ class Course:
 
 
 def seconds_of(steps: int, work: Work, costs: Costs, done: int = 0, begun: bool = False) -> float:
-    """What a fold of so many steps still takes, `done` of them being behind it; with the prediction of the hidden
-    pictures.
-    """
+    """What a fold of so many steps still takes, `done` being behind it; with predicting the hidden pictures."""
     frozen = work.frozen * steps / work.asked if work.asked else 0.0  # no less is frozen in fact: whole epochs
     training = max(0.0, frozen - done) * costs.frozen_step + (steps - max(done, frozen)) * costs.step
     validations = math.ceil(steps / work.steps_per_epoch) - done // work.steps_per_epoch
@@ -137,9 +135,7 @@ class Pace:
         return min(1.0, self.progress + (1 - self.progress) * (step - self.step) / max(1, self.end - self.step))
 
     def ending(self, end: int, step: int) -> Pace:
-        """From `step` on in a straight line to another end; with a later one, progress falls back to what it would have
-        been with that.
-        """
+        """From `step` on straight to another end; a later one puts progress back to what it would have been."""
         if end == self.end:
             return self
         progress = self.at(step)

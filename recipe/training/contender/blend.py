@@ -1,5 +1,4 @@
-"""How a fine-tuned network and the probe answer together: the network's temperature and its share, by rows that neither
-has seen.
+"""How a fine-tuned network and the probe answer together: temperature and share, by rows that neither has seen.
 
 Few rows judge, since a row that judges does not train. So both numbers begin at what many sets preferred
 (docs/measured.md), and rows move them as far as they are evidence: the share is the mode of a posterior, the likelihood

@@ -1,6 +1,4 @@
-"""BatchNorm's running statistics during training: frozen, taken from one pass only, or put back after a pass that does
-not count.
-"""
+"""BatchNorm's statistics in training: frozen, of one pass only, or put back after a pass that does not count."""
 
 from __future__ import annotations
 

@@ -17,16 +17,13 @@ from recipe.data.batch import Batch
 
 
 def soften(probs: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Probabilities (B, K) at a temperature, float32. Limits: temperature 1 gives `probs`, infinity the same for every
-    class.
-    """
+    """Probabilities (B, K) at a temperature, float32. Limits: 1 gives `probs`, infinity the same for every class."""
     smallest = torch.finfo(torch.float32).tiny
     return (probs.float().clamp(min=smallest).log() / temperature).softmax(1)
 
 
 def divergence(logits: torch.Tensor, teacher_probs: torch.Tensor, temperature: float) -> torch.Tensor:
-    """T^2 * KL(teacher || student) of both softened, (B,) in nats; T^2 keeps the gradient's size as the temperature
-    changes.
+    """T^2 * KL(teacher || student) of both softened, (B,) in nats; T^2 keeps the gradient's size at any temperature.
 
     Limit: 0 where the student says what the teacher says.
     """
@@ -43,8 +40,7 @@ def distilled(
     temperature: float = 4.0,
     weight: float = 0.5,
 ) -> torch.Tensor:
-    """(1 - weight) * losses + weight * divergence from the teacher, (B,); `losses` are those of the labels, after
-    mixing.
+    """(1 - weight) * losses + weight * divergence from the teacher, (B,); `losses`: of the labels, after mixing.
 
     Limit: weight 0 is the plain loss, weight 1 the teacher alone.
 
@@ -54,20 +50,19 @@ def distilled(
     """
     if not 0 <= weight <= 1 or not temperature > 0:
         raise ValueError(
-            f"distillation with weight={weight}, temperature={temperature} is refused: weight 0 to 1, temperature "
-            "above 0."
+            f"distillation with weight={weight}, temperature={temperature} is refused: "
+            "weight 0 to 1, temperature above 0."
         )
     if teacher_probs.shape != logits.shape:
         raise ValueError(
-            f"the teacher gives {tuple(teacher_probs.shape)} probabilities and the student {tuple(logits.shape)}; "
-            "classes must agree."
+            f"the teacher gives {tuple(teacher_probs.shape)} probabilities "
+            f"and the student {tuple(logits.shape)}; classes must agree."
         )
     return losses if weight == 0 else (1 - weight) * losses + weight * divergence(logits, teacher_probs, temperature)
 
 
 def mixed_teacher(probs: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Stored teacher probabilities (B, K) of a batch's own rows, mixed as its pictures were; call it before the batch
-    is split.
+    """The teacher's (B, K) for a batch's own rows, mixed as its pictures; call it before the batch is split.
 
     A stored teacher never saw the mixed pictures, so its answers are mixed like labels. Limit: without mixing they are
     returned unchanged.

@@ -1,6 +1,6 @@
-"""One kernel for the step of a whole optimizer, where torch has one: tens of launches less per step on a GPU.
+"""Parameter groups for an optimizer: which parameter learns at which rate and decays how much, and one fused step.
 
-Which parameter learns at which rate and decays how much.
+One kernel for the step of a whole optimizer, where torch has one, saves tens of launches per step on a GPU.
 """
 
 from __future__ import annotations
@@ -56,15 +56,6 @@ def param_groups(
     return list(groups.values())
 
 
-def scaled_lr(lr: float, batch_size: int, reference: int = 256) -> float:
-    """The learning rate in proportion to the pictures per step: lr * batch_size / reference.
-
-    Limit: batch_size = reference leaves it as it is. Source: Goyal et al., "Accurate, Large Minibatch SGD", 2017,
-    section 2.1.
-    """
-    return lr * batch_size / reference
-
-
 def _kinds(model: nn.Module) -> dict[str, str]:
     """Parameter name to `norm`, `bias` or `weight`."""
     exempt = _no_weight_decay(model)
@@ -103,9 +94,7 @@ def _layers(model: nn.Module) -> dict[str, int]:
 
 
 def _block(name: str) -> str:
-    """The block a parameter belongs to: its path down to the first numbers, `stages.2.0` of
-    `stages.2.0.conv1.weight`.
-    """
+    """A parameter's block, its path down to the first numbers: `stages.2.0` of `stages.2.0.conv1.weight`."""
     parts = name.split(".")[:-1]
     numbered = next((i for i, part in enumerate(parts) if part.isdigit()), None)
     if numbered is None:
@@ -120,8 +109,7 @@ FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagr
 
 
 def fuse(optimizer: torch.optim.Optimizer, devices: Collection[str] = ("cuda",)) -> bool:
-    """Fuses the step of the innermost optimizer if torch can, and all its weights are floats on such a device; returns
-    whether it does.
+    """Fuses the innermost optimizer's step if torch can and all its weights are floats there; returns whether.
 
     The same arithmetic in another order of rounding. Must come before the first step. This project's GPU path was
     written without a GPU at hand; torch fuses on a CPU too, which is how it is tested.

@@ -1,19 +1,15 @@
 """What a step minimises: loss per picture, mixed labels, the teacher, reduction, and the terms that are added.
 
-AugMix's consistency term: three views of a picture should get the same answer.
-
-Source: Hendrycks et al., "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty", 2020, section
-3.
-
-With `augment_views.AugmentViews` as the loader's transform a batch holds (B, 3, V*S, S) pictures, V = 3. The update is
-then
+AugMix's consistency term wants the same answer to three views of a picture. With the loader's transform
+`recipe.components.augment.pipeline.AugmentViews` a batch holds (B, 3, V*S, S) pictures, V = 3, and the update is
 
     logits = model(unstack(images)).unflatten(0, (-1, B))           (V, B, K)
     loss = reduction(losses(logits[0], labels)) + 12 * js_consistency(logits).mean()
 
-L1 regularisation: a term of the loss, unlike weight decay, which belongs to the optimizer.
+The L1 penalty is a term of the loss, unlike weight decay, which belongs to the optimizer.
 
-Source: Tibshirani, "Regression Shrinkage and Selection via the Lasso", 1996, section 2.
+Sources: Hendrycks et al., "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty", 2020,
+section 3; Tibshirani, "Regression Shrinkage and Selection via the Lasso", 1996, section 2.
 """
 
 from __future__ import annotations
@@ -85,9 +81,7 @@ class Objective:
         self.progress = 0.0
 
     def __call__(self, forward: Forward, batch: Batch) -> torch.Tensor:
-        """A scalar to minimise; averaged over micro-batches by their share of the pictures it is that of the whole
-        batch.
-        """
+        """A scalar to minimise; micro-batches, averaged by their share of the pictures, give the whole batch's."""
         logits = forward(self._pictures(batch)).unflatten(0, (-1, len(batch)))  # (V, B, K); V = 1 without consistency
         losses = self._mixed(logits[0], batch)
         if batch.teacher_probs is not None:

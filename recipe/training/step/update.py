@@ -29,9 +29,7 @@ GROWTH_INTERVAL = (
 
 
 class NonFiniteLossError(UserError, RuntimeError):
-    """The loss or a gradient is infinite or not a number; nothing has moved in this step, BatchNorm statistics
-    included.
-    """
+    """The loss or a gradient is infinite or not a number; nothing has moved, BatchNorm statistics included."""
 
     def __init__(self, what: str, rows: list[int], step: int, lr: float) -> None:
         self.what, self.rows = what, rows
@@ -44,8 +42,7 @@ class NonFiniteLossError(UserError, RuntimeError):
 
 @dataclass
 class LossScale:
-    """The fp16 loss scale. A GradScaler accepts no closure, so the closure itself scales, and repeats a pass that
-    overflowed.
+    """The fp16 loss scale; GradScaler accepts no closure: the closure scales, and repeats a pass that overflowed.
 
     Source: Micikevicius et al., "Mixed Precision Training", 2018, section 3.2.
     """
@@ -120,9 +117,7 @@ class Update:
         return passes[0]
 
     def _gradient(self, batch: Batch, seed: int) -> tuple[float, float]:
-        """Loss and gradient norm of the whole batch, in micro-batches; begun again with less when memory runs out or
-        fp16 overflows.
-        """
+        """Loss and gradient norm of the whole batch, in micro-batches; with less when memory or fp16 overflows."""
         while True:
             try:
                 torch.manual_seed(seed)
@@ -151,9 +146,7 @@ class Update:
         return total
 
     def _norm(self) -> torch.Tensor:
-        """The gradient's norm before clipping: infinite or not a number if any of it is, so one figure tells of all of
-        them.
-        """
+        """The gradient's norm before clipping; infinite or not a number if any part is: one figure tells of all."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         if self.scale:
             torch._foreach_mul_(gradients, 1 / self.scale.value)

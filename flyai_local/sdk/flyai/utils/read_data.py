@@ -2,9 +2,7 @@
 
 
 def read(path):
-    """Return a CSV file as a pandas table; UTF-8 with or without a byte order mark, otherwise GB18030 (Chinese
-    Excel).
-    """
+    """A CSV file as a pandas table; UTF-8 with or without a byte order mark, else GB18030 (Chinese Excel)."""
     import pandas  # Only here: importing the SDK must not need pandas.
 
     try:
