@@ -19,6 +19,36 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", 
 _PROBED = 200  # rows on which the rule is tried
 
 
+_LITTER = {"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information", "lost+found", "thumbs.db"}
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder is what systems and programs leave behind, such as `._x.jpg`, `.ipynb_checkpoints`,
+    `__MACOSX` and `Thumbs.db`: all that is hidden, and some names.
+    """
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """The picture files in a folder and below, sorted, without litter; linked folders are followed, each once.
+
+    A folder that is called like a picture is a folder.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else [name for name in folders if not is_litter(name)]
+        if real not in seen:
+            found += [
+                Path(place, name)
+                for name in files
+                if not is_litter(name) and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122
+            ]
+        seen.add(real)
+    return sorted(found)
+
+
 def locate(csv: Path, names: Sequence[str], images: Path) -> tuple[list[str], list[Finding]]:
     """The absolute path of every name, and what was noticed about them.
 

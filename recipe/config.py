@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from recipe import plugins
 from recipe.errors import UserError
@@ -22,10 +22,26 @@ class ConfigError(UserError, ValueError):
     """A setting that cannot be used; the message names the value, what is accepted and the remedy."""
 
 
-class Strict(BaseModel):
-    """Unknown keys are refused and nothing changes after construction."""
+MOST_PIXELS = 4096  # of a side; the activations of a network at twice that fill any machine
+LEAST_CROP = 0.1  # of a picture's short side: a smaller share is decoded at ten times the size and seen nearly nowhere
+Temperature = Annotated[float, Ge(0.01), Le(100)]  # beyond, a distribution is one class alone, or all alike
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Strict(BaseModel):
+    """Unknown keys and numbers that are none are refused, and nothing changes after construction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def not_between(low: float, high: float) -> AfterValidator:
+    """Refuses a number above `low` and below `high`."""
+
+    def check(number: float) -> float:
+        if low < number < high:
+            raise ValueError(f"{number:g} lies between {low:g} and {high:g}; give {low:g}, or {high:g} and more")
+        return number
+
+    return AfterValidator(check)
 
 
 class Config(Strict):
@@ -41,11 +57,11 @@ class Config(Strict):
     group_duplicates: bool = Field(
         False, description="copies of a picture stay in one fold, so that no fold is scored on what it has seen"
     )
-    image_size: Annotated[int, Ge(8)] = Field(528, description="side of the training crop in pixels")
-    test_size: Annotated[int, Ge(0)] = Field(
+    image_size: Annotated[int, Ge(8), Le(MOST_PIXELS)] = Field(528, description="side of the training crop in pixels")
+    test_size: Annotated[int, Ge(0), Le(MOST_PIXELS)] = Field(
         0, description="side of the crop at validation and prediction in pixels; 0 means image_size"
     )
-    crop_pct: Annotated[float, Ge(0), Le(1)] = Field(
+    crop_pct: Annotated[float, Ge(0), Le(1), not_between(0, LEAST_CROP)] = Field(
         0.0, description="crop side over short side at prediction; 0 takes the backbone's own"
     )
     sampler: str = Field("uniform()", description="how often a row is drawn")
@@ -105,7 +121,7 @@ class Config(Strict):
         "", description="distil from: an oof.csv, a run folder, or a timm name with as many classes; empty for none"
     )
     teacher_weight: Annotated[float, Ge(0), Le(1)] = Field(0.5, description="share of the teacher in the loss")
-    teacher_temperature: Annotated[float, Gt(0)] = Field(4.0, description="temperature of both in the distillation")
+    teacher_temperature: Temperature = Field(4.0, description="temperature of both in the distillation")
     optimizer: str = Field("sam(sgd(momentum=0.9), rho=0.05)", description="the optimizer, with what wraps it")
     lr: Annotated[float, Gt(0)] = Field(0.01, description="base learning rate at the top of the schedule")
     lr_batch: Annotated[int, Ge(0)] = Field(

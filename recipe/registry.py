@@ -42,6 +42,9 @@ class SpecError(UserError, ValueError):
     """A spec string, or a setting in it, that cannot be used; the message says what is accepted."""
 
 
+LONGEST = 4000  # characters of a spec string
+
+
 @dataclass(frozen=True)
 class Spec:
     """A parsed component: its name and the settings written in the string. `str()` gives the string back."""
@@ -85,11 +88,14 @@ def parse_many(text: str | Spec) -> list[Spec]:
         return [text]
     if not text.strip():
         return []
+    if len(text) > LONGEST:
+        raise SpecError(f"{text[:40]!r}... has {len(text):,} characters; components have at most {LONGEST:,}.")
     try:
         python = _OF_A_FILE.sub(lambda found: found[1] or f"{found[2]}.{found[3]}", text.strip())
         body = ast.parse(python, mode="eval").body
-    except SyntaxError as error:
-        raise SpecError(f"{text!r} is not a component such as 'name(setting=1)': {error.msg}.") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        why = error.msg if isinstance(error, SyntaxError) else str(error) or "it is nested too deeply"
+        raise SpecError(f"{text!r} is not a component such as 'name(setting=1)': {why}.") from None
     nodes = body.elts if isinstance(body, ast.Tuple) else [body]
     return [_spec(node, text) for node in nodes]
 

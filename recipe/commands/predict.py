@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from protocol.csv_file import read_rows
+from protocol.picture_paths import pictures_below, readable
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
 from recipe.errors import UserError
 from recipe.serving.backends import names
@@ -77,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
         with Bar(len(paths), "picture", "predicting") as bar:
             for name, answer in zip(names, ensemble.stream(paths), strict=True):
-                writer.writerow([name, answer.label, *(f"{p:.6f}" for p in answer.probs if arguments.probs)])
+                shares = [f"{p:.6f}" for p in answer.probs if arguments.probs]
+                writer.writerow([readable(str(name)), answer.label, *shares])
                 unreadable += answer.status == "unreadable"
                 bar.advance()
     print(
@@ -95,7 +97,7 @@ def listed(arguments: argparse.Namespace) -> tuple[list[str], Sequence[Path]]:
     """
     source: Path = arguments.pictures
     if source.is_dir():
-        paths: Sequence[Path] = sorted(path for path in source.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+        paths: Sequence[Path] = pictures_below(source)
         names = [path.relative_to(source).as_posix() for path in paths]
     elif source.is_file():
         names = read_rows(source, [arguments.image_column], arguments.encoding)[0].columns[arguments.image_column]

@@ -6,7 +6,7 @@ import importlib
 
 from recipe import plugins
 from recipe.config import Config, ConfigError
-from recipe.registry import Registry, SpecError, parse_many
+from recipe.registry import Registry, SpecError, parse, parse_many
 
 # family: (module and registry, the setting that names a component of it)
 FAMILIES = {
@@ -22,6 +22,9 @@ FAMILIES = {
     "view": ("recipe.components.views:VIEWS", "views"),
     "metric": ("recipe.components.metrics:METRICS", ""),
 }
+
+
+SEVERAL = ("augment", "views")  # settings that name any number of components
 
 
 def family(name: str) -> Registry:
@@ -42,7 +45,10 @@ def check_components(config: Config) -> None:
         if not setting or setting == "backbone":  # `models.build` knows timm's names as well
             continue
         try:
-            for spec in parse_many(getattr(config, setting)):
+            text = getattr(config, setting)
+            for spec in parse_many(text) if setting in SEVERAL else [parse(text)]:
                 family(name).check(spec)
+            if setting == "views" and not text.strip():
+                raise SpecError("'' names no view; 'identity()' is the plain picture.")
         except SpecError as error:
             raise ConfigError(f"{setting}: {error}") from None

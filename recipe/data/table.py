@@ -23,6 +23,7 @@ import numpy as np
 
 from protocol.csv_file import read_rows
 from protocol.labels import Value
+from protocol.picture_paths import is_litter, pictures_below
 from recipe.data.cifar_files import is_cifar, read_cifar_files
 from recipe.data.findings import DataError, Finding
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
@@ -258,13 +259,11 @@ def _distinct(
 
 
 def _class_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_litter(path.name))
 
 
 def _pictures_below(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-    )
+    return pictures_below(folder)
 
 
 def read_labelled(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from typing import Any
 
 
 def lock() -> threading.Lock:
@@ -27,6 +28,6 @@ def one_thread_in_children() -> None:
 
 
 def _one_thread() -> None:
-    torch = sys.modules.get("torch")
-    if hasattr(torch, "set_num_threads"):
+    torch: Any = sys.modules.get("torch")
+    if hasattr(torch, "set_num_threads"):  # not where its import is under way
         torch.set_num_threads(1)

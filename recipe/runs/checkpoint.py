@@ -101,4 +101,7 @@ def _weights(folder: Path, name: str, description: Description) -> dict[str, tor
     for what in ("config", "values", "preprocessing", "fold"):
         if getattr(own, what) != getattr(description, what):
             raise DamagedError(f"it belongs to another checkpoint than fold.json, which has another {what}")
+    for part, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise DamagedError(f"{part} holds numbers that are none (NaN or infinite)")
     return tensors

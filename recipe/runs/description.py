@@ -5,13 +5,14 @@ A folder with `fold.json` is a complete checkpoint; recipe/runs/checkpoint.py wr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from recipe.config import Config, checked
+from recipe.config import LEAST_CROP, MOST_PIXELS, Config, checked
 from recipe.errors import CheckpointError, DamagedError
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.proposal import proposed
@@ -76,7 +77,29 @@ def description_of(content: dict[str, Any], path: Path) -> Description:
         or not all(isinstance(value, (int, float, str)) for value in found.values)
     ):
         raise CheckpointError(f"{path} is damaged (its classes do not fit); train again or restore the file.")
+    if why := _out_of_range(found):
+        raise CheckpointError(f"{path} is damaged ({why}); train again or restore the file.")
     return found
+
+
+def _out_of_range(found: Description) -> str:
+    """What of a description no training has written, a clause; empty where all of it is in range."""
+    kept, prior = found.preprocessing, found.prior
+    if not all(0 <= share <= 1 for share in prior) or abs(sum(prior) - 1) > 1e-3:
+        return "prior: the shares of the classes are from 0 to 1 and sum to 1"
+    if not 1 <= kept.size <= MOST_PIXELS:
+        return f"preprocessing.size: {kept.size} is not from 1 to {MOST_PIXELS:,}"
+    if not LEAST_CROP <= kept.crop_pct <= 1:
+        return f"preprocessing.crop_pct: {kept.crop_pct} is not from {LEAST_CROP} to 1"
+    if not all(abs(number) < 1000 for number in kept.mean) or not all(1e-3 <= number < 1000 for number in kept.std):
+        return "preprocessing.mean and std: three numbers below 1000, std at least 0.001"
+    return ""
+
+
+def fold_number(folder: Path) -> int | None:
+    """The number in the name of a fold's folder; None for a copy of one, such as fold0_backup."""
+    found = re.fullmatch(r"fold(0|[1-9][0-9]{0,5})", folder.name)
+    return int(found[1]) if found else None
 
 
 def fold_folders(folder: Path) -> list[Path]:
@@ -85,9 +108,9 @@ def fold_folders(folder: Path) -> list[Path]:
     Raises:
         CheckpointError: there is none.
     """
-    found = sorted(
-        (path.parent for path in folder.glob("fold*/fold.json")), key=lambda path: int(path.name.removeprefix("fold"))
-    )
+    paths = [path.parent for path in folder.glob("fold*/fold.json")]
+    numbered = {number: path for path in paths if (number := fold_number(path)) is not None}
+    found = [numbered[number] for number in sorted(numbered)]
     if not found:
         raise CheckpointError(f"{folder} holds no trained fold; train first: {proposed('main')}")
     return found

@@ -14,7 +14,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 from pydantic import Field, field_validator, model_validator
 
-from recipe.config import Strict, checked
+from recipe.config import MOST_PIXELS, Strict, Temperature, checked
 from recipe.errors import CheckpointError
 from recipe.plain_files import Unreadable, read_json
 from recipe.system.atomic import write_json
@@ -29,7 +29,7 @@ class Weighted(Strict):
 
     run: str = Field(description="folder with the folds, relative to the run folder; . is the run itself")
     weight: Annotated[float, Gt(0), Le(1)] = Field(description="share of its probabilities")
-    temperature: Annotated[float, Gt(0)] = Field(1.0, description="divides the logarithm of its probabilities before")
+    temperature: Temperature = Field(1.0, description="divides the logarithm of its probabilities before")
 
     @field_validator("run")
     @classmethod
@@ -43,9 +43,11 @@ class Answering(Strict):
     """What out-of-fold predictions decided for."""
 
     views: str = Field("", description="views whose probabilities are averaged; empty takes those of the settings")
-    test_size: Annotated[int, Ge(0)] = Field(0, description="side of the crop in pixels; 0 takes that of validation")
+    test_size: Annotated[int, Ge(0), Le(MOST_PIXELS)] = Field(
+        0, description="side of the crop in pixels; 0 takes that of validation"
+    )
     soup: bool = Field(False, description="each fold answers with soup.safetensors instead of model.safetensors")
-    temperature: Annotated[float, Gt(0)] = Field(1.0, description="divides the logarithm of the averaged probabilities")
+    temperature: Temperature = Field(1.0, description="divides the logarithm of the averaged probabilities")
     members: tuple[Weighted, ...] = Field((), description="runs that answer together; empty for this run alone")
     runtime: str = Field("auto", description="what answers, where it can and proves equal; auto takes the fastest")
 

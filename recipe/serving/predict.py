@@ -225,6 +225,8 @@ class Ensemble:
             )
         ]
         together = probs[0] if len(probs) == 1 else np.average(probs, axis=0, weights=self.weights).astype(np.float32)
+        if not np.isfinite(together).all():
+            raise CheckpointError(f"the networks in {self._asked[0]} answer with NaN: their weights are damaged.")
         return tempered(together, self.serving.temperature)
 
     def _answer(self, probs: np.ndarray, path: str = "", reason: str = "") -> Answer:
