@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from protocol.home import have_home
+
 HOME_VARIABLE = "FLYAI_LOCAL_HOME"
 
 
@@ -15,6 +17,7 @@ def home() -> Path:
     value counts from the working directory of the moment, and the result is always absolute.
     """
     named = os.environ.get(HOME_VARIABLE, "").strip()
+    have_home()
     folder = Path(named).expanduser() if named else Path.home() / ".flyai_local"
     return _made(folder.absolute())
 

@@ -6,8 +6,10 @@ training/step/update.py (one step). docs/architecture.md says where says where t
 
 import os
 
+from protocol.home import have_home
 from protocol.waiting import waiting_asleep
 
+have_home()
 os.environ.update(waiting_asleep(os.environ))  # before torch is loaded, whichever door one comes in by
 
 __version__ = "0.1.0"
