@@ -159,13 +159,13 @@ def test_a_metric_that_is_registered_today_is_sorted_by_its_own_direction(monkey
     def newcomer(labels, probs, /):
         return 0.0
 
-    rows = [{"metric": "newcomer", "score": score, "settings": {}} for score in (0.5, 0.1, 0.9)]
+    rows = [{"metric": "newcomer", "score": score, "settings": {}, "fingerprint": ""} for score in (0.5, 0.1, 0.9)]
     assert ordered(rows, "score")[0]["score"] == best
     assert ordered(rows, "score", reverse=True)[0]["score"] == pytest.approx(1 - best)
 
 
 def test_a_metric_of_another_version_is_sorted_as_most_are():
-    rows = [{"metric": "not known here", "score": score, "settings": {}} for score in (0.1, 0.9)]
+    rows = [{"metric": "not known here", "score": score, "settings": {}, "fingerprint": ""} for score in (0.1, 0.9)]
     assert ordered(rows, "score")[0]["score"] == 0.9
 
 
