@@ -168,7 +168,10 @@ def _why(error: Exception, head: Header) -> str:
 
 
 def _decode_jpeg(encoded: bytes) -> np.ndarray | None:
-    return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    as_stored = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION  # OpenCV knows no orientation of type LONG
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), as_stored)
+    turn = exif_orientation(encoded)
+    return image if image is None or turn == 1 else upright(image, turn)
 
 
 def _decode_other(encoded: bytes, head: Header) -> np.ndarray | None:
@@ -179,9 +182,17 @@ def _decode_other(encoded: bytes, head: Header) -> np.ndarray | None:
     if image is None or image.dtype not in (np.uint8, np.uint16):
         return image
     if image.ndim == 3 and image.shape[2] >= 3:
-        image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+        kept = image.shape[2] == 4 and head.alpha
+        image = cv2.cvtColor(image[:, :, : 4 if kept else 3], cv2.COLOR_BGRA2RGBA if kept else cv2.COLOR_BGR2RGB)
     exif = [chunk for kind, chunk in zip(kinds, chunks, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
-    return upright(rgb(image, head.bits), orientation(exif[0].tobytes()) if exif else 1)
+    turn = orientation(exif[0].tobytes()) if exif else _prefixed(encoded)
+    return upright(rgb(image, head.bits), turn)
+
+
+def _prefixed(encoded: bytes) -> int:
+    """The orientation in a PNG's eXIf chunk that begins with the prefix of JPEG's, which libpng drops; else 1."""
+    start = encoded.find(b"eXIfExif\0\0") if encoded.startswith(b"\x89PNG") else -1
+    return orientation(encoded[start + 4 : start + (1 << 16)]) if start >= 0 else 1
 
 
 def _decode_odd(encoded: bytes, head: Header) -> np.ndarray | None:

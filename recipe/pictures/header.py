@@ -42,6 +42,7 @@ class Header(NamedTuple):
     bits: int = 16  # of a value that is stored in 16
     plain: bool = True  # False for what OpenCV decodes wrongly or not at all
     refused: str = ""  # why nothing here decodes it, a clause
+    alpha: bool = True  # whether a fourth channel is transparency; False in a TIFF that does not say so
 
 
 def header(encoded: bytes) -> Header:
@@ -165,7 +166,7 @@ def _tiff(name: str, encoded: bytes) -> Header:
         tags.get(tiff_tags.SAMPLES, 1),
         tags.get(tiff_tags.PHOTOMETRIC, 0),
     )
-    narrow = bits in (1, 8) and samples == _TIFF_SAMPLES.get(colours)
+    narrow = bits in (1, 8) and samples == _TIFF_SAMPLES.get(colours) and tiff_tags.TILE_WIDTH not in tags
     wide = 8 < bits <= 16 and colours in (1, 2) and samples != 2
     return Header(
         name,
@@ -174,6 +175,7 @@ def _tiff(name: str, encoded: bytes) -> Header:
         mode=_mode(bits, _TIFF_MODES.get(colours, ""), "alpha" if tiff_tags.EXTRA_SAMPLES in tags else ""),
         plain=(narrow or wide) and tags.get(tiff_tags.COMPRESSION, 1) in _TIFF_COMPRESSIONS,
         refused=_tiff_refused(tags),
+        alpha=tags.get(tiff_tags.EXTRA_SAMPLES) in (1, 2),
     )
 
 
@@ -182,6 +184,8 @@ def _tiff_refused(tags: dict[int, int]) -> str:
         return "in its 16-bit values 0 is white, and 0 for black is accepted; convert it to PNG"
     if tags.get(tiff_tags.BITS, 1) > 16:
         return f"its values have {tags[tiff_tags.BITS]} bits, and 8 or 16 are accepted; convert it to PNG"
+    if tags.get(tiff_tags.BITS, 1) > 8 and tags.get(tiff_tags.PLANES) == 2 and tags.get(tiff_tags.SAMPLES, 1) > 1:
+        return "its 16-bit colours lie in separate planes, and interleaved ones are accepted; convert it to PNG"
     tile = tags.get(tiff_tags.TILE_WIDTH, 0), tags.get(tiff_tags.TILE_HEIGHT, 0)
     if tile[0] * tile[1] > _MOST_TILE_PIXELS:
         return f"it claims tiles of {tile[0]} x {tile[1]} pixels; save it anew"

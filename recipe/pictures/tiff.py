@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
-ORIENTATION, SAMPLES, TILE_WIDTH, TILE_HEIGHT, EXTRA_SAMPLES = 274, 277, 322, 323, 338
+ORIENTATION, SAMPLES, PLANES, TILE_WIDTH, TILE_HEIGHT, EXTRA_SAMPLES = 274, 277, 284, 322, 323, 338
 _MOST_ENTRIES = 1000  # real files have a few dozen
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # the whole numbers: BYTE, SHORT, LONG, LONG8
 
@@ -47,5 +47,5 @@ def _first(block: bytes, order: str, letter: str, number: int, at: int, big: boo
 
 def orientation(block: bytes) -> int:
     """How the picture is to be turned, 1 to 8; 1 where nothing valid is said."""
-    value = tags(block).get(ORIENTATION, 1)
+    value = tags(block.removeprefix(b"Exif\0\0")).get(ORIENTATION, 1)  # some writers of PNG leave JPEG's prefix there
     return value if 1 <= value <= 8 else 1
