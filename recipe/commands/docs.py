@@ -79,7 +79,13 @@ def settings() -> str:
         "",
         GENERATED,
         "",
-        "In app.yaml under `recipe` or a profile; on the command line as `--name value`.",
+        "In app.yaml under `recipe` or a profile; on the command line as `--name value`. What is named later in "
+        "this row wins: the defaults below, `recipe`, the profile in use, the command line. Columns and metric: the "
+        "competition's card (competition.json beside train.csv), app.yaml for the competition that it names, "
+        "the command line. "
+        "`--resume` takes all of it from the run that lies there. `python main.py --help SECTION` shows a part of "
+        "the list. Words are completed by the shell with `pip install argcomplete` and "
+        "`activate-global-python-argcomplete`.",
         "",
     ]
     parts += ["| setting | default | what it is |", "|---|---|---|"]

@@ -78,6 +78,8 @@ def _epochs(
             extra(evidence, axes)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(known := {log.epoch for log in evidence.logs}) == 1:  # a single epoch: one tick, with room beside it
+            axes.set_xlim(min(known) - 1, min(known) + 1)
         if len(folds) <= 12:
             figure.legend(loc="outside upper center", ncols=min(5, len(folds)))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,6 +102,14 @@ class Evidence:
         return self.scored[self.fold_of[self.scored] == self.folds[0]] if self.folds else self.scored
 
 
+def title_of(folder: Path, info: Mapping[str, Any]) -> str:
+    """The competition, the run folder and when it began: `Birds, model of 2026-11-26 02:30`."""
+    entered = (info.get("competition") or {}).get("id", "")
+    began = info.get("began")
+    when = f" of {time.strftime('%Y-%m-%d %H:%M', time.localtime(began))}" if isinstance(began, int | float) else ""
+    return f"{entered}, {folder.name}{when}" if entered not in ("", "-") else f"{folder.name}{when}"
+
+
 def of_run(
     folder: Path, data: Path | None = None, table: Table | None = None, pictures: Pictures | None = None
 ) -> Evidence:
@@ -120,7 +129,17 @@ def of_run(
     if table is None or pictures is None or tuple(table.names) != oof.names:
         pictures, reason = _find_pictures(oof.names, data or Path(info.get("source") or folder), folder)
     return Evidence(
-        folder, folder.name, info, totals, logs, oof.names, oof.labels, oof.probs, oof.fold_of, pictures, reason
+        folder,
+        title_of(folder, info),
+        info,
+        totals,
+        logs,
+        oof.names,
+        oof.labels,
+        oof.probs,
+        oof.fold_of,
+        pictures,
+        reason,
     )
 
 

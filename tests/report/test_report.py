@@ -26,7 +26,7 @@ from recipe.report import numbers as calibration
 from recipe.report import numbers as confusion
 from recipe.report import numbers as one_vs_rest
 from recipe.report import pictures as report_pictures
-from recipe.report.evidence import Evidence, of_run
+from recipe.report.evidence import Evidence, of_run, title_of
 from recipe.report.numbers import bootstrap, wilson
 from recipe.runs.folder import RunError
 from recipe.runs.results import EpochLog
@@ -428,3 +428,16 @@ def test_curves_have_a_line_per_fold(tmp_path):
 def test_what_is_no_finished_run_is_refused(tmp_path):
     with pytest.raises(RunError, match=r"no finished run \(run.json is missing\)"):
         of_run(tmp_path)
+
+
+def test_the_title_is_the_competition_and_the_run(tmp_path):
+    title = title_of(tmp_path / "model", {"competition": {"id": "Birds"}, "began": 1e9})
+    assert re.fullmatch(r"Birds, model of 2001-09-\d\d \d\d:\d\d", title)
+    assert title_of(tmp_path / "model", {}) == "model"
+
+
+@pytest.mark.parametrize(("classes", "shown"), [(5, False), (6, True)])
+def test_top_five_is_shown_where_it_says_something(tmp_path, classes, shown):
+    """With five classes or fewer it is always 1."""
+    grid = scores.metric_grid(evidence(tmp_path, *answers(rows=60, classes=classes)))
+    assert any("top5" in str(row[0]) for row in grid.rows) == shown
