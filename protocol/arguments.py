@@ -35,7 +35,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*words, **{**settings, "add_help": False})
         self.sections: dict[str, argparse._ArgumentGroup] = {}
         self.usual: Collection[str] = ()
-        self.add_argument("-h", "--help", nargs="?", action=Help, metavar="SECTION", help="show this help and end")
+        suppressed = {"dest": argparse.SUPPRESS, "default": argparse.SUPPRESS}  # no value of its own in the result
+        self.add_argument(
+            "-h", "--help", nargs="?", action=Help, metavar="SECTION", help="show this help and end", **suppressed
+        )
 
     def section(self, name: str, description: str) -> argparse._ArgumentGroup:
         """A group of options that `--help NAME` shows."""

@@ -119,8 +119,10 @@ def project(tmp_path, competition):
 def test_a_veterans_parts_go_the_whole_way(project):
     """Train by app.yaml's plugins with a loss, an augmentation and a metric of one's own; predict, tune, pack."""
     app = (project / "app.yaml").read_text(encoding="utf-8")
-    app = app.replace("# metric: accuracy", "metric: worst_class").replace(
-        "recipe:\n", "recipe:\n  plugins: [my_parts.py]\n"
+    app = (
+        app.replace("id: MushroomSketch", "id: Tiny")
+        .replace("# metric: accuracy", "metric: worst_class")
+        .replace("recipe:\n", "recipe:\n  plugins: [my_parts.py]\n")
     )
     (project / "app.yaml").write_text(app, encoding="utf-8")
     own = ("--loss", "poly1(epsilon=2)", "--augment", "scale_crop(), negative(p=0.5)", "--no-report")
