@@ -111,7 +111,6 @@ def test_messages_build_what_they_propose():
 WRITERS = (
     "recipe/__main__.py",
     "recipe/commands/docs.py",
-    "recipe/commands/limit_cases.py",
     "recipe/commands/lr_find.py",
     "recipe/sweep/page.py",
 )  # programs' own names, generated documents, and the platform's download

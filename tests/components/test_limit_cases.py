@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recipe.commands.limit_cases import component, limit_of, marks, page, paragraph
+from recipe.commands.docs import component, limit_cases, limit_of, marks, paragraph
 from recipe.components.families import FAMILIES, family
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -55,7 +55,7 @@ def test_the_page_has_a_row_for_every_limit_case_and_names_the_tests(tmp_path):
         "import pytest\n\n\n@pytest.mark.limit('loss', 'focal')\n@pytest.mark.slow\ndef test_this():\n    pass\n",
         encoding="utf-8",
     )
-    text = page(tmp_path)
+    text = limit_cases(tmp_path)
     assert "| `focal` | gamma=0 is cross-entropy. | `test_own::test_this` |  |" in text
     assert text.count("| `smoothing` | epsilon=0 is cross-entropy. |  |  |") == 1
     assert sum(line.startswith("| `") for line in text.splitlines()) == len(LIMITS)
