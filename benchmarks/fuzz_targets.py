@@ -110,7 +110,7 @@ def _saved(image, kind: str, **options) -> bytes:
 
 
 class Csv(Target):
-    """`recipe.data.table.read_csv`, with and without groups, and the stand-in's `read_table`."""
+    """`recipe.data.table.read_csv`, the stand-in's `read_table`, and that both read labels alike."""
 
     name = "csv"
 
@@ -129,9 +129,35 @@ class Csv(Target):
             lambda: self.data.read_csv(path).fingerprint,
             lambda: self.data.read_csv(path, group_column="label").counts,
             lambda: self.data.read_csv(path, values=(0, 1)),
-            lambda: self.tables.read_table(path, "image_path", "label"),
+            lambda: self.alike(path),
         )
         each(readers, self.expected)
+
+    def alike(self, path: Path) -> None:
+        """Property: training and board read every label alike, and a label that is answered is right.
+
+        Raises:
+            AssertionError: they do not.
+        """
+        from flyai_local.evaluator import described_answer
+        from flyai_local.run.answers import equal, parse
+        from protocol.labels import kind_of, value_of
+        from recipe.data.labels import type_labels
+
+        rows = self.tables.read_table(path, "image_path", "label")
+        texts = [row.label for row in rows]
+        kind = kind_of(texts)
+        trained = type_labels(path, [row.line for row in rows], texts)
+        for number, text in zip(trained.numbers.tolist(), texts, strict=True):
+            label, learned = value_of(text, kind), trained.values[number] if number >= 0 else None
+            if label != learned or type(label) is not type(learned):
+                raise AssertionError(f"{text!r} is {label!r} to the board and {learned!r} to training")
+            if (
+                label is not None
+                and len(text) < 5000
+                and not equal(parse(described_answer({"label": label})).value, label)
+            ):
+                raise AssertionError(f"the right answer {label!r} is wrong")
 
     def made(self) -> dict[str, bytes]:
         plain = "image_path,label\nimage/1.jpg,0\n./image/2.jpg,1\n"
