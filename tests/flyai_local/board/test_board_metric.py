@@ -27,7 +27,7 @@ from flyai_local.run.score import final_line, score
 from flyai_local.states import State
 from recipe.components.metrics import METRICS as TRAINING
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_project import place, run_python, write_pictures
 
-GOOD = Path(__file__).parents[1] / "submissions" / "good"
+GOOD = Path(__file__).parents[2] / "submissions" / "good"
 SAMPLES = sorted(folder.name for folder in GOOD.iterdir() if folder.is_dir())
 
 # The platform's order: class by class name, load once, one keyword call per row; 1.x asks for all rows at once.

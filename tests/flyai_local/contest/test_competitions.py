@@ -27,7 +27,7 @@ from flyai_local.contest.tables import read_table
 from flyai_local.errors import UserError
 from flyai_local.home import home
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

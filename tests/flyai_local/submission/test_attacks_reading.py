@@ -107,7 +107,7 @@ def test_a_look_that_takes_too_long_is_the_submissions_failure(tmp_path, monkeyp
 
 
 def test_reading_apart_finds_what_reading_finds():
-    for good in sorted((Path(__file__).parents[1] / "submissions" / "good").iterdir()):
+    for good in sorted((Path(__file__).parents[2] / "submissions" / "good").iterdir()):
         assert apart.read(good) == read(good) and apart.ids(good) == read(good).ids
 
 

@@ -33,7 +33,7 @@ from flyai_local.submission import submission
 from flyai_local.submission.pack import pack, select
 from flyai_local.submission.unpack import ArchiveError
 
-GOOD = Path(__file__).parents[1] / "submissions" / "good"
+GOOD = Path(__file__).parents[2] / "submissions" / "good"
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="limits and signals of POSIX systems")
 
 # Learns the mean colour of each class with numpy alone.

@@ -25,7 +25,7 @@ from flyai_local.errors import UserError
 from flyai_local.home import home, records_file, runs_folder
 from flyai_local.states import Code, State
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 UNFINISHED = [State.QUEUED, State.PACKING, State.INSTALLING, State.TRAINING, State.EVALUATING]
 PATIENCE = 60
 

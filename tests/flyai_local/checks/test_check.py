@@ -22,7 +22,7 @@ from flyai_local.contest.competitions import write_card
 from flyai_local.home import competitions_folder
 from flyai_local.states import Code
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 INT = Target(label=0)
 READ = [each for each in BROKEN if not each.chain]
 PREDICTION = """

@@ -421,7 +421,7 @@ main(chamber)
 @pytest.mark.skipif(not LINUX, reason="a child learns of its parent's death by prctl")
 @pytest.mark.parametrize("isolated", BOTH)
 def test_a_killed_platform_takes_the_submission_with_it(tmp_path, isolated):
-    paths = [str(Path(__file__).resolve().parents[1]), str(PACKAGE.parent)]
+    paths = [str(Path(__file__).resolve().parents[2]), str(PACKAGE.parent)]
     script = RUN_ALONE.format(paths=paths, folder=str(tmp_path), isolated=isolated)
     platform = subprocess.Popen([sys.executable, "-c", script])
     log = tmp_path / "train.log"
