@@ -41,8 +41,10 @@ def field_moment(value: datetime | None) -> str:
 
 @register.filter
 def megabytes(value: float | None) -> str:
-    """Bytes in MB."""
-    return "–" if value is None else f"{value / 2**20:.2f} MB"
+    """Bytes in MB, few of them in kB."""
+    if value is None:
+        return "–"
+    return f"{value / 2**20:.2f} MB" if value >= 2**17 else f"{value / 2**10:.1f} kB"
 
 
 @register.filter
