@@ -68,6 +68,12 @@ def test_linear_without_dropout_is_a_linear_layer():
     assert torch.equal(head(features), nn.functional.linear(features, head.classifier.weight, head.classifier.bias))
 
 
+@pytest.mark.limit("head", "root")
+def test_the_root_leaves_minus_one_zero_and_one_as_they_are():
+    head, features = make("root").eval(), torch.tensor([[-1.0, 0.0, 1.0] * (CHANNELS // 3)])
+    torch.testing.assert_close(head(features), head.classifier(features), rtol=0, atol=0)
+
+
 def test_dropout_acts_in_training_only():
     head, features = make("linear(dropout=0.5)"), torch.ones(4, CHANNELS)
     assert not torch.equal(head(features), head(features))
