@@ -65,7 +65,7 @@ def hand_over(chosen: Competition, submission: Submission, project: Path, copy: 
 def _placed(chosen: Competition, submission: Submission) -> tuple[str, ...]:
     """Names below data/input that are the platform's."""
     if submission.generation == "1.x":
-        return ("image", chosen.id, *TABLES)
+        return ("image", chosen.id, public_card.FILE, *TABLES)
     return tuple(dict.fromkeys([chosen.id, *submission.ids, *TABLES]))
 
 
