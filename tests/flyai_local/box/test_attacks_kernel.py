@@ -79,16 +79,30 @@ def test_the_program_of_every_architecture_ends_and_jumps_within_itself():
     assert seccomp.program(machine="mips") == b""
 
 
+RING = """
+import ctypes, subprocess, sys
+sys.path.insert(0, {root!r})
+from flyai_local.box import supervise
+kernel = ctypes.CDLL(None)
+if len(sys.argv) == 1:
+    kernel.syscall({number}, 1, None)       # a keyring of this session, which children inherit
+    print(kernel.syscall({number}, 0, -3, 0), flush=True)
+    for what in ("plain", "own"):
+        subprocess.run([sys.executable, __file__, what], check=True)
+else:
+    supervise._own_keyring() if sys.argv[1] == "own" else None
+    print(kernel.syscall({number}, 0, -3, 0), flush=True)
+"""
+
+
 def test_a_command_has_a_session_keyring_of_its_own(tmp_path):
-    number = supervise.KEYCTL.get(platform.machine())
-    ask = f"import ctypes; print(ctypes.CDLL(None).syscall({number}, 0, -3, 1))"  # KEYCTL_GET_KEYRING_ID, session
-    enter = f"import sys; sys.path.insert(0, {str(Path(supervise.__file__).parents[2])!r})\n"
-    enter += "from flyai_local.box import supervise; supervise._own_keyring()\n"
-    rings = [subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.strip()
-             for text in (enter + ask, enter + ask)]  # fmt: skip
-    if "-1" in rings:
+    number, root = supervise.KEYCTL[platform.machine()], str(Path(supervise.__file__).parents[2])
+    (tmp_path / "ring.py").write_text(RING.format(number=number, root=root), encoding="utf-8")
+    words = [sys.executable, str(tmp_path / "ring.py")]
+    session, inherited, own = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    if session == "-1":
         pytest.skip("this kernel has no keyrings")
-    assert rings[0] != rings[1]
+    assert inherited == session != own
 
 
 MEMORY = {
