@@ -111,7 +111,7 @@ def test_reading_apart_finds_what_reading_finds():
         assert apart.read(good) == read(good) and apart.ids(good) == read(good).ids
 
 
-@pytest.mark.parametrize("text", ["a." * 40000, "a:" * 40000, "://" * 30000, "a://b:" * 15000, "sk-" * 30000,
+@pytest.mark.parametrize("text", ["a-" * 80000, "a:" * 40000, "://" * 30000, "a://b:" * 15000, "sk-" * 30000,
                                   "token='" * 12000, "xoxb-" * 16000, "-----BEGIN " + "A " * 40000])  # fmt: skip
 def test_no_secret_pattern_is_slow(text):
     for _, pattern in SECRETS:
