@@ -178,7 +178,10 @@ def _logging() -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "handlers": {"stderr": {"class": "logging.StreamHandler"}},
-        "loggers": {"django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False}},
+        "loggers": {
+            "django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+            "waitress.queue": {"level": "ERROR"},  # it warns of every request that waits for a thread
+        },
     }
 
 
