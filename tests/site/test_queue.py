@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,8 +57,9 @@ def work():
             time.sleep(0.05)
             continue
         seconds.append(time.perf_counter() - began)
-        taken.append(run.pk)
-        queue.finish(run.pk, run.attempt, machine, State.SCORED, None, "", 0.1, 1.0, SCORE)
+        with contextlib.suppress(queue.LateError):  # a machine so busy that the lease went by: another has it
+            queue.finish(run.pk, run.attempt, machine, State.SCORED, None, "", 0.1, 1.0, SCORE)
+            taken.append(run.pk)
     return [taken, seconds]
 
 
@@ -120,6 +122,8 @@ class Farm:
             if result is not None:
                 result.write_text(json.dumps(value))
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
 
@@ -192,6 +196,7 @@ JOBS = int(os.environ.get("FLYAI_QUEUE_JOBS", "60"))
 
 
 def test_four_workers_share_the_runs_and_none_is_taken_twice(farm, tmp_path):
+    farm.options = replace(farm.options, lease_seconds=60.0)  # however busy the machine, nobody is late
     farm.here(make, JOBS)
     began = time.monotonic()
     results = [tmp_path / str(at) for at in range(4)]
