@@ -35,7 +35,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*words, **{**settings, "add_help": False})
         self.sections: dict[str, argparse._ArgumentGroup] = {}
         self.usual: Collection[str] = ()
-        suppressed: dict[str, Any] = {"dest": argparse.SUPPRESS, "default": argparse.SUPPRESS}  # no value of its own in the result
+        # No value of its own in the result.
+        suppressed: dict[str, Any] = {"dest": argparse.SUPPRESS, "default": argparse.SUPPRESS}
         self.add_argument(
             "-h", "--help", nargs="?", action=Help, metavar="SECTION", help="show this help and end", **suppressed
         )

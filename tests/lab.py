@@ -77,6 +77,14 @@ def alive(chamber: Box) -> list[int]:
     return found
 
 
+def running(process: Path) -> bool:
+    """Whether a process of /proc is there and more than an entry that waits for its parent to read it."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def _marked(pid: int, chamber: Box) -> bool:
     try:
         return pid != os.getpid() and f"{MARK}={chamber.mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flyai_local.run import place, requirements
+from flyai_local.run.blame import LONGEST_DETAIL
 from flyai_local.run.diagnose import RunError
 from flyai_local.run.place import NOWHERE, Place
 from flyai_local.states import Code
@@ -26,6 +27,8 @@ WANTED = (
     re.compile(r"https?://\S*/([\w.|-]+\.(?:pth|pt|h5|hdf5|bin|safetensors|npz|zip|tar|gz|pdparams|params|onnx))\b"),
 )
 
+LONGEST_PLACE = 120  # of the line that is named
+
 
 def looked_into(error: RunError, project: Path, log: Path | None) -> tuple[RunError, Place]:
     """The same error, more exact by what lies around it, and the submission's innermost line, which it then names.
@@ -39,7 +42,8 @@ def looked_into(error: RunError, project: Path, log: Path | None) -> tuple[RunEr
         found = place.innermost(lines, project)
     except (OSError, ValueError, RuntimeError):
         return error, NOWHERE
-    return RunError(code, f"{detail}, at {shown(found)}" if found.file else detail), found
+    where = f", at {shown(found, LONGEST_PLACE)}" if found.file else ""
+    return RunError(code, shown(detail, LONGEST_DETAIL - len(where)) + where), found
 
 
 def _exact(code: Code, detail: str, own: Code, project: Path, lines: Sequence[str]) -> tuple[Code, str]:

@@ -55,18 +55,26 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_text(file: Path) -> str:
+    """The text of a card that lies in a file.
+
+    Raises:
+        UserError: it is neither UTF-8 nor GB 18030.
+    """
+    return decoded(file.read_bytes(), file.name)
+
+
+def decoded(content: bytes, name: str) -> str:
     """The text of a card: UTF-8 with or without a byte order mark, otherwise GB18030, as Chinese editors wrote it.
 
     Raises:
         UserError: it is neither.
     """
-    content = file.read_bytes()
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise UserError(f"{file.name} is neither UTF-8 nor GB 18030 text: save it in UTF-8")
+    raise UserError(f"{name} is neither UTF-8 nor GB 18030 text: save it in UTF-8")
 
 
 def parse(text: str) -> dict[str, Any]:

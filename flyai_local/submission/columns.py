@@ -34,15 +34,25 @@ def asked(card: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def keys(trees: Iterable[ast.Module]) -> frozenset[str]:
-    """Every text that stands between square brackets: `table["name"]`."""
-    return frozenset(
-        node.slice.value
-        for tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Subscript)
-        and isinstance(node.slice, ast.Constant)
-        and isinstance(node.slice.value, str)
-    )
+    """Every text that stands between square brackets, as in `table["name"]` or `rows[0]["name"]`.
+
+    Not what lies deeper in a tree of texts: `card["model"]["name"]` reads a card, not a table.
+    """
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return frozenset(_key(node) for node in nodes if _key(node) and not _below_a_key(node))
+
+
+def _key(node: ast.AST) -> str:
+    constant = node.slice if isinstance(node, ast.Subscript) else None
+    return constant.value if isinstance(constant, ast.Constant) and isinstance(constant.value, str) else ""
+
+
+def _below_a_key(node: ast.AST) -> bool:
+    while isinstance(node, ast.Subscript):
+        node = node.value
+        if _key(node):
+            return True
+    return False
 
 
 def header(named: tuple[str, str] | None, own: tuple[str, str], asks: frozenset[str]) -> tuple[str, str]:

@@ -71,7 +71,7 @@ def read(folder: Path) -> Submission:
     generation = "1.x" if old and not (new and _mentions_flyai(folder / "prediction.py")) else "2.0"
     metric = _plain(_within(card, "competition", "metric"))[:LONGEST_METRIC] or None
     named = columns.asked(card if generation == "1.x" else _mapping(folder / "app.json"))
-    return Submission(generation, ids(folder), named, metric, columns.keys(_trees(folder)))
+    return Submission(generation, ids(folder), named, metric, columns.keys(_trees(folder, but="prediction.py")))
 
 
 def _lacking(folder: Path, card: dict[str, Any]) -> str:
@@ -135,10 +135,12 @@ def _sources(folder: Path) -> list[Path]:
     return ([path for path in tops if path.suffix == ".py"] + nested)[:MOST_SOURCES]
 
 
-def _trees(folder: Path) -> list[ast.Module]:
-    """The sources that Python can read, as many as fit into LARGEST_CODE."""
+def _trees(folder: Path, but: str = "") -> list[ast.Module]:
+    """The sources that Python can read, as many as fit into LARGEST_CODE; `but` names one at the top to pass over."""
     found, room = [], LARGEST_CODE
     for file in _sources(folder):
+        if file == folder / but:
+            continue
         room -= file.lstat().st_size
         tree = _tree(file) if room >= 0 else None
         found += [] if tree is None else [tree]
@@ -179,7 +181,7 @@ def _within(card: Any, *names: str) -> Any:
 def _mapping(file: Path) -> dict[str, Any]:
     """Content of a JSON or YAML card; empty when the file is missing or is no mapping."""
     try:
-        text = small(file, LARGEST_CARD).decode("utf-8-sig")
+        text = appcard.decoded(small(file, LARGEST_CARD), file.name)
         content = json.loads(text) if file.suffix == ".json" else appcard.parse(text)
     except (OSError, UserError, ValueError, RecursionError):
         return {}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lab import BOTH, NEEDS_BUBBLEWRAP, SMALL, alive, box, main
+from lab import BOTH, NEEDS_BUBBLEWRAP, SMALL, alive, box, main, running
 
 from flyai_local.box import cgroups, seccomp, supervise
 from flyai_local.box.isolate import protections
@@ -218,7 +218,7 @@ def test_a_daemon_without_environment_does_not_outlive_its_killed_keeper(tmp_pat
     outcome, _ = main(chamber)
     pid = int((chamber.project / "pid").read_text())
     assert outcome.returncode == -signal.SIGKILL
-    assert not Path(f"/proc/{pid}").exists() and alive(chamber) == []
+    assert alive(chamber) == [] and not running(Path(f"/proc/{pid}"))
 
 
 @NEEDS_GROUPS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 from collections import Counter
 from dataclasses import replace
@@ -109,3 +110,8 @@ def test_the_header_is_the_one_that_the_code_was_written_for(
 )
 def test_cards_as_people_leave_them(card: dict, expected: tuple[str, str] | None) -> None:
     assert columns.asked(card) == expected
+
+
+def test_what_lies_deeper_in_a_card_is_no_column_of_a_table():
+    tree = ast.parse('a["name"], rows[0]["path"], card["model"]["input"][0]["img"], table[key]["photo"]')
+    assert columns.keys([tree]) == {"name", "path", "model", "photo"}
