@@ -53,13 +53,15 @@ class Picture(Target):
         import cv2
 
         from recipe.pictures import decode
+        from recipe.pictures.orientation import exif_orientation
 
         cv2.setNumThreads(1)
+        self.exif_orientation = exif_orientation
         decode.MAX_PIXELS = 2**22
         self.decode, self.expected = decode, (decode.UnreadablePicture,)
 
     def read(self, data: bytes) -> None:
-        self.decode.exif_orientation(data)
+        self.exif_orientation(data)
         image = self.decode.decode(data)
         if image.dtype.name != "uint8" or image.ndim != 3 or image.shape[2] != 3 or not image.flags.c_contiguous:
             raise AssertionError(f"{image.shape} {image.dtype}")

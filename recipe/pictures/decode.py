@@ -23,9 +23,9 @@ from recipe.errors import UnreadablePicture
 from recipe.pictures.bytes import picture_bytes
 from recipe.pictures.fork_safe import lock
 from recipe.pictures.header import Header, header, unknown_format
+from recipe.pictures.orientation import exif_orientation, of_chunks
 from recipe.pictures.pillow import TooLarge, decode_with_pillow
 from recipe.pictures.stderr import quiet_c_libraries
-from recipe.pictures.tiff import orientation
 
 MAX_PIXELS = 2**27  # 134 million: above every camera in use, and 400 MB once decoded
 MAX_SCANNED = 16 * MAX_PIXELS  # over all scans of a progressive JPEG: some 10 s
@@ -184,15 +184,10 @@ def _decode_other(encoded: bytes, head: Header) -> np.ndarray | None:
     if image.ndim == 3 and image.shape[2] >= 3:
         kept = image.shape[2] == 4 and head.alpha
         image = cv2.cvtColor(image[:, :, : 4 if kept else 3], cv2.COLOR_BGRA2RGBA if kept else cv2.COLOR_BGR2RGB)
-    exif = [chunk for kind, chunk in zip(kinds, chunks, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
-    turn = orientation(exif[0].tobytes()) if exif else _prefixed(encoded)
+        image = _multiplied_over_white(image) if kept and head.multiplied else image
+    said = {kind: chunk.tobytes() for kind, chunk in zip(kinds, chunks, strict=True)}
+    turn = of_chunks(encoded, said.get(cv2.IMAGE_METADATA_EXIF, b""), said.get(cv2.IMAGE_METADATA_XMP, b""))
     return upright(rgb(image, head.bits), turn)
-
-
-def _prefixed(encoded: bytes) -> int:
-    """The orientation in a PNG's eXIf chunk that begins with the prefix of JPEG's, which libpng drops; else 1."""
-    start = encoded.find(b"eXIfExif\0\0") if encoded.startswith(b"\x89PNG") else -1
-    return orientation(encoded[start + 4 : start + (1 << 16)]) if start >= 0 else 1
 
 
 def _decode_odd(encoded: bytes, head: Header) -> np.ndarray | None:
@@ -220,10 +215,10 @@ def _over_white(image: np.ndarray) -> np.ndarray:
     return over
 
 
-def exif_orientation(encoded: bytes) -> int:
-    """The EXIF orientation (1 to 8) that a JPEG states; 1 for anything else."""
-    start = encoded.find(b"Exif\0\0", 0, 1 << 17) if encoded.startswith(b"\xff\xd8\xff") else -1
-    return orientation(encoded[start + 6 : start + (1 << 16)]) if start >= 0 else 1
+def _multiplied_over_white(image: np.ndarray) -> np.ndarray:
+    """(h, w, 3) from (h, w, 4) whose colours are multiplied by their alpha already; above it they count as white."""
+    clear = np.iinfo(image.dtype).max - image[:, :, 3:]
+    return np.minimum(image[:, :, :3], image[:, :, 3:]) + clear
 
 
 def upright(image: np.ndarray, orientation: int) -> np.ndarray:

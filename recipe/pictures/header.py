@@ -43,6 +43,7 @@ class Header(NamedTuple):
     plain: bool = True  # False for what OpenCV decodes wrongly or not at all
     refused: str = ""  # why nothing here decodes it, a clause
     alpha: bool = True  # whether a fourth channel is transparency; False in a TIFF that does not say so
+    multiplied: bool = False  # whether OpenCV gives colours that are multiplied by their alpha
 
 
 def header(encoded: bytes) -> Header:
@@ -176,19 +177,33 @@ def _tiff(name: str, encoded: bytes) -> Header:
         plain=(narrow or wide) and tags.get(tiff_tags.COMPRESSION, 1) in _TIFF_COMPRESSIONS,
         refused=_tiff_refused(tags),
         alpha=tags.get(tiff_tags.EXTRA_SAMPLES) in (1, 2),
+        multiplied=tags.get(tiff_tags.EXTRA_SAMPLES) == 1,
     )
 
 
 def _tiff_refused(tags: dict[int, int]) -> str:
-    if tags.get(tiff_tags.BITS, 1) > 8 and tags.get(tiff_tags.PHOTOMETRIC) == 0:
-        return "in its 16-bit values 0 is white, and 0 for black is accepted; convert it to PNG"
-    if tags.get(tiff_tags.BITS, 1) > 16:
-        return f"its values have {tags[tiff_tags.BITS]} bits, and 8 or 16 are accepted; convert it to PNG"
-    if tags.get(tiff_tags.BITS, 1) > 8 and tags.get(tiff_tags.PLANES) == 2 and tags.get(tiff_tags.SAMPLES, 1) > 1:
-        return "its 16-bit colours lie in separate planes, and interleaved ones are accepted; convert it to PNG"
+    """What neither decoder reads, or one of them reads wrongly (tests/pictures/test_against_writers.py counts)."""
     tile = tags.get(tiff_tags.TILE_WIDTH, 0), tags.get(tiff_tags.TILE_HEIGHT, 0)
     if tile[0] * tile[1] > _MOST_TILE_PIXELS:
         return f"it claims tiles of {tile[0]} x {tile[1]} pixels; save it anew"
+    bits, colours = tags.get(tiff_tags.BITS, 1), tags.get(tiff_tags.PHOTOMETRIC, 0)
+    if bits > 16:
+        return f"its values have {bits} bits, and 8 or 16 are accepted; convert it to PNG"
+    if bits > 8 and colours == 0:
+        return "in its 16-bit values 0 is white, and 0 for black is accepted; convert it to PNG"
+    return _channels_refused(bits, colours, tags.get(tiff_tags.SAMPLES, 1), tags)
+
+
+def _channels_refused(bits: int, colours: int, samples: int, tags: dict[int, int]) -> str:
+    extra = tags.get(tiff_tags.EXTRA_SAMPLES) if samples > _TIFF_SAMPLES.get(colours, samples) else None
+    if tags.get(tiff_tags.PLANES) == 2 and samples > 1:
+        if bits > 8:
+            return "its 16-bit colours lie in separate planes, and interleaved ones are accepted; convert it to PNG"
+        if samples > _TIFF_SAMPLES.get(colours, samples) and (colours, extra) != (2, 2):
+            return "a further channel lies in a plane apart, and interleaved ones are accepted; convert it to PNG"
+    if colours in (0, 1) and samples > 1 and (bits > 8 or extra == 1):
+        kind = f"grey of {bits} bits" if bits > 8 else "grey that is multiplied by its alpha"
+        return f"it holds {kind} and a further channel, which nothing here reads; convert it to PNG"
     return ""
 
 

@@ -11,6 +11,7 @@ import struct
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 ORIENTATION, SAMPLES, PLANES, TILE_WIDTH, TILE_HEIGHT, EXTRA_SAMPLES = 274, 277, 284, 322, 323, 338
+XMP = 700  # a packet of Adobe's
 _MOST_ENTRIES = 1000  # real files have a few dozen
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # the whole numbers: BYTE, SHORT, LONG, LONG8
 

@@ -50,7 +50,7 @@ def test_no_hostile_picture_takes_more_than_its_share_of_memory(tmp_path):
         if "within" not in name:
             (tmp_path / name).write_bytes(encoded)
     program = (
-        "import resource, sys; from pathlib import Path; from recipe import decode\n"
+        "import resource, sys; from pathlib import Path; from recipe.pictures import decode\n"
         "import PIL.AvifImagePlugin, PIL.Jpeg2KImagePlugin, PIL.PngImagePlugin, PIL.TiffImagePlugin\n"
         "held = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize() if "
         "Path('/proc').exists() else 2**33\n"

@@ -12,8 +12,9 @@ import numpy as np
 from recipe.data.duplicates import THUMBNAIL, digest, thumbnail
 from recipe.pictures.bytes import picture_bytes
 from recipe.pictures.cache import Pictures, Progress
-from recipe.pictures.decode import UnreadablePicture, exif_orientation
+from recipe.pictures.decode import UnreadablePicture
 from recipe.pictures.header import header
+from recipe.pictures.orientation import exif_orientation
 
 
 @dataclass(frozen=True)
