@@ -12,7 +12,7 @@ demo: $(VENV)/ready
 	@echo "checkpoints, scores and out-of-fold predictions: data/output/model"
 
 test: $(VENV)/ready-dev
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest -n auto --dist loadfile -m "not slow"
 
 test-all: $(VENV)/ready-dev
 	$(PY) -m pytest

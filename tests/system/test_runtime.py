@@ -78,7 +78,7 @@ RAN_OUT = [
 
 @pytest.mark.parametrize("error", RAN_OUT, ids=["cuda", "linux", "windows", "python"])
 def test_timing_halves_the_micro_batch_when_memory_runs_out(monkeypatch, error):
-    def limited(model, runtime, count, size):
+    def limited(model, runtime, count, size, *most_seconds):
         if count > 4:
             raise error
         return 1.0

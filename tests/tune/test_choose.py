@@ -589,7 +589,7 @@ def test_runs_that_do_not_fit_are_refused_in_a_sentence(runs, capsys):
     assert "not what" in capsys.readouterr().err
     (second / "oof.csv").unlink()
     assert tune(second) == 1
-    assert "only a finished run can be tuned" in capsys.readouterr().err
+    assert "give the oof.csv of a finished run" in capsys.readouterr().err
     assert tune(first.with_name("none")) == 1
     assert tune(first, "--test-sizes", "32,large") == 1
     assert "'large' is no size" in capsys.readouterr().err
