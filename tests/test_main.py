@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,23 @@ def test_training_pictures_that_vanished_are_named_and_not_blamed_on_the_labels(
     asked = python(project, "main.py", "--competition", "Mine", *FAST, **home)
     assert asked.returncode == 1
     assert "There is no train.csv" in asked.stderr and "label column" not in asked.stderr
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_second_run_is_refused_by_the_name_of_the_first_and_a_lost_terminal_says_how_to_go_on(project):
+    words = [sys.executable, "-u", "main.py", "--competition", "Tiny", *FAST, "-e", "5000"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    with subprocess.Popen(words, cwd=project, env=environment, text=True, encoding="utf-8",
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:  # fmt: skip
+        shown = next((line for line in first.stdout if "epoch" in line and "valid" in line), "")
+        second = python(project, *words[2:])
+        first.send_signal(signal.SIGHUP)
+        _, ended = first.communicate(timeout=240)
+    assert shown
+    assert second.returncode == 1 and "Traceback" not in second.stderr
+    assert "Another run is writing into" in second.stderr and f"process {first.pid} since" in second.stderr
+    assert (first.returncode, "Traceback" in ended) == (128 + signal.SIGHUP, False), ended
+    assert "stopped; what was done is kept. Go on with: " in ended and "--resume" in ended
 
 
 def test_a_table_of_answers(project):
