@@ -29,7 +29,8 @@ def own_folds(table: Table, file: Path, image_column: str, fold_column: str, enc
         file: names the pictures as the table does.
 
     Raises:
-        DataError: a picture without a row, fewer than one fold, or a fold that leaves nothing to train on.
+        DataError: a picture without a row, fewer than one fold, or a fold that leaves nothing to train on, or
+            one class alone.
     """
     rows, _ = read_rows(file, [image_column, fold_column], encoding)
     names, values = rows.columns[image_column], [value.strip() for value in rows.columns[fold_column]]
@@ -48,6 +49,12 @@ def own_folds(table: Table, file: Path, image_column: str, fold_column: str, enc
             f"{file}: the column {fold_column!r} holds {len(folds)} folds; give at least two values, or one value and "
             "-1 for the pictures that are trained on."
         )
+    for fold in folds:
+        if len(trained := np.unique(table.labels[fold.train_rows])) == 1:
+            raise DataError(
+                f"{file}: fold {fold.index} of the column {fold_column!r} would train on the class "
+                f"{table.classes[trained[0]]!r} alone; cut the folds so that each leaves pictures of two classes."
+            )
     return tuple(folds)
 
 

@@ -304,8 +304,12 @@ def must_exist(path: Any) -> None:
     """
     if why := refusal(path):
         raise UnreadablePicture("in memory", why)
-    if isinstance(path, (str, os.PathLike)) and (not str(path) or Path(path).is_dir() or not Path(path).exists()):
-        raise FileNotFoundError(f"there is no picture {str(path)!r} (working directory {Path.cwd()}); check the path.")
+    if not isinstance(path, (str, os.PathLike)):
+        return
+    name = os.fspath(path)  # asked by os.path: Path.exists raises for a name that is too long
+    if not name or os.path.isdir(name) or not os.path.exists(name):  # noqa: PTH110, PTH112
+        shown = name if len(name) < 300 else f"{name[:300]}..."
+        raise FileNotFoundError(f"there is no picture {shown!r} (working directory {Path.cwd()}); check the path.")
 
 
 def ahead(

@@ -10,7 +10,9 @@ from data_files import picture, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recipe.components.metrics import MetricError, refuse_unscorable
 from recipe.data.folds import make_folds
+from recipe.data.own_folds import own_folds
 from recipe.data.table import DataError, Table, read_csv
 
 
@@ -32,7 +34,7 @@ def table_of(labels, groups=None) -> Table:
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=6, max_size=60), st.integers(2, 6), st.integers(0, 99))
 def test_folds_are_a_stratified_partition(labels, folds, seed):
-    table = table_of([*labels, 3, 3, 3, 3, 3, 3])
+    table = table_of([*labels, *[2] * 6, *[3] * 6])  # two classes that every fold can train on
     made = make_folds(table, folds, seed)
     assert sorted(np.concatenate([fold.valid_rows for fold in made])) == list(range(len(table)))
     for index, fold in enumerate(made):
@@ -87,3 +89,43 @@ def test_seeds_differ():
 def test_impossible_folds_are_refused(folds, groups):
     with pytest.raises(DataError, match="folds"):
         make_folds(table_of([0, 0, 0, 1, 1, 1]), folds, 0, groups)
+
+
+WHOLE = np.array(list("aaabbb"))  # a group is a class
+
+
+@pytest.mark.parametrize(
+    ("labels", "folds", "groups", "why"),
+    [
+        ([0, 0, 0, 1, 1, 1], 2, WHOLE, "on the class 'class [01]' alone: the groups hold whole classes"),
+        ([0, 0, 1, 1, 2, 2], 3, np.array([0, 0, 1, 1, 2, 2]), "more folds|more than|whole classes"),
+        ([0, 1], 1, None, "more than the data allow"),
+        ([0, 0, 1], 2, None, "on the class 'class 0' alone: the other classes have too few pictures"),
+    ],
+    ids=["group equals class", "as many groups as folds", "a row each", "one row of a class"],
+)
+def test_folds_that_could_learn_nothing_are_refused(labels, folds, groups, why):
+    table = table_of(labels, None if groups is None else np.unique(groups, return_inverse=True)[1])
+    with pytest.raises(DataError, match=why):
+        make_folds(table, folds, 0)
+
+
+@pytest.mark.parametrize(("cut", "refused"), [("000111", True), ("-00---", False), ("-00111", True), ("012012", False)])
+def test_folds_of_ones_own_train_on_two_classes(tmp_path, cut, refused):
+    """Labels a, a, a, b, b, b; a dash is a picture that is never validated."""
+    table = table_of([0, 0, 0, 1, 1, 1])
+    rows = "".join(f"{name},{'-1' if fold == '-' else fold}\n" for name, fold in zip(table.names, cut, strict=True))
+    (tmp_path / "folds.csv").write_text("image_path,fold\n" + rows, encoding="utf-8")
+    if not refused:
+        assert own_folds(table, tmp_path / "folds.csv", "image_path", "fold")
+        return
+    with pytest.raises(DataError, match=r"would train on the class 'class [01]' alone; cut the folds"):
+        own_folds(table, tmp_path / "folds.csv", "image_path", "fold")
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
+def test_an_area_under_a_curve_is_refused_before_a_fold_of_one_class_is_trained(metric):
+    with pytest.raises(MetricError, match=f"{metric} has no value on fold 3: .*another metric"):
+        refuse_unscorable(metric, np.array([1, 1]), 2, 3)
+    refuse_unscorable(metric, np.array([0, 1]), 2, 3)
+    refuse_unscorable("accuracy", np.array([1, 1]), 2, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from recipe.pictures.preprocessing import Preprocessing, short_side
 from recipe.runs.checkpoint import load_checkpoint, save_checkpoint
 from recipe.runs.description import Description, fold_folders
 from recipe.runs.ensemble import Answering, write_answering
-from recipe.serving.predict import Ensemble
+from recipe.serving.predict import Ensemble, must_exist
 from recipe.serving.torch import average_views
 from recipe.system.atomic import atomic, read_sealed_json, write_sealed_json
 from recipe.system.runtime import Runtime
@@ -109,6 +111,13 @@ def test_a_missing_picture_is_named(tmp_path):
     train_folder(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no picture '.*none\.png'"):
         Ensemble(tmp_path).probs_of_files([tmp_path / "none.png"])
+
+
+@pytest.mark.parametrize("path", ["", ".", Path(), "x" * 5000, "a\0b.jpg", "\udcff.jpg"], ids=repr)
+def test_what_names_no_file_is_no_picture(path):
+    """A folder, an empty name, one that no file can have: a sentence, whatever the system says of it."""
+    with pytest.raises(FileNotFoundError, match=r"there is no picture .{1,400}check the path"):
+        must_exist(path)
 
 
 def test_nothing_trained(tmp_path):
