@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from recipe.commands import predict
 from recipe.components.views import VIEWS, build_views
 from recipe.config import Config
 from recipe.errors import CheckpointError
@@ -219,3 +222,28 @@ def test_a_picture_in_memory_is_answered_as_its_file(tmp_path):
             assert np.array_equal(pixels(opened), read(file)) and read(file).shape == (30, 20, 3)
     for wrong in (array / 255, array[..., :2], [[1, 2]], None):
         assert "is no picture" in refusal(wrong)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are text on Windows")
+def test_a_table_of_answers_names_what_was_stored_in_gbk(tmp_path):
+    """An old archive unpacked on Linux: no UTF-8 names; the table is UTF-8, and finds the pictures again."""
+    train_folder(tmp_path / "run")
+    data = np.random.default_rng(0).integers(0, 255, (3, 50, 40, 3), dtype=np.uint8)
+    stored = ["蘑菇.png".encode("gbk"), "b é.png".encode(), b"c\xff.png"]
+    (tmp_path / "pictures").mkdir()
+    for name, pixels in zip(stored, data, strict=True):
+        (tmp_path / "pictures" / os.fsdecode(name)).write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    parser = argparse.ArgumentParser()
+    predict.add_arguments(parser)
+    table, again = tmp_path / "submission.csv", tmp_path / "again.csv"
+    words = ["--run", str(tmp_path / "run"), "--device", "cpu", "--out"]
+    assert predict.run(parser.parse_args([str(tmp_path / "pictures"), *words, str(table)])) == 0
+    lines = table.read_text(encoding="utf-8").splitlines()
+    assert sorted(line.rpartition(",")[0] for line in lines) == ["b é.png", "c\\xff.png", "image_path", "蘑菇.png"]
+    right = [answer.label for answer in Ensemble(tmp_path / "run", "cpu").stream(list(data[..., ::-1]))]
+    given = dict(line.rsplit(",", 1) for line in lines)
+    assert [given["蘑菇.png"], given["b é.png"], given["c\\xff.png"]] == [str(label) for label in right]
+    table.write_text("\n".join(line for line in lines if "xff" not in line), encoding="utf-8")
+    images = ["--images", str(tmp_path / "pictures")]
+    assert predict.run(parser.parse_args([str(table), *images, *words, str(again)])) == 0
+    assert again.read_text(encoding="utf-8").split() == table.read_text(encoding="utf-8").split()
