@@ -116,7 +116,11 @@ def test_a_missing_picture_is_named(tmp_path):
         Ensemble(tmp_path).probs_of_files([tmp_path / "none.png"])
 
 
-@pytest.mark.parametrize("path", ["", ".", Path(), "x" * 5000, "a\0b.jpg", "\udcff.jpg"], ids=repr)
+@pytest.mark.parametrize(
+    "path",
+    ["", ".", Path(), "x" * 5000, "a\0b.jpg", "\udcff.jpg"],
+    ids=["empty", "a folder", "an empty Path", "too long", "a NUL", "no UTF-8"],
+)
 def test_what_names_no_file_is_no_picture(path):
     """A folder, an empty name, one that no file can have: a sentence, whatever the system says of it."""
     with pytest.raises(FileNotFoundError, match=r"there is no picture .{1,400}check the path"):
