@@ -66,7 +66,8 @@ def decode(encoded: bytes, name: str = "in memory") -> np.ndarray:
     except (cv2.error, MemoryError, TooLarge) as error:
         raise UnreadablePicture(name, _why(error, head)) from None
     if image is None:
-        raise UnreadablePicture(name, f"the {head.format} is damaged or ends early")
+        other = ", or its layout is one that nothing here reads; convert it to PNG" if head.format == "TIFF" else ""
+        raise UnreadablePicture(name, f"the {head.format} is damaged or ends early{other}")
     if image.dtype != np.uint8:
         raise UnreadablePicture(
             name, f"its pixels are {image.dtype}, and pictures of 8 or 16 bits are accepted; convert it to PNG"

@@ -160,6 +160,30 @@ def test_every_tiff_of_tifffile_is_equal_or_refused_by_design():
     assert counted(tiffs()) == Counter({"equal": 216, **dict(BY_DESIGN)})
 
 
+def rare_tiffs() -> Iterator[tuple[str, bytes, np.ndarray, int]]:
+    """Predictors, BigTIFF, a row a strip; and one channel more than there is a decoder for."""
+    forms = (
+        {"predictor": True, "compression": "zlib"},
+        {"predictor": True, "compression": "zlib", "tile": (16, 16)},
+        {"bigtiff": True},
+        {"rowsperstrip": 1},
+    )
+    for order, bits, form in itertools.product("<>", (8, 16), forms):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, samples(bits, "RGB"), byteorder=order, photometric="rgb", metadata=None, **form)
+        yield f"{order}{bits} {form}", stream.getvalue(), DRAWN[:, :, :3].astype(int), 0
+    for bits in (8, 16):
+        stream, five = io.BytesIO(), np.concatenate([samples(bits, "RGB and 2"), samples(bits, "grey")], axis=2)
+        tifffile.imwrite(stream, five, photometric="rgb", extrasamples=("unspecified", "unassalpha"), metadata=None)
+        yield f"five channels of {bits} bits", stream.getvalue(), DRAWN[:, :, :3].astype(int), 0
+
+
+def test_rare_tiffs_are_equal_and_none_is_blamed_for_its_layout():
+    ends = counted(rare_tiffs())
+    assert ends.pop("equal") == 16
+    assert len(ends) == 2 and all("layout is one that nothing here reads; convert it to PNG" in end for end in ends)
+
+
 def test_every_picture_of_pillow_is_equal():
     assert counted(by_pillow()) == Counter({"equal": 41})
 
