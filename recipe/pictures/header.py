@@ -107,7 +107,7 @@ def _png(name: str, encoded: bytes) -> Header:
     width, height, bits, colour = struct.unpack_from(">IIBB", encoded, 16)
     chunks, packed, whole = _png_chunks(encoded)
     raw = height * (1 + width * bits * _PNG_CHANNELS.get(colour, 1) // 8)
-    refused = ""
+    refused = "" if all(map(bytes.isalpha, chunks)) else "the PNG is damaged"  # OpenCV dies of such a chunk in an APNG
     if (
         packed > 2 * raw + _BOX_BYTES
         or chunks[b"zTXt"] + chunks[b"iTXt"] > _MOST_TEXTS
