@@ -52,3 +52,12 @@ def test_shares_of_0_and_1_are_the_one_and_the_other():
     assert np.allclose(Blend(1, 1).probs(network, probe), network) and np.allclose(
         Blend(0, 1).probs(network, probe), probe
     )
+
+
+@pytest.mark.parametrize("rows", [1, 12, 40, 400])
+@pytest.mark.parametrize("right", [0.0, 0.25, 0.6, 0.9])
+def test_the_rows_never_find_both_less_likely_than_the_probe_alone(rows, right):
+    labels = np.arange(rows) % 4
+    network, probe = answers(labels, right, 0.9, seed=1), answers(labels, 0.9, 0.7, seed=2)
+    found = blend(network, probe, labels)
+    assert log_loss(labels, found.probs(network, probe)) <= log_loss(labels, probe) + 1e-6

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import softmax
 
 from recipe.components.metrics import log_loss
-from recipe.training.contender.contend import contend, sharpness
-from recipe.training.contender.linear import discriminant, logistic
+from recipe.training.contender.contend import SHRINKAGE, contend, sharpness
+from recipe.training.contender.linear import discriminant, discriminants, logistic
 
 
 def blobs(rows=240, classes=4, dim=12, spread=1.0, views=2, seed=0):
@@ -39,6 +39,24 @@ def test_shrinkage_1_is_the_nearest_mean():
     assert (discriminant(features[0], labels, 4, 1.0).logits(features[0]).argmax(1) == nearest).all()
 
 
+def test_discriminants_are_each_that_of_its_shrinkage():
+    features, labels = blobs(spread=3.0)
+    for shrinkage, found in zip((0.1, 0.7), discriminants(features[0], labels, 6, (0.1, 0.7)), strict=True):
+        alone = discriminant(features[0], labels, 6, shrinkage)
+        assert np.allclose(found.weight, alone.weight) and np.allclose(found.bias, alone.bias)
+
+
+def test_shrinkage_is_what_out_of_fold_rows_prefer():
+    """Classes lie apart along directions that hardly vary, as those of drawn pictures do: shrinking hides them."""
+    random = np.random.default_rng(0)
+    labels = np.arange(400) % 4
+    features = random.standard_normal((2, 400, 30)) * np.r_[np.full(15, 8.0), np.full(15, 0.3)]
+    features[:, :, 15:] += random.standard_normal((4, 15))[labels] * 0.3
+    found = contend(features, labels, 4, parts(labels))
+    fixed = softmax(discriminant(features[0], labels, 4, 0.5).logits(features[0]), axis=1)
+    assert log_loss(labels, found.oof_probs) < log_loss(labels, fixed) / 2
+
+
 @pytest.mark.parametrize("fit", [lambda f, y: discriminant(f, y, 6, 0.5), lambda f, y: logistic(f, y, 6, 0.01)])
 def test_a_class_without_rows_is_answered_nowhere(fit):
     features, labels = blobs()
@@ -62,6 +80,14 @@ def test_out_of_fold_rows_tell_the_truth_where_labels_are_noise():
     noise = np.random.default_rng(1).permutation(labels)
     found = contend(np.random.default_rng(2).standard_normal(features.shape), noise, 4, parts(noise))
     assert log_loss(noise, found.oof_probs) > 1.2  # nothing can be learnt: about log 4, however well 200 features fit
+
+
+def test_nothing_is_chosen_by_rows_that_were_fitted():
+    features, labels = blobs(dim=200, rows=120)
+    noise = np.random.default_rng(1).permutation(labels)
+    found = contend(features, noise, 4, [(np.arange(120), np.arange(0))])
+    fixed = discriminant(features.reshape(-1, 200), np.tile(noise, 2), 4, SHRINKAGE)
+    assert found.share == 1 and (found.linear.logits(features).argmax(2) == fixed.logits(features).argmax(2)).all()
 
 
 def test_rows_that_no_part_answers_have_no_probabilities():

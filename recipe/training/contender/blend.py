@@ -2,7 +2,8 @@
 
 Few rows judge, since a row that judges does not train. So both numbers begin at what many sets preferred
 (docs/measured.md), and rows move them as far as they are evidence: the share is the mode of a posterior, the likelihood
-being that of the mixture.
+being that of the mixture. Whatever was expected, no share is taken under which the rows are less likely than under the
+probe alone.
 """
 
 from __future__ import annotations
@@ -67,4 +68,6 @@ def _share(network: np.ndarray, probe: np.ndarray, expected: float) -> float:
     ends = np.clip(SHARES, 0.01, 0.99)
     prior = SHARE_ROWS * (expected * np.log(ends) + (1 - expected) * np.log(1 - ends))
     mixed = SHARES[:, None] * network + (1 - SHARES[:, None]) * probe
-    return float(SHARES[int(np.argmax(np.log(np.maximum(mixed, TINY)).sum(axis=1) + prior))])
+    likelihood = np.log(np.maximum(mixed, TINY)).sum(axis=1)
+    posterior = np.where(likelihood >= likelihood[0], likelihood + prior, -np.inf)
+    return float(SHARES[int(np.argmax(posterior))])

@@ -1,9 +1,9 @@
 """The contender: discriminant analysis and logistic regression on frozen features, each with its temperature, mixed by
 what out-of-fold rows prefer.
 
-Every number that is chosen (two temperatures, the share of each, the temperature of the mix) is chosen on rows that the
-classifier in question has not seen; the classifier that answers is then fitted to all rows. A mix of logits is one
-linear layer again, so the contender is the head of an ordinary network.
+Every number that is chosen (the shrinkage, two temperatures, the share of each, the temperature of the mix) is chosen
+on rows that the classifier in question has not seen; the classifier that answers is then fitted to all rows. A mix of
+logits is one linear layer again, so the contender is the head of an ordinary network.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from recipe.training.contender.linear import TINY, Linear, discriminant, logistic
+from recipe.training.contender.linear import TINY, Linear, discriminants, logistic
 
-SHRINKAGE = 0.5  # best or within noise of it on mushroom4, cats12 and birds100 (docs/measured.md)
-SHARE = 0.7  # of the discriminant in the mix of logits, unless one of these is better beyond chance:
-SHARES = (1.0, 0.5, 0.3, 0.0)
-BEYOND_CHANCE = 2.0  # standard errors of a paired difference
-LOGISTIC_WORK = 2e9  # rows x features x classes of one fit: above, logistic regression is left out (half a minute)
+SHRINKAGE = 0.5  # best or within noise of it on mushroom4, cats12 and birds100 (docs/measured.md), not on digits: so
+SHRINKAGES = (SHRINKAGE, 0.3, 0.2, 0.1, 0.05, 0.7)  # another takes its place where it is better beyond chance
+SHARE = 0.7  # of the discriminant in the mix of logits, unless one of these is better by so many standard errors:
+SHARES = {1.0: 1.0, 0.5: 2.0, 0.3: 2.0, 0.0: 2.0}  # more of logistic regression has to show more
+BEYOND_CHANCE = 1.0  # standard errors of a paired difference, for another shrinkage
+CHOICE_WORK = 2e9  # rows x features x classes: above (half a minute), the discriminant alone, nothing chosen
 SHARPNESS = (-8.0, 5.0)  # natural logarithms between which 1 / temperature is sought
 
 Part = tuple[np.ndarray, np.ndarray]  # rows to fit, rows to answer
+Fit = Callable[[np.ndarray, np.ndarray], Sequence[Linear]]  # of features (N,D) and labels (N,)
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,19 @@ def contend(
 
     Limit: one part that answers nothing leaves the discriminant with the temperature of the rows it was fitted to.
     """
-    fits: list[Callable[[np.ndarray, np.ndarray], Linear]] = [lambda f, y: discriminant(f, y, classes, SHRINKAGE)]
-    if features[..., 0].size * features.shape[2] * classes <= LOGISTIC_WORK and len(np.unique(labels)) > 1:
-        fits.append(lambda f, y: logistic(f, y, classes, c))
     answered = np.unique(np.concatenate([rows for _, rows in parts]))
+    chosen = len(answered) > 0 and features[..., 0].size * features.shape[2] * classes <= CHOICE_WORK
     answered = answered if len(answered) else np.arange(len(labels))
-    found = [_cross_fitted(fit, features, labels, parts) for fit in fits]
-    sharp = [sharpness(logits[:, answered], labels[answered]) for _, logits in found]
-    calibrated = [(linear.scaled(by), by * logits) for by, (linear, logits) in zip(sharp, found, strict=True)]
+    shrinkages = SHRINKAGES if chosen else (SHRINKAGE,)
+    fits: list[Fit] = [lambda f, y: discriminants(f, y, classes, shrinkages)]
+    if chosen and len(np.unique(labels)) > 1:
+        fits.append(lambda f, y: (logistic(f, y, classes, c),))
+    calibrated = []
+    for fit in fits:
+        found = [_calibrated(*one, labels, answered) for one in _cross_fitted(fit, features, labels, parts)]
+        losses = [_losses(logits[:, answered], labels[answered]) for _, logits in found]
+        best, _ = _preferred(losses, len(found) * (BEYOND_CHANCE,))
+        calibrated.append(found[best])
     share, loss = _share([logits[:, answered] for _, logits in calibrated], labels[answered])
     linear, logits = _mixed(calibrated, share)
     by = sharpness(logits[:, answered], labels[answered])
@@ -67,14 +74,23 @@ def contend(
 
 
 def _cross_fitted(
-    fit: Callable[[np.ndarray, np.ndarray], Linear], features: np.ndarray, labels: np.ndarray, parts: Sequence[Part]
-) -> tuple[Linear, np.ndarray]:
-    """The classifier of all rows, and logits (V,N,K) of each row by one that has not seen it."""
+    fit: Fit, features: np.ndarray, labels: np.ndarray, parts: Sequence[Part]
+) -> list[tuple[Linear, np.ndarray]]:
+    """The classifiers of all rows, and logits (V,N,K) of each row by those that have not seen it."""
     whole = fit(*_stacked(features, labels, np.arange(len(labels))))
-    logits = whole.logits(features)
+    logits = [linear.logits(features) for linear in whole]
     for fitted, answered in parts:
-        logits[:, answered] = fit(*_stacked(features, labels, fitted)).logits(features[:, answered])
-    return whole, logits
+        for linear, said in zip(fit(*_stacked(features, labels, fitted)), logits, strict=True):
+            said[:, answered] = linear.logits(features[:, answered])
+    return list(zip(whole, logits, strict=True))
+
+
+def _calibrated(
+    linear: Linear, logits: np.ndarray, labels: np.ndarray, answered: np.ndarray
+) -> tuple[Linear, np.ndarray]:
+    """Both with the temperature that the answered rows prefer."""
+    by = sharpness(logits[:, answered], labels[answered])
+    return linear.scaled(by), by * logits
 
 
 def _stacked(features: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,13 +115,21 @@ def _share(logits: Sequence[np.ndarray], labels: np.ndarray) -> tuple[float, flo
     """The discriminant's share in the mix, and the log loss with it."""
     if len(logits) == 1:
         return 1.0, float(_losses(logits[0], labels).mean())
-    share, present = SHARE, _losses(_sum(logits, SHARE), labels)
-    for other in SHARES:
-        losses = _losses(_sum(logits, other), labels)
-        better = present - losses
-        if better.mean() > BEYOND_CHANCE * better.std() / np.sqrt(len(better)):
-            share, present = other, losses
-    return share, float(present.mean())
+    shares = (SHARE, *SHARES)
+    best, loss = _preferred([_losses(_sum(logits, share), labels) for share in shares], (0.0, *SHARES.values()))
+    return shares[best], loss
+
+
+def _preferred(losses: Sequence[np.ndarray], beyond: Sequence[float]) -> tuple[int, float]:
+    """Which of several to take, by their losses (N,), and its mean loss: the first, unless a later one is better by its
+    number of standard errors.
+    """
+    best = 0
+    for other in range(1, len(losses)):
+        better = losses[best] - losses[other]
+        if better.mean() > beyond[other] * better.std() / np.sqrt(len(better)):
+            best = other
+    return best, float(losses[best].mean())
 
 
 def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

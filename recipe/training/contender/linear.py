@@ -6,6 +6,7 @@ shrinking the covariance towards a multiple of the identity; Friedman, "Regulari
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,13 @@ def discriminant(features: np.ndarray, labels: np.ndarray, classes: int, shrinka
 
     Limit: shrinkage 1 is the nearest class mean.
     """
+    return discriminants(features, labels, classes, (shrinkage,))[0]
+
+
+def discriminants(
+    features: np.ndarray, labels: np.ndarray, classes: int, shrinkages: Sequence[float]
+) -> tuple[Linear, ...]:
+    """`discriminant` for each shrinkage, the covariance computed once."""
     features = features.astype(np.float64)
     counts = np.bincount(labels, minlength=classes)
     means = np.zeros((classes, features.shape[1]))
@@ -51,12 +59,16 @@ def discriminant(features: np.ndarray, labels: np.ndarray, classes: int, shrinka
     means /= np.maximum(counts, 1)[:, None]
     centred = features - means[labels]
     covariance = centred.T @ centred / len(features)
+    found = (_shrunk(covariance, means, shrinkage) for shrinkage in shrinkages)
+    return tuple(_without(linear, counts, features) for linear in found)
+
+
+def _shrunk(covariance: np.ndarray, means: np.ndarray, shrinkage: float) -> Linear:
     variance = max(float(np.trace(covariance)) / len(covariance), TINY)
-    covariance *= 1 - shrinkage
-    covariance[np.diag_indices_from(covariance)] += max(shrinkage, TINY) * variance
-    weight = np.linalg.solve(covariance, means.T).T
-    bias = -0.5 * np.einsum("kd,kd->k", weight, means)
-    return _without(Linear(weight, bias), counts, features)
+    shrunk = (1 - shrinkage) * covariance
+    shrunk[np.diag_indices_from(shrunk)] += max(shrinkage, TINY) * variance
+    weight = np.linalg.solve(shrunk, means.T).T
+    return Linear(weight, -0.5 * np.einsum("kd,kd->k", weight, means))
 
 
 def logistic(features: np.ndarray, labels: np.ndarray, classes: int, c: float) -> Linear:
