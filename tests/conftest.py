@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # A loaded machine is no reason to fail.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+# Tests that send SIGHUP mean it, also where the tests themselves were started under nohup.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Tiny networks: two threads wait for each other longer than they work.
 torch.set_num_threads(1)

@@ -125,7 +125,10 @@ def test_a_second_run_is_refused_by_the_name_of_the_first_and_a_lost_terminal_sa
         shown = next((line for line in first.stdout if "epoch" in line and "valid" in line), "")
         second = python(project, *words[2:])
         first.send_signal(signal.SIGHUP)
-        _, ended = first.communicate(timeout=240)
+        try:
+            _, ended = first.communicate(timeout=120)
+        finally:
+            first.kill()
     assert shown
     assert second.returncode == 1 and "Traceback" not in second.stderr
     assert "Another run is writing into" in second.stderr and f"process {first.pid} since" in second.stderr
