@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-# Tests that send SIGHUP mean it, also where the tests themselves were started under nohup.
+# Tests that send a signal mean it, also where the tests themselves were started in the background or under nohup.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

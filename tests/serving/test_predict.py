@@ -128,7 +128,7 @@ def test_what_names_no_file_is_no_picture(path):
 
 
 def test_nothing_trained(tmp_path):
-    with pytest.raises(CheckpointError, match=r"train first: python main\.py"):
+    with pytest.raises(CheckpointError, match=r"train first: \S*python main\.py"):
         Ensemble(tmp_path)
 
 
