@@ -85,6 +85,8 @@ class Watch(threading.Thread):
             time.sleep(POLL_SECONDS)
         wait_for_end(self._process)
         exhausted = self._group is not None and self._group.out_of_memory()
+        if exhausted:  # the kernel held it there
+            self._peak_mb = max(self._peak_mb, float(self._limits.memory_mb))
         if self._group is not None:
             self._group.end()
         if LINUX:
@@ -92,7 +94,7 @@ class Watch(threading.Thread):
             end_adopted()
         self._seconds = time.monotonic() - self._began
         self._measure_disk([])
-        if self._ended_by is None and exhausted and self._process.returncode:
+        if self._ended_by is None and exhausted:
             self._ended_by = Code.OUT_OF_MEMORY
         if self._ended_by is None and self._too_much_written():
             self._ended_by = Code.DISK_LIMIT
@@ -117,7 +119,8 @@ class Watch(threading.Thread):
         pids = descendants(self._process.pid, table)
         if len(pids) > self._limits.processes or sum(table[pid].threads for pid in pids) > self._limits.tasks:
             return Code.PROCESS_LIMIT
-        if self._memory_mb(pids, table) > self._limits.memory_mb:
+        killed = self._group is not None and self._group.out_of_memory()  # by the kernel, between two looks
+        if self._memory_mb(pids, table) > self._limits.memory_mb or killed:
             return Code.OUT_OF_MEMORY
         if time.monotonic() >= self._disk_due:
             self._measure_disk(pids)

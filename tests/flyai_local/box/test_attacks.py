@@ -317,7 +317,7 @@ def test_memory_is_bounded_over_all_processes(tmp_path, isolated):
     """
     outcome, _ = main(box(tmp_path, {"main.py": attack}, isolated), replace(SMALL, memory_mb=128))
     assert outcome.ended_by is Code.OUT_OF_MEMORY
-    assert outcome.peak_mb > 128
+    assert outcome.peak_mb >= 128  # where the kernel holds it, it is never above
 
 
 @pytest.mark.parametrize("isolated", BOTH)
