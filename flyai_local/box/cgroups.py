@@ -25,6 +25,7 @@ PREFIX = "flyai-"
 MOUNTS = Path("/proc/self/mountinfo")
 OWN = Path("/proc/self/cgroup")
 PATIENCE_SECONDS = 5.0
+JOINING_SECONDS = 60.0  # a command joins its group well within this
 SLACK_MB = 32  # for the keeper of the command
 Settings = Callable[[int, int], dict[str, str]]  # files and their values, from bytes and tasks
 
@@ -136,7 +137,7 @@ def kind() -> str | None:
 def _tried(way: str) -> bool:
     """Whether a group of this kind can be made and removed; remnants of killed platforms are removed too."""
     for parent, _ in _parents(way):
-        for old in parent.glob(f"{PREFIX}*"):
+        for old in filter(_left_behind, parent.glob(f"{PREFIX}*")):
             with contextlib.suppress(OSError):  # something is still at work in it
                 old.rmdir()
         trial = parent / f"{PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
@@ -149,6 +150,17 @@ def _tried(way: str) -> bool:
         if joining.returncode:
             return False
     return True
+
+
+def _left_behind(folder: Path) -> bool:
+    """Whether the platform that made a group is gone: a group is empty before its command joins, and no remnant then.
+
+    A platform in another container counts as gone, so its group must be older than the moment that joining takes.
+    """
+    owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+    with contextlib.suppress(OSError):
+        return not Path("/proc", owner).exists() and time.time() - folder.stat().st_mtime > JOINING_SECONDS
+    return False
 
 
 def _parents(way: str) -> list[tuple[Path, Settings]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import signal
 import struct
@@ -223,10 +224,37 @@ def test_a_daemon_without_environment_does_not_outlive_its_killed_keeper(tmp_pat
 
 @NEEDS_GROUPS
 def test_a_group_is_gone_after_its_command(tmp_path):
-    before = {folder for parent, _ in cgroups._parents(cgroups.kind()) for folder in parent.glob("flyai-*")}
     main(box(tmp_path, {"main.py": "pass"}, isolated=False))
-    after = {folder for parent, _ in cgroups._parents(cgroups.kind()) for folder in parent.glob("flyai-*")}
-    assert not after - before
+    mine = f"{cgroups.PREFIX}{os.getpid()}-*"  # other tests have groups of their own at the same time
+    assert not [folder for parent, _ in cgroups._parents(cgroups.kind()) for folder in parent.glob(mine)]
+
+
+@NEEDS_GROUPS
+def test_another_platform_that_starts_leaves_a_group_that_was_just_made(tmp_path):
+    """Two platforms on one machine: the second looked for remnants while the first one's command had not joined yet."""
+    group = cgroups.made(100, 40)
+    try:
+        look = "from flyai_local.box import cgroups; print(cgroups.kind())"
+        subprocess.run([sys.executable, "-c", look], cwd=Path(__file__).parents[3], check=True, capture_output=True)
+        assert group.folders and all(folder.is_dir() for folder in group.folders)
+    finally:
+        group.end()
+
+
+def test_only_what_a_dead_platform_left_is_a_remnant(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    folders = {
+        name: tmp_path / f"flyai-{pid}-{name}"
+        for name, pid in (("left", dead.pid), ("new", dead.pid), ("mine", os.getpid()))
+    }
+    for folder in folders.values():
+        folder.mkdir()
+    for name in ("left", "mine"):
+        os.utime(folders[name], (0, 0))
+    assert {name for name, folder in folders.items() if cgroups._left_behind(folder)} == {"left"}
+    folders["new"].rmdir()
+    assert not cgroups._left_behind(folders["new"])
 
 
 def test_version_2_is_used_where_it_is_delegated(tmp_path, monkeypatch):
