@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from recipe.config import Config
-from recipe.console import duration, say
+from recipe.config import Columns, Config
+from recipe.console import detail, duration, say
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
 from recipe.proposal import proposed
@@ -28,12 +28,21 @@ def after_training(
 ) -> None:
     """A row in the record, the export that is asked for and, with the table, report and TensorBoard events."""
     limit = limit or TimeLimit()
-    _afterwards("record", folder, lambda: _recorded(folder))
+    _afterwards("record", folder, lambda: _recorded(folder), detail)
     if config.export != "none":
         _afterwards("export", folder, lambda: _exported(folder, config.export, limit))
     if table is not None:
         _afterwards("report", folder, lambda: _reported(folder, table, pictures, limit))
-        _afterwards("tensorboard", folder, lambda: _events(folder))
+        _afterwards("tensorboard", folder, lambda: _events(folder), detail)
+
+
+def say_next(folder: Path, columns: Columns) -> None:
+    """What one does with a finished run, as commands; a table to answer has the columns of the one it learned from."""
+    answers = proposed(
+        "predict", pictures="PICTURES", folder=folder, out="submission.csv", image_column=columns.image,
+        label_column=columns.label,
+    )  # fmt: skip
+    say(f"next        {answers}   (PICTURES: a folder or a CSV)")
 
 
 def export_again(folder: Path) -> None:
@@ -46,12 +55,12 @@ def export_again(folder: Path) -> None:
         _afterwards("export", folder, lambda fmt=fmt: export_run(folder, fmt))  # type: ignore[misc]
 
 
-def _afterwards(name: str, folder: Path, work: Callable[[], str]) -> None:
+def _afterwards(name: str, folder: Path, work: Callable[[], str], tell: Callable[[str], None] = say) -> None:
     """What follows a run. The run is finished and kept whatever happens here."""
     try:
-        say(f"{name:<12} {work()}")
+        tell(f"{name:<11} {work()}")
     except Exception as error:
-        say(f"{name:<12} not written ({type(error).__name__}: {error}); the run in {folder} is complete")
+        say(f"{name:<11} not written ({type(error).__name__}: {error}); the run in {folder} is complete")
 
 
 def _exported(folder: Path, fmt: str, limit: TimeLimit) -> str:
@@ -76,7 +85,11 @@ def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: Time
         return _reported_in_time(folder, limit)
     from recipe.report.page import write_report
 
-    return str(write_report(folder, table, pictures))
+    return _opened(write_report(folder, table, pictures))
+
+
+def _opened(page: Path) -> str:
+    return f"{page}   (open it in a browser)"
 
 
 def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
@@ -94,7 +107,7 @@ def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
     except subprocess.TimeoutExpired:
         return f"left out: it was not ready in {duration(seconds)}; {later}"
     return (
-        str(folder / "report.html")
+        _opened(folder / "report.html")
         if done.returncode == 0
         else f"not written ({done.stderr.strip().splitlines()[-1]}); {later}"
     )

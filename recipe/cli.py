@@ -15,6 +15,7 @@ from protocol.arguments import completed_by_shell
 from protocol.ending import keep_open, mute, tell, unexpected
 from recipe import plugins
 from recipe.config import App, Competition, Config, ConfigError, read_app
+from recipe.console import say
 from recipe.errors import UserError
 from recipe.flags import overrides_of, parser
 from recipe.proposal import go_on
@@ -200,7 +201,7 @@ def _three_steps(steps: Callable[[Options], ThreeSteps], asked: Options) -> int:
     end_at_sigterm()
     others = [name for name in asked.app.profiles if name != asked.profile]
     hint = f"; force another with --profile {'|'.join(others)}" if others else ""
-    print(f"competition {asked.app.competition.id}, profile {asked.profile}: {asked.why}{hint}", flush=True)
+    say(f"competition {asked.app.competition.id}, profile {asked.profile}: {asked.why}{hint}")
     work = steps(asked)
     work.download_data()
     work.deal_with_data()

@@ -1,4 +1,7 @@
-"""What a person sees of a run: one bar with the time left, one aligned line per epoch, a closing table."""
+"""What a person sees of a run: one bar with the time left, one aligned line per epoch, a closing table.
+
+`say` is for everybody, `detail` for who asks with --verbose; RUN/run.log keeps both, with the time.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import contextlib
 import importlib.util
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,15 +23,23 @@ SECONDS_BETWEEN_LINES = 30.0  # of the bar, where the output is a file and every
 
 
 class Bar:
-    """A progress bar with the time left; in a log file, whole lines now and then instead."""
+    """A progress bar with the time left; in a log file, whole lines now and then instead.
+
+    Limit: with a total of 0 nothing is drawn before `expect` says what is left.
+    """
 
     def __init__(self, total: int, unit: str, description: str = "", shown: bool = True) -> None:
-        if _redraws():
-            self._bar = _kind()(
-                total=total, unit=unit, desc=description, mininterval=0.2, leave=False, disable=not shown
-            )
-        else:
-            self._bar = Lines(total, unit, description, shown)
+        self.total, self.unit, self.text, self.shown = total, unit, description, shown
+        self.done = 0  # before anything was drawn
+        self._drawn = self._draw() if total else None
+
+    def _draw(self) -> Any:
+        if not _redraws():
+            return Lines(self.total, self.unit, self.text, self.shown, self.done)
+        return _kind()(
+            total=self.total, initial=self.done, unit=self.unit, desc=self.text, mininterval=0.2, leave=False,
+            disable=not self.shown,
+        )  # fmt: skip
 
     def __enter__(self) -> Bar:
         return self
@@ -34,24 +47,34 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._bar.close()
+        if self._drawn is not None:
+            self._drawn.close()
 
     def describe(self, text: str) -> None:
         """The text before the bar."""
-        self._bar.set_description(text, refresh=False)
+        self.text = text
+        if self._drawn is not None:
+            self._drawn.set_description(text, refresh=False)
 
     def expect(self, count: int, seconds: float) -> None:
         """What is left: so many units, which take so long, instead of the bar's own guess."""
-        self._bar.total = self._bar.n + count
-        if isinstance(self._bar, Lines):
-            self._bar.seconds_left = seconds
+        if self._drawn is None:
+            self.total = self.done + count
+            self._drawn = self._draw()
+        bar = self._drawn
+        bar.total = bar.n + count
+        if isinstance(bar, Lines):
+            bar.seconds_left = seconds
         else:
-            self._bar.bar_format = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<" + tqdm.format_interval(seconds) + "]"
+            bar.bar_format = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<" + tqdm.format_interval(seconds) + "]"
 
     def advance(self, count: int = 1) -> None:
         """Counts finished units."""
+        if self._drawn is None:
+            self.done += count
+            return
         try:
-            self._bar.update(count)
+            self._drawn.update(count)
         except OSError:  # the terminal was closed
             mute(2)
 
@@ -59,9 +82,9 @@ class Bar:
 class Lines:
     """What a bar would show, as a line every half minute: `fold 0: 120 of 660 steps, 12 min 05 s left`."""
 
-    def __init__(self, total: int, unit: str, description: str, shown: bool) -> None:
+    def __init__(self, total: int, unit: str, description: str, shown: bool, done: int = 0) -> None:
         self.total, self.unit, self.text, self.shown = total, unit, description, shown
-        self.n = 0
+        self.n = done
         self.seconds_left: float | None = None
         self.began = self.last = time.monotonic()
 
@@ -102,13 +125,51 @@ def _kind() -> Any:
     return tqdm
 
 
+class Diary:
+    """Every line of a run, shown or not, with its time; lines wait until `keep` names their file."""
+
+    def __init__(self) -> None:
+        self.details = False  # are shown
+        self.file: Path | None = None
+        self.waiting: deque[str] = deque(maxlen=1000)
+
+    def keep(self, file: Path | None) -> None:
+        """From now on, and what waits, in this file; None ends it. A file that cannot be written ends nothing."""
+        self.file = file
+        self._write()
+
+    def add(self, text: str) -> None:
+        """One line more, or a text of several."""
+        self.waiting.append(f"{time.strftime('%H:%M:%S')}  {text.strip(chr(10))}\n")
+        self._write()
+
+    def _write(self) -> None:
+        if self.file is None:
+            return
+        with contextlib.suppress(OSError), self.file.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(self.waiting)
+        self.waiting.clear()
+
+
+DIARY = Diary()
+
+
 def say(text: str = "") -> None:
     """A line on stdout that does not break a bar."""
+    DIARY.add(text)
     if _redraws():
         with contextlib.suppress(OSError):
             tqdm.write(text, file=sys.stdout)
             return
     tell(text)
+
+
+def detail(text: str) -> None:
+    """A line for who knows the trade: shown under --verbose, in the run's log always."""
+    if DIARY.details:
+        say(text)
+    else:
+        DIARY.add(text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipe.afterwards import after_training
+from recipe.afterwards import after_training, say_next
 from recipe.cli import Options
 from recipe.components.metrics import refuse_unscorable
 from recipe.config import ConfigError
-from recipe.console import say
+from recipe.console import DIARY, detail, say
 from recipe.data.folds import Fold
 from recipe.minutes import plans, train_in_time
 from recipe.prepare import Prepared
@@ -24,7 +24,7 @@ from recipe.runs.epochs import EpochLogFile
 from recipe.runs.lock import alone_in
 from recipe.runs.results import FoldResult, finished_folds, is_complete
 from recipe.runs.same_run import open_run
-from recipe.runs.summary import CrossValidation, closing_table, summarise, write_summary
+from recipe.runs.summary import CrossValidation, closing_table, places, summarise, write_summary
 from recipe.system.determinism import before_cuda
 from recipe.system.timing import choose_runtime
 from recipe.training.clock.limit import TimeLimit
@@ -110,7 +110,10 @@ def train(
     way = train_in_time if plans(prepared, options) else cross_validate
     with alone_in(folder):
         summary = way(prepared, folder, options)
-        say("\n" + closing_table(summary, metric, folder))
+        say(f"\n{closing_table(summary, metric)}\nsaved       {folder}")
+        detail(places(summary, folder))
         if not known:
             after_training(folder, asked.config, prepared.table if asked.report else None, prepared.pictures, limit)
+        say_next(folder, prepared.competition.columns)
+    DIARY.keep(None)
     return summary

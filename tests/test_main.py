@@ -67,8 +67,11 @@ def python(project: Path, *words: str, cwd: Path | None = None, **environment: s
 def test_train_then_predict_in_other_processes(project, tmp_path):
     trained = python(project, "main.py", "--competition", "Tiny", *FAST)
     assert trained.returncode == 0, trained.stderr
-    for part in ("profile cpu", "estimate", "out of fold", "model.safetensors", "accuracy"):
+    for part in ("profile cpu", "pictures 36 of 3 classes", "about", "out of fold", "accuracy", "next"):
         assert part in trained.stdout
+    assert "BatchNorm" not in trained.stdout
+    log = (project / "data/output/model/run.log").read_text("utf-8")
+    assert all(part in log for part in ("profile cpu", "BatchNorm", "feeding", "model.safetensors", "next"))
     picture = project / "data" / "input" / "Tiny" / "image" / "001.png"
     copy = tmp_path / "图片 1.png"
     shutil.copy(picture, copy)

@@ -17,7 +17,7 @@ from typing import Any
 
 from recipe import plugins
 from recipe.config import Config, ConfigError
-from recipe.console import say
+from recipe.console import DIARY, say
 from recipe.data.table import Table
 from recipe.errors import CheckpointError
 from recipe.runs.folder import read_about
@@ -26,6 +26,7 @@ from recipe.system.machine import commit
 
 RECIPE = Path(__file__).resolve().parent.parent
 BESIDE = {"audit", "report", "tune", "sweep", "commands"}  # rooms that come beside or after a run: no result has them
+LOG = "run.log"  # every line that the run said, and those of --verbose
 NAMED = 5  # changed files that are named; the others are counted
 REARRANGED = 0.5  # of the files gone: they were moved, and naming each says nothing
 
@@ -81,7 +82,9 @@ def open_run(
     }
     here |= {"code": code(), "versions": versions()}
     if resume:
-        return _gone_on_with(path, here, anyway)
+        number = _gone_on_with(path, here, anyway)
+        DIARY.keep(folder / LOG)
+        return number
     if path.exists():
         aside = folder.with_name(
             f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(path.stat().st_mtime))}"
@@ -96,6 +99,7 @@ def open_run(
     origin = {"source": str(table.source), "commit": commit(), "machine": platform.platform(), "began": time.time()}
     origin |= {"competition": competition or {}}
     write_json(path, here | {"values": list(table.values), "run": (number := uuid.uuid4().hex)} | origin)
+    DIARY.keep(folder / LOG)
     return number
 
 

@@ -118,9 +118,9 @@ def write_summary(folder: Path, table: Table, summary: CrossValidation, metric: 
     write_bytes(folder / "oof.csv", stream.getvalue().encode("utf-8"))
 
 
-def closing_table(summary: CrossValidation, metric: str, folder: Path) -> str:
-    """Score per fold, mean and standard deviation, out-of-fold score, and where everything lies."""
-    rows = [
+def closing_table(summary: CrossValidation, metric: str) -> str:
+    """Score per fold, mean and standard deviation, out-of-fold score and the probe's; then the result in words."""
+    rows: list[tuple[str, ...]] = [
         (
             f"fold {fold.fold}",
             f"{score:.4f}",
@@ -130,14 +130,35 @@ def closing_table(summary: CrossValidation, metric: str, folder: Path) -> str:
         )
         for fold, score in zip(summary.folds, summary.scores, strict=True)
     ]
-    mean, deviation = float(np.mean(summary.scores)), float(np.std(summary.scores))
-    rows.append(("mean", f"{mean:.4f}", "", "", duration(summary.seconds)))
-    rows.append(("std", f"{deviation:.4f}", "", "", ""))
+    if len(rows) > 1:
+        mean, deviation = float(np.mean(summary.scores)), float(np.std(summary.scores))
+        rows.append(("mean", f"{mean:.4f}", "", "", duration(summary.seconds)))
+        rows.append(("std", f"{deviation:.4f}", "", "", ""))
     rows.append(("out of fold", f"{summary.oof_score:.4f}", _or_blank(summary.probe_score), "", ""))
-    return aligned(("", metric, "probe", "epoch", "time"), rows) + (
-        f"\n\nviews        {_views_line(summary)}\ncheckpoints  {folder}/fold*/model.safetensors\nscores       "
-        f"{folder / 'metrics.json'}\n"
-        f"out of fold  {folder / 'oof.csv'}\nepochs       {folder / 'log.jsonl'}"
+    header: tuple[str, ...] = ("", metric, "probe", "epoch", "time")
+    if summary.probe_score is None:
+        header, rows = (*header[:2], *header[3:]), [(*row[:2], *row[3:]) for row in rows]
+    return aligned(header, rows) + f"\n\n{_in_words(summary, metric)}"
+
+
+def _in_words(summary: CrossValidation, metric: str) -> str:
+    score = (
+        f"{summary.oof_score:.1%} of them are right" if metric == "accuracy" else f"{metric} {summary.oof_score:.4f}"
+    )
+    asked = np.isfinite(summary.oof_probs[:, 0]).sum()
+    words = f"result      {asked} pictures were answered by a network that has not seen them: {score}"
+    if summary.probe_score is None:
+        return words
+    probe = f"{summary.probe_score:.1%}" if metric == "accuracy" else f"{summary.probe_score:.4f}"
+    return f"{words} (a simple classifier without training, the probe: {probe})"
+
+
+def places(summary: CrossValidation, folder: Path) -> str:
+    """How the run answers, and where everything lies."""
+    return (
+        f"views       {_views_line(summary)}\ncheckpoints {folder}/fold*/model.safetensors\n"
+        f"scores      {folder / 'metrics.json'}\nout of fold {folder / 'oof.csv'}\n"
+        f"epochs      {folder / 'log.jsonl'}"
     )
 
 

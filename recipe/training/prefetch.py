@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recipe.training.loader import Transform
 
 SAMPLE = 32  # pictures that are prepared to see how fast it goes: a fraction of a second
+WAITS = "it will wait for them"
 ENOUGH = 1.5  # times what the network takes: less leaves no room for uneven batches
 
 
@@ -72,11 +73,8 @@ def feeding(config: Config, pictures: Pictures, preprocessing: Preprocessing, ru
         f"about {prepared:,.0f} pictures/s prepared by {workers} thread{'s' * (workers > 1)}, "
         f"and the network takes {taken:,.0f}"
     )
-    remedy = (
-        "; it will wait for them: raise --workers, make --augment lighter, "
-        "or give decoded pictures room with --cache-mb"
-    )
-    return said if prepared > ENOUGH * taken else said + remedy
+    remedy = "raise --workers, make --augment lighter, or give decoded pictures room with --cache-mb"
+    return said if prepared > ENOUGH * taken else f"{said}; {WAITS}: {remedy}"
 
 
 def _per_second(config: Config, pictures: Pictures, preprocessing: Preprocessing) -> float:

@@ -28,7 +28,7 @@ from recipe.training.clock.limit import TimeLimit
 from recipe.training.clock.pacer import Pacer, pacer_of
 from recipe.training.clock.threads import ThreadChoice
 from recipe.training.probe import start_features
-from recipe.training.said import EPOCH_HEADER, Progress, Shown, announce, announce_feeding
+from recipe.training.said import Progress, Shown, announce, announce_feeding, epoch_header
 
 
 @dataclass
@@ -119,7 +119,7 @@ def session(
     threads = ThreadChoice.of(runtime, pinned=bool(start.config.threads) or start.config.deterministic)
     with Bar(0, "step") as bar, graceful_stop() as stop:
         progress = Shown(bar, EpochLogFile(folder / "log.jsonl"), options.metric, pacer, stop, options.on_epoch)
-        say(EPOCH_HEADER.format(metric=options.metric[:12]))
+        say(epoch_header(options.metric))
         yield Run(start, table, pictures, runtime, folder, options.metric, features, number, pacer, threads, progress)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from recipe.console import Bar, duration, say
+from recipe.config import Config
+from recipe.console import DIARY, Bar, detail, duration, say
 from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.models.start import Start
@@ -16,9 +18,7 @@ from recipe.system.runtime import Runtime
 from recipe.system.stopping import Stop
 from recipe.training.clock.cost import estimate
 from recipe.training.clock.pacer import Pacer
-from recipe.training.prefetch import feeding
-
-EPOCH_HEADER = "fold  epoch        lr  train loss  valid loss  {metric:>12}  pictures/s      time"
+from recipe.training.prefetch import WAITS, feeding
 
 
 class Progress:
@@ -61,7 +61,7 @@ class Shown(Progress):
     def epoch(self, log: EpochLog) -> None:
         """Its line in the file, then at the console."""
         self.file.add(log)
-        say(epoch_line(log, self.metric))
+        say(epoch_line(log))
         self.on_epoch(log)
 
     def taken_up(self, fold: int, logs: Iterable[EpochLog]) -> None:
@@ -76,27 +76,63 @@ class Shown(Progress):
 def announce(start: Start, table: Table, folds: Sequence[Fold], runtime: Runtime) -> None:
     """Says what will be trained, by which machine, and how long it may take."""
     config = start.config
-    pictures = f"{len(table.classes)} classes, {len(table.labels)} pictures"
-    say(f"backbone {config.backbone}, weights: {start.origin}; {pictures}")
-    say(f"machine  {runtime}; {runtime.pictures_per_second:.1f} pictures/s forward and backward, {runtime.origin}")
+    say(f"pictures {len(table.labels)} of {len(table.classes)} classes")
+    say(f"network  {config.backbone}, {_knows(config)}")
+    say(f"plan     {_plan(config, len(folds))}")
+    if not config.minutes:
+        say(f"time     about {duration(estimate(config, folds, runtime))} until the last network is trained")
+    detail(f"weights  {start.origin}")
+    rate = f"{runtime.pictures_per_second:.1f} pictures/s forward and backward, {runtime.origin}"
+    detail(f"machine  {runtime}; {rate}")
     frozen = "frozen (batch_norm: train unfreezes them)" if config.freezes_batch_norm else "those of the batch"
-    say(
-        f"training {config.epochs} epochs x {len(folds)} folds at {config.image_size} px; "
-        f"BatchNorm statistics: {frozen}"
+    detail(
+        f"size     {config.image_size} px in training, {config.evaluation_size} px after; BatchNorm statistics: {frozen}"
     )
-    say(f"estimate {duration(estimate(config, folds, runtime))} until the last fold is done")
+
+
+def _knows(config: Config) -> str:
+    if not config.pretrained:
+        return "which begins without any knowledge (pretrained: false)"
+    return "which has learned from other pictures before and now learns these classes"
+
+
+def _plan(config: Config, folds: int) -> str:
+    """How long which networks are trained, and what judges them."""
+    if not config.epochs:
+        return "nothing is trained but a linear classifier of what the network sees"
+    epochs = (
+        "as many epochs as the time allows" if config.minutes else f"{config.epochs} epoch{'s' * (config.epochs > 1)}"
+    )
+    if folds == 1:
+        return f"{epochs} (one is a pass over the pictures); some pictures are kept apart to judge by"
+    return (
+        f"{epochs} (one is a pass over the pictures) for each of {folds} networks (folds); each is judged by the "
+        "pictures that are kept apart from it"
+    )
 
 
 def announce_feeding(start: Start, pictures: Pictures, runtime: Runtime) -> None:
-    """Says how fast pictures are prepared."""
-    say(f"feeding  {feeding(start.config, pictures, start.preprocessing, runtime)}")
+    """Says how fast pictures are prepared; to everybody where the network will wait for them."""
+    said = feeding(start.config, pictures, start.preprocessing, runtime)
+    (say if WAITS in said else detail)(f"feeding  {said}")
 
 
-def epoch_line(log: EpochLog, metric: str) -> str:
-    """One aligned line per epoch; `~` marks a score of the moving average."""
-    mark = "~" if log.average else " "
+def epoch_header(metric: str) -> str:
+    """The names above the lines of the epochs."""
+    if DIARY.details:
+        return f"fold  epoch        lr  train loss  valid loss  {metric[:12]:>12}  pictures/s      time"
+    return f"\nfold  epoch  training loss  validation loss  {metric[:12]:>12}      time"
+
+
+def epoch_line(log: EpochLog) -> str:
+    """One aligned line per epoch; under --verbose with rate, speed, and `~` at a score of the moving average."""
     epoch = "start" if log.epoch == 0 else str(log.epoch)
+    loss = "-" if math.isnan(log.train_loss) or log.epoch == 0 else f"{log.train_loss:.4f}"
+    took = f"{duration(log.seconds):>8}"
+    if not DIARY.details:
+        return f"{log.fold:>4}  {epoch:>5}  {loss:>13}  {log.valid_loss:>15.4f}  {log.valid_score:>12.4f}  {took}"
+    mark = "~" if log.average else " "
     return (
-        f"{log.fold:>4}  {epoch:>5}  {log.lr:>8.2e}  {log.train_loss:>10.4f}  {log.valid_loss:>10.4f}  "
-        f"{log.valid_score:>11.4f}{mark}  {log.pictures_per_second:>10.1f}  {duration(log.seconds):>8}"
+        f"{log.fold:>4}  {epoch:>5}  {log.lr:>8.2e}  {loss:>10}  {log.valid_loss:>10.4f}  "
+        f"{log.valid_score:>11.4f}{mark}  {log.pictures_per_second:>10.1f}  {took}"
     )

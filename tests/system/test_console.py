@@ -6,7 +6,7 @@ import sys
 import types
 
 from recipe import console
-from recipe.console import Bar, say
+from recipe.console import Bar, Diary, detail, say
 
 
 def test_a_log_holds_whole_lines_and_no_empty_bar(capsys, monkeypatch):
@@ -45,3 +45,40 @@ def test_a_notebook_is_drawn_over(capsys, monkeypatch):
     with Bar(4, "picture", "decoding") as bar:
         bar.advance()
     assert "\r" in capsys.readouterr().err
+
+
+def test_a_bar_of_nothing_yet_draws_nothing(capsys, monkeypatch):
+    """`0step [00:00, ?step/s]` stood in captured terminals, between the first lines."""
+    monkeypatch.setattr(console, "_redraws", lambda: True)
+    with Bar(0, "step") as bar:
+        say("a line")
+        bar.describe("fold 0")
+        bar.advance(2)
+        assert capsys.readouterr().err == ""
+        bar.expect(8, 12.0)
+    shown = capsys.readouterr().err
+    assert "2/10" in shown
+    assert "0step" not in shown
+
+
+def test_details_are_kept_and_shown_only_where_asked_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(console, "DIARY", diary := Diary())
+    say("before the folder is known")
+    detail("for the trade")
+    diary.keep(tmp_path / "run.log")
+    diary.details = True
+    detail("now shown")
+    diary.keep(None)
+    say("after the end")
+    assert capsys.readouterr().out.splitlines() == ["before the folder is known", "now shown", "after the end"]
+    kept = (tmp_path / "run.log").read_text("utf-8").splitlines()
+    assert [line[10:] for line in kept] == ["before the folder is known", "for the trade", "now shown"]
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(tmp_path):
+    diary = Diary()
+    diary.keep(tmp_path / "gone" / "run.log")
+    diary.add("lone surrogates are kept \ud800")
+    diary.keep(tmp_path / "run.log")
+    diary.add("\ud800")
+    assert (tmp_path / "run.log").read_text("utf-8").endswith("\\ud800\n")
