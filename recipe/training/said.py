@@ -85,9 +85,8 @@ def announce(start: Start, table: Table, folds: Sequence[Fold], runtime: Runtime
     rate = f"{runtime.pictures_per_second:.1f} pictures/s forward and backward, {runtime.origin}"
     detail(f"machine  {runtime}; {rate}")
     frozen = "frozen (batch_norm: train unfreezes them)" if config.freezes_batch_norm else "those of the batch"
-    detail(
-        f"size     {config.image_size} px in training, {config.evaluation_size} px after; BatchNorm statistics: {frozen}"
-    )
+    detail(f"size     {config.image_size} px in training, {config.evaluation_size} px after")
+    detail(f"norm     BatchNorm statistics: {frozen}")
 
 
 def _knows(config: Config) -> str:
