@@ -1,52 +1,86 @@
-"""How a contest site holds out: people who poll the board, uploads, a worker that runs a real submission meanwhile.
+"""Clients of a contest site: people who poll the board, uploads at a pace or as fast as they go, one huge upload.
 
-    python -m benchmarks.site_load --people 300 --every 5 --uploads 30 --seconds 60
-
-Starts `python -m flyai_local host` in a folder of its own on the contest Digits and prints one JSON line: p50, p95, p99
-of a board request in ms, uploads taken a minute, the server's memory before and after, its CPU time per request.
-Client and server share the machine; say its load beside the figures.
+Every request has a connection of its own and none says which board it knows, so each answer is the whole table: more
+than browsers ask for. Client and server share the machine.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
-import re
-import signal
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from flyai_site.settings import Options, configure
+from benchmarks.site_host import PORT, ROOT, Host, fill, memory_and_cpu
 
-ROOT = Path(__file__).resolve().parents[1]
-PORT = 8471
+__all__ = ["large", "people", "uploads"]
 
-
-def prepare(people: int) -> list[str]:
-    """Participants of the contest Digits with a token each."""
-    from django.contrib.auth.models import User
-
-    from flyai_site.models import Contest, Member, Participant, Token
-    from flyai_site.words import hashed, new_word
-
-    contest = Contest.objects.get(slug="Digits")
-    Contest.objects.update(per_day=1000, in_total=100000)
-    words = []
-    for at in range(people):
-        user = User.objects.create(username=f"p{at}")
-        who = Participant.objects.create(contest=contest, name=f"Participant {at}")
-        Member.objects.create(contest=contest, participant=who, user=user)
-        words.append(new_word("fp"))
-        Token.objects.create(user=user, token_hash=hashed(words[-1]), label="load", expires=contest.closes)
-    return words
+BLOCK = 2**20
+AT_ONCE = 8  # uploads under way, where they come as fast as they are taken
 
 
-async def ask(request: bytes) -> tuple[int, float]:
+def people(count: int, every: float, a_minute: float, seconds: float, workers: int) -> dict[str, Any]:
+    """p50, p95 and p99 of a board request in ms while people poll, uploads come, and a submission trains."""
+    with tempfile.TemporaryDirectory() as folder, Host(Path(folder), workers) as host:
+        words = fill(count, 5)
+        if workers:
+            _upload(words[0], _own_project(Path(folder)))
+            _until(_trains, 120)
+        seen, taken, before = [], [], memory_and_cpu(host.pid)
+        until = time.monotonic() + seconds
+
+        async def all_at_once() -> None:
+            pollers = [_poll(at, every, until, seen) for at in range(count)]
+            await asyncio.gather(*pollers, _send(words, a_minute, 200_000, until, taken))
+
+        asyncio.run(all_at_once())
+        trained, after = _trains(), memory_and_cpu(host.pid)
+    spent = 1000 * (after[1] - before[1]) / (len(seen) + len(taken))
+    return {"requests": len(seen), **_spread(seen), "uploads": len(taken), "upload": _spread(taken),
+            "cpu_ms_a_request": round(spent, 2), "memory_mb": [round(before[0]), round(after[0])],
+            "trained_all_the_while": trained}  # fmt: skip
+
+
+def uploads(size: int, seconds: float) -> dict[str, Any]:
+    """How many uploads are taken a minute, eight under way at any time."""
+    with tempfile.TemporaryDirectory() as folder, Host(Path(folder), 0) as host:
+        words, taken = fill(300, 1), []
+        before, until = memory_and_cpu(host.pid), time.monotonic() + seconds
+
+        async def all_at_once() -> None:
+            own = [words[at::AT_ONCE] for at in range(AT_ONCE)]
+            await asyncio.gather(*(_send(some, 0, size, until, taken) for some in own))
+
+        asyncio.run(all_at_once())
+        after = memory_and_cpu(host.pid)
+    return {"uploads_a_minute": round(60 * len(taken) / seconds), **_spread(taken),
+            "cpu_ms_an_upload": round(1000 * (after[1] - before[1]) / len(taken), 2),
+            "memory_mb": [round(before[0]), round(after[0])]}  # fmt: skip
+
+
+def large(gb: float) -> dict[str, Any]:
+    """The site's memory under one upload of that size, looked at every half second."""
+    size = int(gb * 2**30)
+    with tempfile.TemporaryDirectory() as folder, Host(Path(folder), 0, int(gb * 1024) + 1) as host:
+        words, seen = fill(2, 1), [memory_and_cpu(host.pid)[0]]
+
+        async def both() -> int:
+            sending = asyncio.create_task(_huge(words[0], size))
+            while not sending.done():
+                seen.append(memory_and_cpu(host.pid)[0])
+                await asyncio.sleep(0.5)
+            return await sending
+
+        began = time.monotonic()
+        status = asyncio.run(both())
+    return {"gb": gb, "status": status, "seconds": round(time.monotonic() - began), "before_mb": round(seen[0]),
+            "most_mb": round(max(seen)), "looks": len(seen)}  # fmt: skip
+
+
+async def _ask(request: bytes) -> tuple[int, float]:
     """Status and seconds of one request on a connection of its own."""
     began = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
@@ -57,26 +91,25 @@ async def ask(request: bytes) -> tuple[int, float]:
     return int(answer[9:12] or 0), time.perf_counter() - began
 
 
-async def poll(at: int, every: float, until: float, seen: list[float]) -> None:
+async def _poll(at: int, every: float, until: float, seen: list[float]) -> None:
     """A person who looks at the board."""
     await asyncio.sleep(every * (at % 97) / 97)
     request = b"GET /c/Digits/board/rows HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     while time.monotonic() < until:
         began = time.monotonic()
-        status, seconds = await ask(request)
-        assert status == 200, status
+        status, seconds = await _ask(request)
+        if status != 200:
+            raise SystemExit(f"the board answered {status}")
         seen.append(seconds)
         await asyncio.sleep(max(0.0, every - (time.monotonic() - began)))
 
 
-async def upload(words: list[str], a_minute: float, size: int, until: float, taken: list[float]) -> None:
-    """Uploads, one after the other; as fast as they are taken when a_minute is 0."""
+async def _send(words: list[str], a_minute: float, size: int, until: float, taken: list[float]) -> None:
+    """Uploads of all these people, one after the other; as fast as they are taken when a_minute is 0."""
     at = 0
     while time.monotonic() < until:
-        began, content = time.monotonic(), os.urandom(size)
-        head = f"POST /api/c/Digits/submissions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" \
-               f"Authorization: Bearer {words[at % len(words)]}\r\nContent-Length: {size}\r\n\r\n"  # fmt: skip
-        status, seconds = await ask(head.encode() + content)
+        began = time.monotonic()
+        status, seconds = await _ask(_head(words[at % len(words)], size) + os.urandom(size))
         at += 1
         if status == 201:
             taken.append(seconds)
@@ -84,61 +117,50 @@ async def upload(words: list[str], a_minute: float, size: int, until: float, tak
             await asyncio.sleep(max(0.0, 60 / a_minute - (time.monotonic() - began)))
 
 
-def memory_and_cpu(pid: int) -> tuple[float, float]:
-    """Memory in MB and CPU seconds of a process (Linux)."""
-    memory = int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024  # type: ignore[index]
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return memory, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+async def _huge(word: str, size: int) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
+    writer.write(_head(word, size))
+    block = os.urandom(BLOCK)
+    for at in range(0, size, BLOCK):
+        writer.write(block[: size - at])
+        await writer.drain()
+    answer = await reader.read(-1)
+    writer.close()
+    return int(answer[9:12] or 0)
 
 
-async def load(args: argparse.Namespace, words: list[str]) -> tuple[list[float], list[float]]:
-    """All clients at once."""
-    until, seen, taken = time.monotonic() + args.seconds, list[float](), list[float]()
-    pollers = [poll(at, args.every, until, seen) for at in range(args.people)]
-    await asyncio.gather(*pollers, upload(words, args.uploads, args.size, until, taken))
-    return seen, taken
+def _head(word: str, size: int) -> bytes:
+    return (f"POST /api/c/Digits/submissions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            f"Authorization: Bearer {word}\r\nContent-Length: {size}\r\n\r\n").encode()  # fmt: skip
 
 
-def main() -> None:
-    """Start, load, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, default=300)
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks of a person")
-    parser.add_argument("--uploads", type=float, default=30, help="a minute; 0: as many as are taken")
-    parser.add_argument("--size", type=int, default=200_000, help="bytes of an upload")
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--workers", type=int, default=1)
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        environment = {**os.environ, "FLYAI_LOCAL_HOME": name}
-        command = [sys.executable, "-m", "flyai_local", "host", "--port", str(PORT), "--contest", "Digits",
-                   "--workers", str(args.workers)]  # fmt: skip
-        host = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-        try:
-            assert host.stdout is not None
-            while "is up" not in host.stdout.readline():
-                pass
-            configure(Options(folder / "site"))
-            words = prepare(30)
-            before, cpu = memory_and_cpu(host.pid)
-            seen, taken = asyncio.run(load(args, words))
-            after, cpu_after = memory_and_cpu(host.pid)
-        finally:
-            host.send_signal(signal.SIGTERM)
-            host.wait(60)
-    times = sorted(1000 * one for one in seen)
-    at = {f"p{part}_ms": round(times[int(part / 100 * len(times))], 1) for part in (50, 95, 99)} if times else {}
-    told = {
-        "requests": len(times),
-        **at,
-        "uploads_a_minute": round(60 * len(taken) / args.seconds),
-        "memory_mb": [round(before), round(after)],
-        "cpu_ms_a_request": round(1000 * (cpu_after - cpu) / max(1, len(times) + len(taken)), 2),
-        "load": round(os.getloadavg()[0], 1),
-    }
-    print(json.dumps(told))
+def _upload(word: str, content: bytes) -> None:
+    status, _ = asyncio.run(_ask(_head(word, len(content)) + content))
+    if status != 201:
+        raise SystemExit(f"the site answered {status} to the submission that was to train")
 
 
-if __name__ == "__main__":
-    main()
+def _own_project(folder: Path) -> bytes:
+    """This project itself, packed as a participant does."""
+    from flyai_local.submission.pack import pack, select
+
+    return pack(ROOT, folder / "own.zip", select(ROOT)).archive.read_bytes()
+
+
+def _trains() -> bool:
+    from flyai_site.models import Run
+
+    return Run.objects.filter(state="training").exists()
+
+
+def _until(true: Callable[[], bool], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > until:
+            raise SystemExit(f"nothing trained within {seconds:g} s")
+        time.sleep(0.5)
+
+
+def _spread(seconds: list[float]) -> dict[str, float]:
+    times = sorted(1000 * one for one in seconds)
+    return {f"p{part}_ms": round(times[int(part / 100 * len(times))], 1) for part in (50, 95, 99)} if times else {}

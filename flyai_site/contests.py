@@ -24,6 +24,7 @@ from flyai_local.submission.unpack import ArchiveError, unpack
 from flyai_site import audit, bundles
 from flyai_site.models import ANSWERS, CODE, Contest
 from flyai_site.storage import folder
+from flyai_site.tries import SLOWEST
 
 __all__ = ["FIELDS", "change", "create", "from_upload", "state_of"]
 
@@ -58,11 +59,12 @@ def create(slug: str, card: Competition, kind: str, owner: User, **wished: Any) 
         raise UserError(_("There is a contest %(slug)s already.") % {"slug": slug})
     made = bundles.make(slug, card, kind)
     start = timezone.now()
+    closes = _moment("closes", wished.get("closes", start + timedelta(days=14)))
     contest = Contest(
         slug=slug, title=slug, kind=kind, owner=owner, metric=card.metric,
         image_column=card.image_column, label_column=card.label_column,
         train_rows=made.train_rows, hidden_rows=made.hidden_rows, data_sha256=made.data, public_sha256=made.public,
-        opens=start, closes=start + timedelta(days=14), reveals=start + timedelta(days=14),
+        opens=start, closes=closes, reveals=closes + SLOWEST,  # until the last upload is in
     )  # fmt: skip
     _set(contest, wished)
     with transaction.atomic():

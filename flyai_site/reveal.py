@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from flyai_local.states import Code, State
 from flyai_site.models import Contest, Run, Score
 
-__all__ = ["Figures", "detail", "figures"]
+__all__ = ["Figures", "board_columns", "board_figures", "detail", "figures"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,19 @@ def figures(contest: Contest, score: Score | None) -> Figures | None:
     if not contest.revealed:
         return Figures(score.metric, score.public, score.public_per_class)
     return Figures(score.metric, score.public, score.per_class, score.private, score.total)
+
+
+def board_columns(contest: Contest) -> tuple[str, ...]:
+    """The columns of a run's score that the board may read now: before the reveal none of the private ones."""
+    shown = ("metric", "public", *(("private", "total") if contest.revealed else ()))
+    return tuple(f"score__{name}" for name in shown)
+
+
+def board_figures(
+    metric: str | None, public: float | None, private: float | None = None, total: float | None = None
+) -> Figures | None:
+    """The figures of a run from its `board_columns`; None for a run without a score."""
+    return None if metric is None else Figures(metric, public, private=private, total=total)
 
 
 def detail(contest: Contest, run: Run) -> str:

@@ -23,6 +23,7 @@ __all__ = ["Service", "prepare", "serve"]
 
 ORGANISER = "organiser"
 AGAIN_SECONDS = 5.0  # between two starts of a worker that ended
+NICE = 10  # of workers beside the site: its pages come first, and take little
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ def _keep_worker(service: Service, number: int, stop: threading.Event) -> Callab
     def keep() -> None:
         while not stop.is_set():
             running[:] = [subprocess.Popen(_worker_command(service), env=environment, start_new_session=True)]
+            os.setpriority(os.PRIO_PROCESS, running[0].pid, NICE)
             running[0].wait()
             stop.wait(AGAIN_SECONDS)
 

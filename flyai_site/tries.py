@@ -36,6 +36,8 @@ def member(contest: Contest, user: AbstractBaseUser) -> Participant:
 def refuse_closed(contest: Contest, arrived: datetime) -> None:
     """Refuse an upload whose first byte came too early or too late, or whose last was held back.
 
+    Nothing is taken once private scores are shown, whenever it began: who held its end back would know them.
+
     Raises:
         UserError: says which, and the moment that counts.
     """
@@ -43,6 +45,8 @@ def refuse_closed(contest: Contest, arrived: datetime) -> None:
         raise UserError(_("The contest has not opened yet: it opens at %(time)s.") % {"time": _moment(contest.opens)})
     if arrived >= contest.closes:
         raise UserError(_("The contest is closed since %(time)s.") % {"time": _moment(contest.closes)})
+    if contest.revealed:
+        raise UserError(_("The private scores are shown already: nothing was taken."))
     if timezone.now() - arrived > SLOWEST:
         raise UserError(_("The upload took more than 15 minutes: nothing was taken."))
 

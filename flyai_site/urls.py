@@ -35,6 +35,7 @@ urlpatterns = [
     path("c/<slug:slug>", contest.show),
     path("c/<slug:slug>/board", contest.board),
     path("c/<slug:slug>/board/rows", contest.board_rows),
+    path("c/<slug:slug>/row/<int:number>.css", contest.row_style),
     path("c/<slug:slug>/data.zip", contest.data),
     path("c/<slug:slug>/join", contest.join),
     path("c/<slug:slug>/team", contest.team_word),

@@ -100,7 +100,12 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     tag = f'"{now.tag}"'
     if request.headers.get("If-None-Match") == tag:
         return HttpResponseNotModified(headers={"ETag": tag})
-    shown = [
+    text = now.text("json", lambda: answer(_board(contest, now)).content)
+    return HttpResponse(text, content_type="application/json", headers={"ETag": tag})
+
+
+def _board(contest: Contest, now: standings.Board) -> dict[str, Any]:
+    rows = [
         {
             "rank": row.rank,
             "name": row.name,
@@ -111,9 +116,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         }
         for row in now.rows
     ]
-    response = answer({"contest": slug, "metric": contest.metric, "revealed": contest.revealed, "rows": shown})
-    response["ETag"] = tag
-    return response
+    return {"contest": contest.slug, "metric": contest.metric, "revealed": contest.revealed, "rows": rows}
 
 
 @by_person

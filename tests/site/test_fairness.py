@@ -130,6 +130,8 @@ def test_the_first_byte_decides(contest):
     contest.opens, contest.closes = now - timedelta(days=1), now - timedelta(minutes=1)
     contest.save()
     assert upload(ada.user, contest, arrived=contest.closes - timedelta(seconds=1)).state == "queued"
+    contest.reveals = now + timedelta(days=1)
+    contest.save()
     with pytest.raises(UserError, match="closed"):
         upload(ada.user, contest, b"2", arrived=contest.closes)
     with pytest.raises(UserError, match="15 minutes"):
@@ -231,6 +233,56 @@ def test_the_cached_board_is_the_same_for_all_and_follows_the_scores(contest, sc
     ended(upload(ada.user, contest, b"better"), 99.0, 1.0)
     standings._boards.clear()  # a second goes by
     assert Client().get(path, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 200
+
+
+def test_the_board_is_written_once_for_each_language_and_marks_the_own_row_by_a_style(contest, scored):
+    _run, ada = scored
+    path = f"/c/{contest.slug}/board/rows"
+    english, chinese = (Client().get(path, HTTP_ACCEPT_LANGUAGE=language) for language in ("en", "zh-hans"))
+    assert "Rank" in body(english) and "名次" in body(chinese) and english["ETag"] != chinese["ETag"]
+    who = Participant.objects.get(name="ada").pk
+    page = body(ada.get(f"/c/{contest.slug}/board"))
+    style = f"/c/{contest.slug}/row/{who}.css"
+    assert body(english) in page and style in page and style not in body(Client().get(f"/c/{contest.slug}/board"))
+    assert f"#p{who} {{" in body(ada.get(style)) and f'id="p{who}"' in page
+
+
+def test_the_cached_board_turns_at_the_reveal_and_back_without_a_new_version(contest, scored):
+    _run, ada = scored
+    paths = [f"/c/{contest.slug}/board/rows", f"/c/{contest.slug}/board", f"/api/c/{contest.slug}/board"]
+    past = timezone.now() - timedelta(days=1)
+    for closes, shown in ((contest.closes, False), (past, True), (contest.closes, False)):
+        Contest.objects.filter(pk=contest.pk).update(opens=past - timedelta(days=9), closes=closes, reveals=closes)
+        assert all(("87.31" in body(ada.get(path))) is shown for path in paths), (closes, shown)
+
+
+def test_tries_on_the_board_are_those_that_ended(contest, scored):
+    _run, ada = scored
+    upload(ada.user, contest, b"waits")
+    assert standings.standings(contest)[0].tries == 1  # a cached board and a fresh one say the same
+    ended(Run.objects.latest("pk"), state="failed", code=Code.TRAINING_FAILED.value)
+    assert standings.standings(contest)[0].tries == 2
+
+
+def test_nothing_that_is_held_back_is_taken_after_the_reveal(contest, scored):
+    run, ada = scored
+    before = timezone.now() - timedelta(minutes=2)
+    contest.opens, contest.closes, contest.reveals = before - timedelta(days=1), before, before
+    contest.save()
+    with pytest.raises(UserError, match="shown already"):
+        upload(ada.user, contest, b"held back", arrived=before - timedelta(seconds=1))
+    held_back = {"flyai.arrived": (before - timedelta(seconds=1)).timestamp()}
+    answer = ada.post(f"/c/{contest.slug}/choose", {"chosen": [run.submission_id]}, **held_back)
+    assert answer.status_code == 409 and not Submission.objects.get(pk=run.submission_id).chosen
+    contest.reveals = timezone.now() + timedelta(minutes=1)
+    contest.save()
+    assert upload(ada.user, contest, b"in time", arrived=before - timedelta(seconds=1)).state == "queued"
+    assert ada.post(f"/c/{contest.slug}/choose", {"chosen": [run.submission_id]}, **held_back).status_code == 409
+
+
+def test_a_contest_reveals_when_the_last_upload_can_have_come(organiser, pictures):
+    end = timezone.now() + timedelta(days=30)
+    assert make_contest(organiser, pictures, "later", closes=end).reveals == end + tries.SLOWEST
 
 
 def test_a_log_of_the_hidden_phase_is_not_told():
