@@ -14,6 +14,9 @@ class DataError(UserError, ValueError):
     """Data that cannot be learned from; the message names the file, the line and the remedy."""
 
 
+HARMLESS = {"encoding", "line-endings", "backslashes", "image-folder"}  # kinds that are read as they are meant
+
+
 @dataclass(frozen=True)
 class Finding:
     """One remark about the data; `drops` says whether it leaves a row out."""
@@ -25,14 +28,21 @@ class Finding:
     remedy: str  # a clause
     drops: bool = False
 
+    @property
+    def harmless(self) -> bool:
+        """Whether nothing has to be mended: it was read as it is meant."""
+        return self.kind in HARMLESS
+
     def __str__(self) -> str:
         place = f"{self.file}, line {self.line}" if self.line else f"{self.file}"
         return f"{place}: {self.what}; {self.remedy}."
 
 
 def summary(findings: Iterable[Finding], examples: int = 3) -> str:
-    """Findings in a few lines: each kind with its number and its first `examples`; empty without findings."""
-    findings = list(findings)
+    """Findings in a few lines: each kind with its number and its first `examples`, the harmless ones last; empty
+    without findings.
+    """
+    findings = sorted(findings, key=lambda finding: finding.harmless)
     lines = []
     for kind, number in Counter(finding.kind for finding in findings).items():
         shown = [str(finding) for finding in findings if finding.kind == kind][:examples]

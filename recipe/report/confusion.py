@@ -87,7 +87,7 @@ def _matrix(name: str, caption: str, matrix: np.ndarray, names: list[str]) -> Dr
         axes = figure.add_subplot()
         largest = max(1, matrix.max())
         axes.imshow(matrix, cmap=BLUE, vmin=0, vmax=largest, interpolation="none")
-        axes.set_xticks(range(size), labels, rotation=90)
+        axes.set_xticks(range(size), labels, rotation=0 if max(map(len, labels), default=0) <= 2 else 90)
         axes.set_yticks(range(size), labels)
         axes.tick_params(labelsize=9 if size <= NUMBERED else 7, length=0)
         axes.set_xlabel("answer")

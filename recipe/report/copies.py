@@ -27,7 +27,7 @@ def copies_section(evidence: Evidence) -> Section:
         "Copies across folds",
         [sentence(evidence, seen)],
         tiles=_pairs(evidence, seen),
-        grids=[_grid(evidence, seen)],
+        grids=[_grid(evidence, seen)] if len(seen) else [],
     )
 
 
@@ -71,8 +71,10 @@ def _grid(evidence: Evidence, seen: np.ndarray) -> Grid:
     parts = {"with a copy in training": seen, "without": np.setdiff1d(evidence.scored, seen), "all": evidence.scored}
     rows = []
     for name, part in parts.items():
+        if not len(part):
+            continue
         right = int((evidence.answers[part] == evidence.labels[part]).sum())
-        accuracy = right / len(part) if len(part) else float("nan")
+        accuracy = right / len(part)
         judged = [] if evidence.metric == "accuracy" else [number(score(evidence, evidence.metric, part))]
         rows.append([name, len(part), *judged, *map(number, (accuracy, *wilson(right, len(part))))])
     judged_by = [] if evidence.metric == "accuracy" else [evidence.metric]

@@ -35,7 +35,7 @@ def cost_section(evidence: Evidence) -> Section:
         text.append(
             f"Load time, time per picture and memory are left out: {type(error).__name__} while measuring them."
         )
-    return Section("cost", "What a prediction costs", text, grids=[Grid("cost", ["", "value"], rows)])
+    return Section("cost", "What a prediction costs", text, grids=[Grid("cost", ["", ""], rows, prose=True)])
 
 
 def size_rows(evidence: Evidence) -> list[list[str]]:
@@ -91,7 +91,8 @@ def settings_section(evidence: Evidence) -> Section:
         ["machine", info.get("machine", "unknown")],
         *([package, number] for package, number in info.get("versions", {}).items()),
     ]
-    return Section("settings", "What the run was", grids=[Grid("origin", ["", "value"], origin), _settings(evidence)])
+    grids = [Grid("origin", ["", ""], origin, prose=True), *_settings(evidence)]
+    return Section("settings", "What the run was", grids=grids)
 
 
 def changed(evidence: Evidence) -> dict[str, object]:
@@ -103,10 +104,14 @@ def changed(evidence: Evidence) -> dict[str, object]:
     }
 
 
-def _settings(evidence: Evidence) -> Grid:
+def _settings(evidence: Evidence) -> list[Grid]:
+    """The settings that somebody chose, and at a click those that nobody did; an empty value is shown as such."""
     own = changed(evidence)
-    rows = [[name, value, "" if name in own else "default"] for name, value in evidence.config.model_dump().items()]
-    rows.sort(key=lambda row: row[2])
-    return Grid(
-        "settings", ["setting", "value", ""], rows, "Settings; those that differ from the default first", shown=100
-    )
+    values = {name: "(empty)" if value == "" else value for name, value in evidence.config.model_dump().items()}
+    chosen = [[name, value] for name, value in values.items() if name in own]
+    left = [[name, value] for name, value in values.items() if name not in own]
+    header = ["setting", "value"]
+    return [
+        Grid("settings", header, chosen, "Settings that differ from their default", 200, prose=True),
+        Grid("defaults", header, left, f"{len(left)} settings at their default", 200, prose=True, folded=True),
+    ]

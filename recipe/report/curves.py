@@ -77,13 +77,40 @@ def _epochs(
         if extra:
             extra(evidence, axes)
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if len(known := {log.epoch for log in evidence.logs}) == 1:  # a single epoch: one tick, with room beside it
-            axes.set_xlim(min(known) - 1, min(known) + 1)
+        _epoch_axis(axes, sorted({log.epoch for log in evidence.logs}))
+        _room(axes, name)
         if len(folds) <= 12:
             figure.legend(loc="outside upper center", ncols=min(5, len(folds)))
 
     return draw(f"curve_{name}", caption, paint, (4.7, 3.3))
+
+
+def _epoch_axis(axes: Axes, epochs: list[int]) -> None:
+    """Whole epochs, the start by its name; a few of them are ticked each, and none beside them."""
+    if len(epochs) <= 8:
+        axes.set_xticks(epochs, ["start" if epoch == 0 else str(epoch) for epoch in epochs])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(epochs) == 1:
+        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
+
+
+LEAST_HEIGHT = 0.1  # of what an axis shows: less makes mountains of noise
+SHARES = {"score"}  # whose values lie in [0, 1] or near it
+
+
+def _room(axes: Axes, name: str) -> None:
+    """Rates and speeds begin at 0; scores and losses show a difference of a tenth at least."""
+    low, high = axes.get_ylim()
+    if name in ("lr", "speed"):
+        axes.set_ylim(0, 1.1 * high if high > 0 else 1)
+        return
+    least = LEAST_HEIGHT * (1 if name in SHARES else max(abs(low), abs(high)))
+    if (missing := least - (high - low)) > 0:
+        low, high = low - missing / 2, high + missing / 2
+    if name in SHARES and high <= 1 + LEAST_HEIGHT and low >= -LEAST_HEIGHT:
+        low, high = max(0.0, min(low, 1 - least)), min(1.0 + least / 20, max(high, least))
+    axes.set_ylim(low, high)
 
 
 def _probe(evidence: Evidence, axes: Axes) -> None:
@@ -270,6 +297,6 @@ def _threshold_chart(
         axes.set_ylabel(axes_names[1])
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.02)
-        axes.legend(loc="lower left" if steps else "lower right")
+        figure.legend(loc="outside lower center", ncols=2)
 
-    return draw(name, caption, paint, (4.7, 4.3))
+    return draw(name, caption, paint, (4.7, 5.0))

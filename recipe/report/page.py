@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from recipe.console import Bar
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
 from recipe.report import advice, confusion, copies, cost, curves, network, scores
 from recipe.report import pictures as pages
 from recipe.report.evidence import Evidence, of_run
 from recipe.report.pictures import address, contact_sheet
-from recipe.report.section import Section
+from recipe.report.section import Section, on_page
 from recipe.system.atomic import write_bytes
 from recipe.system.template import fill
 
@@ -63,7 +64,11 @@ def write_report(
 
 def write_page(evidence: Evidence, page: Path, beside: Path, card: Path | None = None) -> Path:
     """The page of any evidence; a section that fails is named on the page and does not take the others along."""
-    sections = [_guarded(title, make, evidence) for title, make in SECTIONS]
+    sections = []
+    with Bar(len(SECTIONS), "part", "report") as bar:
+        for title, make in SECTIONS:
+            sections.append(_guarded(title, make, evidence))
+            bar.advance()
     for section in sections:
         _write_beside(section, beside)
     write_bytes(page, fill(HERE / "report.html", **_view(evidence, sections, beside.name)).encode("utf-8"))
@@ -97,6 +102,7 @@ def _view(evidence: Evidence, sections: Sequence[Section], beside: str) -> dict[
         "beside": beside,
         "changed": cost.changed(evidence),
         "number": scores.number,
+        "on_page": on_page,
     }
 
 

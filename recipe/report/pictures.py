@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import unicodedata
 from collections.abc import Sequence
 
 import cv2
@@ -57,14 +58,24 @@ def contact_sheet(tiles: Tiles) -> bytes:
         axes.set_axis_off()
         for place, tile in enumerate(tiles.tiles):
             where = place % columns * (width + 8), place // columns * (height + CAPTION) + height + 3
-            axes.text(*where, _broken(tile.caption, width // 6), fontsize=7, va="top")
+            axes.text(*where, broken(tile.caption, width // 6), fontsize=7, va="top")
 
     inches = (sheet.shape[1] / DOTS_PER_INCH, sheet.shape[0] / DOTS_PER_INCH)
     return draw(tiles.name, tiles.caption, paint, inches, arranged=False).png
 
 
-def _broken(text: str, width: int) -> str:
-    return "\n".join(text[start : start + width] for start in range(0, min(len(text), 3 * width), width))
+def broken(text: str, width: int, lines: int = 3) -> str:
+    """The text in lines of so many letters, of which a Chinese one takes two; what does not fit ends in a mark."""
+    found, room = [""], width
+    for letter in text:
+        wide = 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if wide > room:
+            if len(found) == lines:
+                return "\n".join([*found[:-1], found[-1][:-1] + "…"])
+            found, room = [*found, ""], width
+        found[-1] += letter
+        room -= wide
+    return "\n".join(found)
 
 
 def beside(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -82,7 +93,9 @@ def mistakes_section(evidence: Evidence) -> Section:
     """Two grids, and a table of all mistakes."""
     wrong, unsure = surest_mistakes(evidence), least_sure_hits(evidence)
     text = [
-        f"{len(wrong)} mistakes, the surest first: a sure mistake is often a wrong label, a second object in the "
+        "No picture was answered wrongly. Below are the hits that were nearly missed."
+        if not len(wrong)
+        else f"{len(wrong)} mistakes, the surest first: a sure mistake is often a wrong label, a second object in the "
         "picture or a class that looks "
         "like another. Below them the hits that were nearly missed."
     ]

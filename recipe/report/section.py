@@ -184,6 +184,28 @@ class Grid:
     rows: Sequence[Sequence[Any]]
     caption: str = ""
     shown: int = 40  # rows on the page; the CSV holds all
+    prose: bool = False  # cells are words, which wrap
+    folded: bool = False  # the page shows it at a click
+
+
+NOTHING = {"", "–"}
+
+
+def on_page(grid: Grid) -> tuple[list[str], list[list[str]]]:
+    """Header and rows as the page shows them: the ends of an interval in one column, columns without a value left
+    out.
+    """
+    header, rows = [str(cell) for cell in grid.header], [[str(cell) for cell in row] for row in grid.rows[: grid.shown]]
+    if "from" in header:
+        at = header.index("from")
+        header[at : at + 2] = ["95 % interval"]
+        rows = [[*row[:at], _interval(*row[at : at + 2]), *row[at + 2 :]] for row in rows]
+    kept = [at for at in range(len(header)) if at == 0 or {row[at] for row in rows} - NOTHING]
+    return [header[at] for at in kept], [[row[at] for at in kept] for row in rows]
+
+
+def _interval(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 @dataclass(frozen=True)

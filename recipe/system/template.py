@@ -1,4 +1,4 @@
-"""Fills the templates of pages: each lies beside the module that writes its page."""
+"""Fills the templates of pages: each lies beside the module that writes its page, and all include style.html."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import html
 import re
 from pathlib import Path
 from typing import Any
+
+HERE = Path(__file__).parent  # of what templates share
 
 
 def fill(template: Path, **values: Any) -> str:
@@ -17,7 +19,7 @@ def fill(template: Path, **values: Any) -> str:
     import jinja2  # only a command that writes a page needs it
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent, encoding="utf-8"),
+        loader=jinja2.FileSystemLoader([template.parent, HERE], encoding="utf-8"),
         autoescape=jinja2.select_autoescape(("html",)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from protocol.findings import summary
 from recipe.__main__ import main
 from recipe.config import Config
 from recipe.data.audit.audit import Audit, audit, findings_of
@@ -141,6 +142,18 @@ def test_the_page_is_whole_and_self_contained(found: Audit, tmp_path: Path):
     assert "prefers-color-scheme" in text
     for expected in ("2 in the second set", "short.jpg", "mirrored.jpg", "b, or g?", "leak.jpg"):
         assert expected in text
+
+
+def test_what_must_be_mended_comes_before_what_does_no_harm(folder: Path, tmp_path: Path):
+    """An empty label is a fault although it is found with the coding; GBK and backslashes are none."""
+    table = f"image_path,label\n{folder}\\0.png,红\n{folder}\\1.png,绿\n{folder}\\2.png,\n"
+    (tmp_path / "train.csv").write_bytes(table.encode("gbk"))
+    found = audit(read_csv(tmp_path / "train.csv"))
+    text = write_audit(found, tmp_path / "audit").read_text(encoding="utf-8")
+    mend, harmless = text.index("<h2>To mend</h2>"), text.index("<h2>Noticed, and read all the same</h2>")
+    assert mend < text.index("the label is empty") < harmless < text.index("read as GBK")
+    assert harmless < text.index("hold backslashes")
+    assert summary(found.table.findings).splitlines()[0] == "empty-label: 1"
 
 
 def test_the_tables_hold_every_row(found: Audit, tmp_path: Path):

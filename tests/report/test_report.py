@@ -28,6 +28,7 @@ from recipe.report import numbers as one_vs_rest
 from recipe.report import pictures as report_pictures
 from recipe.report.evidence import Evidence, of_run, title_of
 from recipe.report.numbers import bootstrap, wilson
+from recipe.report.section import Grid, on_page
 from recipe.runs.folder import RunError
 from recipe.runs.results import EpochLog
 from recipe.serving.calibrate import fit_temperature
@@ -49,11 +50,8 @@ CONFIG = Config(
     views="identity()",
     workers=1,
 )
-WITHOUT_A_NETWORK = [
-    make
-    for title, make in page.SECTIONS
-    if make.__module__.split("_")[0].split(".")[-1] in ("scores", "figures", "mistakes", "settings")
-]
+WITH_A_NETWORK = {"attention_section", "fed_section", "map_section", "cost_section", "settings_section"}
+WITHOUT_A_NETWORK = [make for _, make in page.SECTIONS if make.__name__ not in WITH_A_NETWORK]
 
 
 @pytest.fixture(autouse=True)
@@ -441,3 +439,53 @@ def test_top_five_is_shown_where_it_says_something(tmp_path, classes, shown):
     """With five classes or fewer it is always 1."""
     grid = scores.metric_grid(evidence(tmp_path, *answers(rows=60, classes=classes)))
     assert any("top5" in str(row[0]) for row in grid.rows) == shown
+
+
+# how it looks
+
+
+def test_a_table_on_the_page_joins_intervals_and_leaves_columns_of_nothing_out():
+    grid = Grid("g", ["fold", "score", "from", "to", "probe"], [[0, "0.5", "0.4", "0.6", "–"], [1, "1", "1", "1", ""]])
+    header, rows = on_page(grid)
+    assert header == ["fold", "score", "95 % interval"]
+    assert rows == [["0", "0.5", "0.4 to 0.6"], ["1", "1", "1"]]
+    assert len(grid.header) == 5  # the CSV has all
+
+
+def test_captions_of_a_contact_sheet_stay_in_their_column():
+    assert report_pictures.broken("灰鹅膏 → 毒蝇伞 97 %", 8) == "灰鹅膏 →\n 毒蝇伞 \n97 %"
+    assert report_pictures.broken("a" * 30, 10, lines=2) == "a" * 10 + "\n" + "a" * 9 + "…"
+    assert report_pictures.broken("", 5) == ""
+    for line in report_pictures.broken("中" * 40, 9).split("\n"):
+        assert 2 * len(line) <= 10
+
+
+def ticks(section, name):
+    """The words of a chart, those at its axes among them."""
+    svg = next(drawing.svg for drawing in section.drawings if drawing.name == name)
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+@pytest.mark.parametrize("epochs", [[1], [0], [0, 1], list(range(31))])
+def test_few_epochs_draw_a_sensible_axis(tmp_path, epochs):
+    """One epoch stands alone at its own tick; the scale of a score is never so fine that noise looks like a course."""
+    logs = [EpochLog(0, epoch, 0.001, 0.5, 0.6, 0.9, False, 10.0, 1.0) for epoch in epochs]
+    section = curves.training_section(replace(evidence(tmp_path, *answers(20)), logs=logs))
+    words = ticks(section, "curve_score")
+    names = ["start" if epoch == 0 else str(epoch) for epoch in epochs]
+    if len(epochs) <= 8:
+        assert [word for word in words if word in {"start", *map(str, range(9))} and "." not in word] == names
+    heights = [float(word) for word in words if re.fullmatch(r"[01]\.\d+", word)]
+    assert 0.07 < max(heights) - min(heights) <= 1
+    assert "0" in [word.rstrip("0").rstrip(".") or "0" for word in ticks(section, "curve_lr")]
+
+
+def test_groups_without_a_picture_are_left_out(tmp_path):
+    found = replace(evidence(tmp_path, *answers(20)), pictures=Shown([1] * 20))
+    rows = copies.copies_section(found).grids[0].rows
+    assert [row[0] for row in rows] == ["with a copy in training", "all"]
+    right = np.eye(4)[answers(20)[0]].astype(np.float32)
+    assert (
+        "No picture was answered wrongly"
+        in report_pictures.mistakes_section(evidence(tmp_path, answers(20)[0], right)).text[0]
+    )
