@@ -13,7 +13,9 @@ from path import MODEL_PATH  # first: it makes `flyai` importable
 
 from flyai.framework import FlyAI
 
-from recipe.serving.predict import Answer, Ensemble, must_exist
+from recipe.serving.answer import Answer
+from recipe.serving.incoming import must_exist
+from recipe.serving.predict import Ensemble
 
 logging.basicConfig(format="%(levelname)s: %(message)s")
 

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from recipe.pictures import decode
-from recipe.pictures.decode import UnreadablePicture
+from recipe.pictures.errors import UnreadablePicture
 
 MARKS = (
     "<!-- tables: python -m benchmarks.decode_matrix --markdown docs/decoding.md -->",

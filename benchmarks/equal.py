@@ -30,7 +30,8 @@ from recipe.runs.checkpoint import load_checkpoint
 from recipe.serving.averaging import tempered
 from recipe.serving.backends import backend_of
 from recipe.serving.export import export_run
-from recipe.serving.predict import Ensemble, Member
+from recipe.serving.member import Member
+from recipe.serving.predict import Ensemble
 from recipe.serving.runtimes import EXPORTED
 from recipe.serving.torch import average_views
 from recipe.system.runtime import Runtime

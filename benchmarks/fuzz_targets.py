@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from protocol.errors import UserError
+
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "tests" / "corpus"  # what was found once
 
@@ -121,7 +123,6 @@ class Csv(Target):
         from flyai_local import errors
         from flyai_local.contest import tables
         from recipe.data import table as data
-        from recipe.errors import UserError
 
         self.data, self.tables, self.expected = data, tables, (UserError, errors.UserError)
 
@@ -186,7 +187,6 @@ class Yaml(Target):
         from flyai_local import errors
         from flyai_local.submission import appcard
         from recipe import config
-        from recipe.errors import UserError
         from recipe.sweep import file as sweep_file
 
         self.config, self.sweep_file, self.appcard, self.yaml = config, sweep_file, appcard, yaml
@@ -215,7 +215,6 @@ class Checkpoint(Target):
         super().__init__(folder)
         import torch
 
-        from recipe.errors import UserError
         from recipe.runs import checkpoint, description, results
         from recipe.runs import ensemble as serving
         from recipe.runs import epochs as journal

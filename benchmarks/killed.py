@@ -22,9 +22,9 @@ import torch
 from safetensors.torch import load_file, save
 from tqdm import tqdm
 
+from protocol.errors import UserError
 from recipe.config import Config
 from recipe.data.table import read
-from recipe.errors import UserError
 from recipe.models import start as network
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

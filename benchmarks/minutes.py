@@ -32,13 +32,14 @@ import torch
 from benchmarks import table
 from benchmarks.simulated import Machine, cost
 from flyai_local.contest import digits
+from protocol.errors import UserError
 from recipe.config import Config
 from recipe.data.table import Table, read
-from recipe.errors import UserError
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
+from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
-from recipe.serving.predict import Ensemble, short_side
+from recipe.serving.predict import Ensemble
 from recipe.train import RunOptions, cross_validate
 from recipe.training.clock.limit import TimeLimit
 

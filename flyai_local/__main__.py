@@ -17,6 +17,7 @@ from flyai_local.errors import Stopped, UserError
 from flyai_local.terminal import say
 from protocol.arguments import Parser, completed_by_shell
 from protocol.ending import keep_open, unexpected
+from protocol.nearest import nearest
 
 PROGRAM = "python -m flyai_local"
 COMMANDS = {
@@ -50,8 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if arguments else 2
     name = arguments[0]
     if name not in available:
-        hint = _nearest(name, available)
-        overview.error(f"there is no command {name!r}{hint}; the commands are {', '.join(available)}")
+        overview.error(f"there is no command {name!r}.{nearest(name, available)} Known: {', '.join(available)}.")
     module = importlib.import_module(f"flyai_local.commands.{name}")
     parser = _command_parser(name, module)
     completed_by_shell(parser)
@@ -115,13 +115,6 @@ def _command_parser(name: str, module: ModuleType) -> Parser:
         codes = getattr(module, "EXIT_CODES", {})
         parser.epilog = "exit codes:\n" + "\n".join(f"  {code}  {meaning}" for code, meaning in codes.items())
     return parser
-
-
-def _nearest(name: str, known: dict[str, str]) -> str:
-    import difflib
-
-    match = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {match[0]!r}?)" if match else ""
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ for most; `--help SECTION` and `--help all` have the rest.
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 import textwrap
 from collections.abc import Collection
 from typing import Any, NoReturn
+
+from protocol.nearest import nearest
 
 MENTIONED = "unrecognized arguments: "
 ALL = "all"
@@ -53,7 +54,7 @@ class Parser(argparse.ArgumentParser):
     def help_of(self, wanted: str | None) -> str:
         """The usual options, a section, or everything."""
         if wanted not in (None, ALL, *self.sections):
-            self.error(f"--help has no section {wanted!r}.{meant(str(wanted), [*self.sections, ALL])}")
+            self.error(f"--help has no section {wanted!r}.{nearest(str(wanted), [*self.sections, ALL])}")
         formatter = self._get_formatter()
         if wanted is None or wanted == ALL:
             formatter.add_usage(self.usage or "%(prog)s [options]" if self.sections else self.usage, self._actions,
@@ -107,13 +108,7 @@ class Parser(argparse.ArgumentParser):
         unknown = [word.split("=")[0] for word in words if word.startswith("-")]
         if not unknown:
             return f"nothing takes the word {' '.join(words)!r}."
-        return " ".join(f"there is no option {word}.{meant(word, known)}" for word in unknown)
-
-
-def meant(word: str, known: Collection[str]) -> str:
-    """` Did you mean --batch-size?`, or nothing."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f" Did you mean {close[0]}?" if close else ""
+        return " ".join(f"there is no option {word}.{nearest(word, known)}" for word in unknown)
 
 
 def completed_by_shell(parser: argparse.ArgumentParser) -> None:

@@ -13,10 +13,10 @@ from typing import Protocol
 
 from protocol.arguments import completed_by_shell
 from protocol.ending import keep_open, mute, tell, unexpected
+from protocol.errors import UserError
 from recipe import plugins
 from recipe.config import App, Competition, Config, ConfigError, read_app
 from recipe.console import say
-from recipe.errors import UserError
 from recipe.flags import overrides_of, parser
 from recipe.proposal import go_on
 from recipe.system.determinism import before_cuda

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, get_args
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from protocol.errors import UserError
+from protocol.nearest import nearest
+from protocol.plain_files import Unreadable, read_yaml
 from recipe import plugins
-from recipe.errors import UserError
-from recipe.plain_files import Unreadable, read_yaml
-from recipe.registry import nearest
 
 
 class ConfigError(UserError, ValueError):

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.plain_files import read_json
 from recipe.components.metrics import METRICS
 from recipe.console import say
 from recipe.data.duplicates import duplicate_groups
 from recipe.data.folds import Fold, make_folds, most_parts
 from recipe.data.table import Table
-from recipe.plain_files import read_json
 from recipe.prepare import Prepared
 from recipe.runs.ensemble import HERE, Answering, Weighted, write_answering
 from recipe.runs.folder import PLAN

@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from recipe.errors import UserError
+from protocol.errors import UserError
 
 FOLDER = Path(__file__).resolve().parent.parent  # where main.py lies
 HOUSE = {"main", "prediction", "path", "recipe", "protocol", "flyai_local"}

@@ -12,7 +12,6 @@ the file my_parts.py beside main.py (recipe/plugins.py).
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import inspect
 import re
@@ -24,8 +23,9 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
+from protocol.errors import UserError
+from protocol.nearest import nearest
 from recipe import plugins
-from recipe.errors import UserError
 
 Probability = Annotated[float, Ge(0), Le(1)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
@@ -129,12 +129,6 @@ def _value(node: ast.AST, text: str) -> Any:
         raise SpecError(
             f"{text!r} holds {ast.unparse(node)!r}; settings are numbers, strings, lists or components."
         ) from None
-
-
-def nearest(name: str, names: typing.Iterable[str]) -> str:
-    """ " Did you mean 'x'?" or an empty string."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 class Registry:

@@ -25,8 +25,9 @@ from flyai_local.checks.findings import Finding, Severity, ordered
 from flyai_local.checks.project import Project, Target
 from flyai_local.contest.competitions import Competition, training_classes
 from flyai_local.home import runs_folder
+from flyai_local.run.job import Job, Result
 from flyai_local.run.progress import Progress
-from flyai_local.run.runner import Job, Result, execute
+from flyai_local.run.runner import execute
 from flyai_local.states import Code, is_platform_fault
 from flyai_local.submission.unpack import ArchiveError, unpack
 

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from flyai_local.checks import absolute
 from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source, Target, parsed
@@ -19,6 +17,7 @@ from flyai_local.submission.pack import Selection, select
 from flyai_local.submission.refusals import Refused
 from flyai_local.submission.submission import read
 from flyai_local.submission.unpack import ArchiveError
+from protocol.plain_files import parse_yaml
 
 __all__ = ["judged", "open_project"]
 
@@ -87,8 +86,8 @@ def _cards(folder: Path) -> Iterator[Finding]:
         severity = Severity.ERROR if name == "app.yaml" else Severity.WARNING
         try:
             text = appcard.read_text(file)
-            card = json.loads(text) if name == "app.json" else next(yaml.safe_load_all(text), None)
-        except (ValueError, RecursionError, yaml.YAMLError, UserError) as error:
+            card = json.loads(text) if name == "app.json" else parse_yaml(text)
+        except (ValueError, RecursionError, UserError) as error:
             yield Finding(Hint.BAD_CARD, severity, name, _line(error), " ".join(str(error).split())[:200])
             continue
         if not isinstance(card, dict):
@@ -96,8 +95,7 @@ def _cards(folder: Path) -> Iterator[Finding]:
 
 
 def _line(error: Exception) -> int:
-    mark = getattr(error, "problem_mark", None)
-    return mark.line + 1 if mark is not None else int(getattr(error, "lineno", 0))
+    return int(getattr(error, "line", 0) or getattr(error, "lineno", 0))
 
 
 def _shadows(selection: Selection) -> Iterator[Finding]:

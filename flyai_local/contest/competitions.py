@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib
 import math
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from flyai_local.contest.putting import put_all, refuse_gone, ways
 from flyai_local.contest.tables import Label, Row, read_table, write_table
 from flyai_local.errors import UserError
 from flyai_local.home import cache_folder, competitions_folder
@@ -128,8 +128,8 @@ def place(chosen: Competition, folder: Path, part: str = "train", limit: int | N
     if limit is not None:
         rows = _of_kind(_in_turn(rows, limit), rows, label_kind(chosen))
     sources = [chosen.images / picture for picture, _ in rows]
-    _refuse_gone([source for source in sources if not source.is_file()])
-    _put_all(sources, [folder / "image" / picture for picture, _ in rows], _ways(chosen, copy))
+    refuse_gone([source for source in sources if not source.is_file()])
+    put_all(sources, [folder / "image" / picture for picture, _ in rows], ways(chosen.embedded, copy))
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".train.csv.{os.getpid()}"
     write_table(unfinished, chosen.columns, ((f"./image/{picture}", label) for picture, label in rows))
@@ -254,55 +254,3 @@ def _of_kind(taken: list[tuple[str, str]], rows: list[tuple[str, str]], kind: Ki
         return taken
     kept = [label for _, label in taken[:-1]]
     return next(([*taken[:-1], row] for row in rows if kind_of([*kept, row[1]]) == kind), taken)
-
-
-Way = Callable[[Path, Path], object]
-
-
-def _ways(chosen: Competition, copy: bool) -> tuple[Way, ...]:
-    """How to bring a picture to its place, in the order of trying.
-
-    A link to the user's own picture follows when that is replaced; a hard link to a cached one outlives the cache.
-    """
-    if copy:
-        return (shutil.copyfile,)
-    return (os.link, os.symlink, shutil.copyfile) if chosen.embedded else (os.symlink, os.link, shutil.copyfile)
-
-
-def _refuse_gone(gone: list[Path]) -> None:
-    if gone:
-        which, them = (f" and {len(gone) - 1} more are", "them") if len(gone) > 1 else (" is", "it")
-        raise UserError(
-            f"the picture {str(gone[0])!r}{which} gone: "
-            f"put {them} back, or add the competition with --replace; nothing was placed"
-        )
-
-
-def _put_all(sources: list[Path], targets: list[Path], ways: tuple[Way, ...]) -> None:
-    """Bring every picture to its place, or none: a full disk leaves no folder that looks like data."""
-    new: list[Path] = []
-    try:
-        for source, target in zip(sources, targets, strict=True):
-            if not target.exists():
-                new.append(target)
-            _put(source, target, ways)
-    except BaseException:
-        for target in new:
-            target.unlink(missing_ok=True)
-        for folder in {parent: None for target in reversed(new) for parent in target.parents}:
-            with contextlib.suppress(OSError):  # it holds something else
-                folder.rmdir()
-        raise
-
-
-def _put(source: Path, target: Path, ways: tuple[Way, ...]) -> None:
-    """Bring one picture to its place by the first way that this system and the file systems allow."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    for way in ways[:-1]:
-        try:
-            way(source, target)
-            return
-        except OSError:  # Windows without the privilege; another file system; one without links
-            continue
-    ways[-1](source, target)

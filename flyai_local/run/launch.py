@@ -14,8 +14,9 @@ from flyai_local.box.limits import Limits
 from flyai_local.contest.competitions import EMBEDDED, Competition, competition, known_ids
 from flyai_local.errors import UserError
 from flyai_local.flags import time_in
+from flyai_local.run.job import Job, Result
 from flyai_local.run.progress import Progress, failure
-from flyai_local.run.runner import Job, Result, execute
+from flyai_local.run.runner import execute
 from flyai_local.run.score import final_line
 from flyai_local.run.stopping import stopping
 from flyai_local.states import Code, State

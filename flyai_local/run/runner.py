@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from flyai_local.board import records
@@ -24,7 +24,7 @@ from flyai_local.box import bubblewrap, folders, limits
 from flyai_local.box.isolate import Box, protections, run
 from flyai_local.box.limits import Limits
 from flyai_local.box.logs import Log
-from flyai_local.contest.competitions import Competition, hidden_rows, training_classes
+from flyai_local.contest.competitions import hidden_rows, training_classes
 from flyai_local.home import home, runs_folder
 from flyai_local.run import closer, diagnose, requirements
 from flyai_local.run.blame import LONGEST_DETAIL, blamed
@@ -32,12 +32,12 @@ from flyai_local.run.book import Book
 from flyai_local.run.diagnose import RunError
 from flyai_local.run.examine import examine
 from flyai_local.run.hidden import bring, visible_mb
+from flyai_local.run.job import Job, Result
 from flyai_local.run.leftovers import KEPT, PACKING, finish_killed, owned, thrown_away
-from flyai_local.run.place import NOWHERE, Place
 from flyai_local.run.placing import hand_over, lay_out, take_back
 from flyai_local.run.progress import Progress
 from flyai_local.run.pruning import prune
-from flyai_local.run.score import Score, score
+from flyai_local.run.score import score
 from flyai_local.states import Code, State
 from flyai_local.submission.apart import read
 from flyai_local.submission.pack import pack, select, sha256_of
@@ -45,71 +45,9 @@ from flyai_local.submission.submission import Submission
 from flyai_local.submission.unpack import MAX_MB, ArchiveError, unpack
 from flyai_local.terminal import shown
 
-__all__ = ["Job", "Result", "execute"]
+__all__ = ["execute"]
 
 LONGEST_NAME = 100  # of a submission, in the records
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to run.
-
-    Args:
-        submission: a folder or a zip file; for `evaluate` a folder that was trained.
-        competition: the card of the competition.
-        command: "test", "train" or "evaluate", as the records name it.
-        epochs, batch: passed to main.py as -e=EPOCHS -b=BATCH.
-        sample: number of training pictures and of hidden rows; None for all.
-        weights: folder of pretrained files.
-        fresh_env: install requirements.txt into an environment of its own.
-        isolated: lock in; None where bubblewrap works.
-        engine, image: path of podman or docker and an image, to lock in by these instead of bubblewrap.
-        train_limits, evaluate_limits: of the two phases.
-        minutes: that both phases have together; None for the limits of the phases alone.
-        told_minutes: what the submission is told by FLYAI_MINUTES; None tells nothing.
-    """
-
-    submission: Path
-    competition: Competition
-    command: str
-    epochs: int = 1
-    batch: int = 32
-    sample: int | None = None
-    weights: Path | None = None
-    fresh_env: bool = False
-    isolated: bool | None = None
-    train_limits: Limits = limits.TRAIN
-    evaluate_limits: Limits = limits.EVALUATE
-    minutes: float | None = None
-    told_minutes: float | None = None
-    engine: str | None = None
-    image: str = ""
-
-    def within(self, bounds: Limits, used: float = 0.0) -> Limits:
-        """The limits of a phase within what is left of the minutes, `used` seconds being gone; a second at least."""
-        if self.minutes is None:
-            return bounds
-        return replace(bounds, seconds=min(bounds.seconds, max(1.0, 60 * self.minutes - used)))
-
-
-@dataclass
-class Result:
-    """How a run ended. `score` is None without one; `tail` holds the last lines of the log of the last phase, `place`
-    the submission's innermost line in its last traceback.
-    """
-
-    run_id: int
-    folder: Path
-    state: State = State.QUEUED
-    code: Code | None = None
-    detail: str = ""
-    score: Score | None = None
-    seconds: float = 0.0
-    peak_mb: float = 0.0
-    tail: list[str] = field(default_factory=list)
-    log: Path | None = None
-    notes: list[str] = field(default_factory=list)
-    place: Place = NOWHERE
 
 
 def execute(job: Job, progress: Progress, book: Book | None = None) -> Result:

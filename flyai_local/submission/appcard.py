@@ -6,52 +6,13 @@ app.yaml itself travels as it is: 1.x reads it, and a project that checks its ke
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flyai_local.errors import UserError
+from protocol.plain_files import Unreadable, parse_yaml
 
 __all__ = ["app_json", "parse", "read_text"]
-
-
-LONGEST_NUMBER = 40  # characters; a longer one stays text, because its value may take hours
-LARGEST_CARD = 2**18
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses aliases and merge keys, nine lines of which stand for a billion values, more than
-    fifty levels, and numbers of any length.
-    """
-
-    depth = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise UserError(
-                f"app.yaml, line {self.peek_event().start_mark.line + 1}: "
-                "an alias (*name) is not read; write the value out"
-            )
-        if self.depth == 50:
-            raise UserError("app.yaml is nested more than 50 levels deep")
-        self.depth += 1
-        try:
-            return self._plain(super().compose_node(parent, index))
-        finally:
-            self.depth -= 1
-
-    @staticmethod
-    def _plain(node: Any) -> Any:
-        if isinstance(node, yaml.ScalarNode):
-            if node.tag == "tag:yaml.org,2002:merge":
-                line = node.start_mark.line + 1
-                raise UserError(f"app.yaml, line {line}: a merge key (<<) is not read; write the values out")
-            number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-            if number and len(node.value) > LONGEST_NUMBER:
-                node.tag = "tag:yaml.org,2002:str"
-        return node
 
 
 def read_text(file: Path) -> str:
@@ -83,21 +44,9 @@ def parse(text: str) -> dict[str, Any]:
     Raises:
         UserError: it is no YAML, or no mapping.
     """
-    if len(text) > LARGEST_CARD:
-        raise UserError(f"app.yaml holds {len(text)} characters; at most {LARGEST_CARD} are read")
-    if re.search(r"(?:[\[{]\s*){51}", text):  # PyYAML's time grows with the square
-        raise UserError("app.yaml is nested more than 50 levels deep")
     try:
-        card = next(yaml.load_all(text, _Loader), None)
-    except (
-        yaml.YAMLError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ) as error:  # as PyYAML raises
+        card = parse_yaml(text)
+    except Unreadable as error:
         raise UserError(f"app.yaml cannot be read: {error}. Correct the line it names, or remove the file") from error
     if not isinstance(card, dict):
         raise UserError("app.yaml must hold names with values, such as 'competition:'; it holds something else")

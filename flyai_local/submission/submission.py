@@ -14,6 +14,7 @@ from flyai_local.states import Code
 from flyai_local.submission import appcard, columns
 from flyai_local.submission.reading import regular, small
 from flyai_local.submission.unpack import ArchiveError
+from protocol.plain_files import MOST_BYTES
 
 __all__ = ["Submission", "ids", "read"]
 
@@ -21,7 +22,6 @@ FLYAI_MODULES = ("flyai.framework", "flyai_sdk")
 NOT_CODE = {"data", "tests", "flyai_local", "node_modules"}
 MOST_SOURCES = 500
 LARGEST_SOURCE = 2**20
-LARGEST_CARD = 2**18
 LONGEST_METRIC = 40
 LARGEST_CODE = 2**23  # all sources together
 LONGEST_NUMBER = 10**18  # more is no id, and turning it into text takes time
@@ -181,7 +181,7 @@ def _within(card: Any, *names: str) -> Any:
 def _mapping(file: Path) -> dict[str, Any]:
     """Content of a JSON or YAML card; empty when the file is missing or is no mapping."""
     try:
-        text = appcard.decoded(small(file, LARGEST_CARD), file.name)
+        text = appcard.decoded(small(file, MOST_BYTES), file.name)
         content = json.loads(text) if file.suffix == ".json" else appcard.parse(text)
     except (OSError, UserError, ValueError, RecursionError):
         return {}

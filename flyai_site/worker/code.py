@@ -12,8 +12,9 @@ from typing import Any
 
 from flyai_local.box import limits
 from flyai_local.home import runs_folder
+from flyai_local.run.job import Job, Result
 from flyai_local.run.progress import Progress
-from flyai_local.run.runner import Job, Result, execute
+from flyai_local.run.runner import execute
 from flyai_local.states import Code, State
 from flyai_site.worker.data import Data
 from flyai_site.worker.held import Held

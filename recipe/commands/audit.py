@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from protocol.csv_file import read_rows
+from protocol.errors import UserError
 from protocol.task import other_task
 from recipe.console import Bar, say
 from recipe.data.image_paths import find_images
 from recipe.data.table import read
-from recipe.errors import UserError
 
 if TYPE_CHECKING:
     from recipe.data.audit.audit import Audit

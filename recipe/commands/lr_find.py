@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from protocol.arguments import Parser
+from protocol.errors import UserError
 from recipe.cli import Options, options_of
-from recipe.errors import UserError
 from recipe.flags import add_run_flags, overrides_of
 from recipe.proposal import proposed
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import inspect
 
+from protocol.errors import UserError
+from protocol.nearest import nearest
 from recipe import plugins
 from recipe.components.families import FAMILIES, family
-from recipe.errors import UserError
-from recipe.registry import nearest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

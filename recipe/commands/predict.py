@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from protocol.csv_file import read_rows
+from protocol.errors import UserError
 from protocol.picture_paths import pictures_below, readable
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
-from recipe.errors import UserError
 from recipe.serving.backends import names
 from recipe.system.atomic import atomic
 
@@ -60,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the table, and says who answered and how many pictures could not be read."""
     from recipe.console import Bar
-    from recipe.serving.predict import Ensemble, must_exist
+    from recipe.serving.incoming import must_exist
+    from recipe.serving.predict import Ensemble
 
     names, paths = (column[: arguments.limit] for column in listed(arguments))
     for path in paths:

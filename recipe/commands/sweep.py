@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from recipe.errors import UserError
+from protocol.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

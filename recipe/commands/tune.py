@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from protocol.errors import UserError
 from recipe.console import say
 from recipe.console import table as aligned
-from recipe.errors import UserError
 
 if TYPE_CHECKING:
     from recipe.tune.choice import Trial

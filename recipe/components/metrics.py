@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from protocol.errors import UserError
 from protocol.metrics import METRICS as LABEL_METRICS
 from protocol.metrics import Metric as LabelMetric
-from recipe.errors import UserError
 from recipe.registry import Count, Registry
 
 METRICS = Registry(

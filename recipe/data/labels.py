@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from protocol.labels import Value, kind_of, kind_of_values, missing, similar, values_of
+from protocol.nearest import nearest
 from recipe.data.findings import Finding
-from recipe.registry import nearest
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from protocol.nearest import nearest
 from recipe.components.cifar import BACKBONES
 from recipe.components.heads import HEADS
 from recipe.components.initial import kaiming, replace_activation, zero_gamma
@@ -18,7 +19,7 @@ from recipe.config import Config, ConfigError
 from recipe.models.weights import Fetch, load_pretrained
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.proposal import proposed
-from recipe.registry import nearest, parse
+from recipe.registry import parse
 from recipe.system import torchvision_guard  # noqa: F401  (before timm)
 
 

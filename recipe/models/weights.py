@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from recipe.errors import UserError
+from protocol.errors import UserError
 
 Fetch = Callable[[str], str]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from recipe.errors import UnreadablePicture
 from recipe.pictures.decode import decode, read, rgb, upright
+from recipe.pictures.errors import UnreadablePicture
 
 ORIENTATION = 0x0112  # of EXIF
 

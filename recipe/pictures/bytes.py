@@ -11,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from recipe.errors import UnreadablePicture
+from recipe.pictures.errors import UnreadablePicture
 
 MAX_BYTES = 2**29  # 537 million: four for each of the pixels that recipe/pictures/decode.py accepts
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)

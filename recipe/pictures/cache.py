@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from recipe.console import say
-from recipe.errors import StuckPicture, UnreadablePicture
 from recipe.pictures import decode
+from recipe.pictures.errors import StuckPicture, UnreadablePicture
 from recipe.pictures.paths import PathColumn
 from recipe.system import threads as background
 from recipe.system.machine import cores

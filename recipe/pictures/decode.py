@@ -19,8 +19,8 @@ from contextlib import nullcontext
 
 import numpy as np
 
-from recipe.errors import UnreadablePicture
 from recipe.pictures.bytes import picture_bytes
+from recipe.pictures.errors import UnreadablePicture
 from recipe.pictures.fork_safe import lock
 from recipe.pictures.header import Header, header, unknown_format
 from recipe.pictures.orientation import exif_orientation, of_chunks

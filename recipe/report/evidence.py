@@ -17,7 +17,7 @@ from recipe.data.duplicates import find_pairs, groups_of, thumbnail
 from recipe.data.image_paths import find_images
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
-from recipe.pictures.decode import UnreadablePicture
+from recipe.pictures.errors import UnreadablePicture
 from recipe.runs.epochs import read_logs
 from recipe.runs.folder import read_about, read_answers, read_scores
 from recipe.runs.results import EpochLog

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from protocol.errors import UserError
 from recipe.config import App, Competition, Config, ConfigError, checked
-from recipe.errors import UserError
 from recipe.runs.folder import read_about
 from recipe.runs.same_run import check_same_run
 

@@ -13,10 +13,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from recipe.config import LEAST_CROP, MOST_PIXELS, Config, checked
-from recipe.errors import CheckpointError, DamagedError
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.proposal import proposed
-from recipe.system.atomic import read_sealed_json
+from recipe.system.atomic import CheckpointError, DamagedError, read_sealed_json
 
 FORMAT = 2  # 1 had no checksums and is refused
 WEIGHTS = "model.safetensors"

@@ -14,10 +14,9 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 from pydantic import Field, field_validator, model_validator
 
+from protocol.plain_files import Unreadable, read_json
 from recipe.config import MOST_PIXELS, Strict, Temperature, checked
-from recipe.errors import CheckpointError
-from recipe.plain_files import Unreadable, read_json
-from recipe.system.atomic import write_json
+from recipe.system.atomic import CheckpointError, write_json
 
 FILE = "ensemble.json"
 HERE = "."  # the run folder itself as a member

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from protocol.errors import UserError
+from protocol.plain_files import read_json
 from recipe.data.table import Table, read
-from recipe.errors import UserError
 from recipe.pictures.preprocessing import Preprocessing
-from recipe.plain_files import read_json
 from recipe.proposal import proposed
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import Answering, read_answering

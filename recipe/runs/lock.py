@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recipe.errors import CheckpointError
+from recipe.system.atomic import CheckpointError
 
 
 @contextlib.contextmanager

@@ -22,11 +22,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from protocol.errors import UserError
+from protocol.nearest import nearest
 from recipe import plugins
-from recipe.errors import CheckpointError, UserError
 from recipe.proposal import proposed
-from recipe.registry import nearest
-from recipe.system.atomic import write_bytes
+from recipe.system.atomic import CheckpointError, write_bytes
 
 FILE = "runs.jsonl"
 FACTS = (

@@ -18,8 +18,7 @@ import numpy as np
 
 from recipe.console import say
 from recipe.data.folds import Fold
-from recipe.errors import DamagedError
-from recipe.system.atomic import file_sha256, read_sealed_json, write_bytes, write_sealed_json
+from recipe.system.atomic import DamagedError, file_sha256, read_sealed_json, write_bytes, write_sealed_json
 
 FORMAT = 2  # 1 had no checksums and no epochs
 FILES = ("oof.npz", "model.safetensors", "fold.json")

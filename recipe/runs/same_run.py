@@ -19,9 +19,8 @@ from recipe import plugins
 from recipe.config import Config, ConfigError
 from recipe.console import DIARY, say
 from recipe.data.table import Table
-from recipe.errors import CheckpointError
 from recipe.runs.folder import read_about
-from recipe.system.atomic import write_json
+from recipe.system.atomic import CheckpointError, write_json
 from recipe.system.machine import commit
 
 RECIPE = Path(__file__).resolve().parent.parent

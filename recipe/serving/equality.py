@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recipe.errors import UserError
+from protocol.errors import UserError
 
 TOLERANCE = 1e-4  # largest difference of a probability
 PICTURES = 8  # compared in full

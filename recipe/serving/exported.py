@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from protocol.errors import UserError
 from recipe.config import ConfigError, Strict, checked
-from recipe.errors import UserError
 from recipe.proposal import proposed
 from recipe.system.atomic import file_sha256
 

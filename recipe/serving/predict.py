@@ -7,33 +7,32 @@ No torch is imported here: recipe/serving/runtimes.py chooses who answers. Nothi
 
 from __future__ import annotations
 
-import html
 import itertools
 import logging
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from recipe.components.views import build_views
-from recipe.errors import CheckpointError, UserError
+from protocol.errors import UserError
 from recipe.pictures import fork_safe
-from recipe.pictures.anything import name_of, pixels, refusal
-from recipe.pictures.decode import UnreadablePicture, resize_short
-from recipe.pictures.preprocessing import at_size, short_side
-from recipe.runs.description import fold_folders, read_description
-from recipe.runs.ensemble import HERE, Answering, read_answering, read_member
+from recipe.pictures.anything import name_of, pixels
+from recipe.pictures.decode import resize_short
+from recipe.pictures.errors import UnreadablePicture
+from recipe.pictures.preprocessing import short_side
+from recipe.runs.ensemble import HERE, read_answering, read_member
 from recipe.runs.lock import holder
-from recipe.serving.averaging import average_probs, tempered
-from recipe.serving.runtimes import Wish, load
+from recipe.serving.answer import Answer
+from recipe.serving.averaging import tempered
+from recipe.serving.incoming import ahead, must_exist, refuse_one
+from recipe.serving.member import Member
+from recipe.serving.runtimes import Wish
+from recipe.system.atomic import CheckpointError
 
 log = logging.getLogger(__name__)
-DECODED_AHEAD = 64  # pictures that wait, brought to size, while the networks are at work
 DECODERS = 2  # threads
 
 fork_safe.one_thread_in_children()
@@ -41,68 +40,6 @@ _loading = fork_safe.lock()
 _inherited: list[dict[str, Any]] = []  # of a parent process: see `Ensemble._in_this_process`
 
 Resized = tuple[np.ndarray, ...]  # a picture at the short side of each member
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What the ensemble says of one picture."""
-
-    label: Any  # in the vocabulary and type of train.csv
-    probability: float  # of that label
-    probs: np.ndarray  # (K,) float32, sums to 1
-    path: str = ""  # of the picture, as it was named
-    reason: str = ""  # why the picture could not be read, a clause; then the answer is the class prior
-
-    @property
-    def status(self) -> Literal["ok", "unreadable"]:
-        """Whether the picture was seen, or its answer is the class prior."""
-        return "unreadable" if self.reason else "ok"
-
-    def _repr_html_(self) -> str:
-        """A row for a notebook: the label, a bar as long as its probability, and the picture's name."""
-        label, path, why = (html.escape(str(text)) for text in (self.label, self.path, self.reason))
-        return (
-            f"<div><b>{label}</b> <meter min=0 max=1 value={self.probability:.4f}></meter> {self.probability:.1%} "
-            f"<small>{path}{f' (unreadable: {why})' if why else ''}</small></div>"
-        )
-
-
-class Member:
-    """The folds of one run with the views, the size and the weights that they answer with.
-
-    Args:
-        folder: a run folder, which holds `fold0`, `fold1` and so on.
-        serving: how it answers.
-        wish: where the networks run, and in what.
-
-    Raises:
-        CheckpointError: nothing was trained there, or folds belong to different runs.
-        ConfigError: the device or the demanded runtime is not to be had.
-    """
-
-    def __init__(self, folder: Path, serving: Answering, wish: Wish) -> None:
-        self.folders, self.weights_file = fold_folders(folder), serving.weights_file
-        first, *others = descriptions = [read_description(path) for path in self.folders]
-        if any(d.values != first.values or d.preprocessing != first.preprocessing for d in others):
-            raise CheckpointError(
-                f"the folds in {folder} belong to different runs (classes or sizes differ); "
-                "train again or remove the foreign ones."
-            )
-        self.values, self.preprocessing = first.values, at_size(first.preprocessing, serving.test_size)
-        self.prior = np.mean([description.prior for description in descriptions], axis=0, dtype=np.float32)
-        self.views = build_views(serving.views or first.config.views, self.preprocessing.size)
-        self.answering = load(self.folders, serving.weights_file, self.preprocessing, len(self.views), wish)
-
-    @property
-    def passes(self) -> int:
-        """How often a picture goes through a network."""
-        return len(self.folders) * len(self.views)
-
-    def probs(self, pictures: Iterable[np.ndarray]) -> np.ndarray:
-        """Class probabilities (N,K) float32 of decoded pictures with the short side that `short_side` names."""
-        return np.stack(
-            list(average_probs(self.answering.networks, pictures, self.views, self.answering.crops_per_pass))
-        )
 
 
 class Ensemble:
@@ -191,7 +128,7 @@ class Ensemble:
         Raises:
             UserError: one picture in place of many; a forked process in which the run cannot be loaded anew.
         """
-        _refuse_one(paths)
+        refuse_one(paths)
         self._in_this_process()
         return self._stream(paths)
 
@@ -281,49 +218,3 @@ class Ensemble:
     def answers(self, probs: np.ndarray) -> list[Answer]:
         """Answers from probabilities (N,K)."""
         return [self._answer(row) for row in probs]
-
-
-def _refuse_one(pictures: Any) -> None:
-    """Refuses one picture where many are asked for: a text would be read letter by letter.
-
-    Raises:
-        UserError: names what to write.
-    """
-    if isinstance(pictures, (str, bytes, bytearray, os.PathLike)) or hasattr(pictures, "getexif"):
-        raise UserError(
-            f"one {type(pictures).__name__} was given where many pictures are asked for; put it in a list: [picture]"
-        )
-
-
-def must_exist(path: Any) -> None:
-    """Refuses a path that leads nowhere; a picture in memory is there.
-
-    Raises:
-        FileNotFoundError: names it.
-        UnreadablePicture: an object that is no picture.
-    """
-    if why := refusal(path):
-        raise UnreadablePicture("in memory", why)
-    if not isinstance(path, (str, os.PathLike)):
-        return
-    name = os.fspath(path)  # asked by os.path: Path.exists raises for a name that is too long
-    if not name or os.path.isdir(name) or not os.path.exists(name):  # noqa: PTH110, PTH112
-        shown = name if len(name) < 300 else f"{name[:300]}..."
-        raise FileNotFoundError(f"there is no picture {shown!r} (working directory {Path.cwd()}); check the path.")
-
-
-def ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iterable[Any], count: int = DECODED_AHEAD
-) -> Iterator[Any]:
-    """Results in order, with at most `count` items being worked on or waiting while the caller uses the last one."""
-    waiting: deque[Any] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= count:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:  # the caller stopped: what was not begun never is
-        for future in waiting:
-            future.cancel()

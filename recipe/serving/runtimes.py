@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from protocol.nearest import nearest
 from recipe.config import ConfigError
 from recipe.pictures.preprocessing import Preprocessing
-from recipe.registry import nearest
 from recipe.serving.averaging import CROPS_PER_PASS, Networks
 from recipe.serving.backends import backend_of, names
 from recipe.serving.equality import AT_LOAD, PICTURES, UnequalError, prove, reference_pictures

@@ -15,10 +15,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from protocol.errors import UserError
 from recipe.components.metrics import METRICS
 from recipe.config import ConfigError
 from recipe.console import duration, say
-from recipe.errors import UserError
 from recipe.runs.results import EpochLog
 from recipe.sweep.file import Row, SweepFile, Task, listed_rows, tasks_of
 from recipe.sweep.journal import SweepJournal, SweepState

@@ -21,9 +21,9 @@ import numpy as np
 from annotated_types import Ge
 from pydantic import Field, field_validator, model_validator
 
+from protocol.nearest import nearest
+from protocol.plain_files import Unreadable, read_yaml
 from recipe.config import Columns, Config, ConfigError, Strict, checked
-from recipe.plain_files import Unreadable, read_yaml
-from recipe.registry import nearest
 
 MACHINE = {"device", "precision", "memory_format", "micro_batch", "workers", "cache_mb"}  # how, not what, is computed
 

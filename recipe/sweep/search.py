@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from recipe.errors import UserError
+from protocol.errors import UserError
 from recipe.sweep.file import Range, Row, SweepFile, named, tasks_of
 from recipe.sweep.journal import SweepState, TaskState
 

@@ -14,8 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recipe.errors import CheckpointError, DamagedError
-from recipe.plain_files import Unreadable, read_json
+from protocol.errors import UserError
+from protocol.plain_files import Unreadable, read_json
+
+
+class CheckpointError(UserError, RuntimeError):
+    """A checkpoint that is absent, broken or cannot be written; the message says what to do."""
+
+
+class DamagedError(CheckpointError):
+    """A file that is torn, altered or not ours; the message says which and why, and the caller what happens now."""
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from recipe.errors import CheckpointError
+from recipe.system.atomic import CheckpointError
 
 STATES = 3  # two that are kept and the one being written
 RESERVE = 16 * 2**20  # bytes, for predictions, logs and the report

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from recipe.errors import UserError
+from protocol.errors import UserError
 from recipe.system.runtime import Runtime
 
 WORDS = (

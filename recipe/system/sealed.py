@@ -18,8 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from recipe.errors import DamagedError
-from recipe.system.atomic import atomic
+from recipe.system.atomic import DamagedError, atomic
 
 FORMAT = 2  # 1 had no checksum: torch.save for states, a bare safetensors file for weights
 KEY = "about"  # one entry alone: safetensors writes several in no fixed order

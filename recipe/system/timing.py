@@ -20,8 +20,7 @@ import torch
 from torch import nn
 
 from recipe.config import Config, ConfigError
-from recipe.errors import CheckpointError
-from recipe.system.atomic import write_json
+from recipe.system.atomic import CheckpointError, write_json
 from recipe.system.machine import machine
 from recipe.system.out_of_memory import is_out_of_memory
 from recipe.system.runtime import Runtime, choose_device, fastest_precision

@@ -21,8 +21,8 @@ import torch
 
 from recipe.console import say
 from recipe.data.batch import Batch
-from recipe.errors import StuckPicture
 from recipe.pictures.cache import Pictures, default_workers
+from recipe.pictures.errors import StuckPicture
 from recipe.system import threads as background
 from recipe.system.threads import Hung, Task, Threads
 

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from recipe.errors import DamagedError
 from recipe.runs.checkpoint import read_checkpoint
 from recipe.runs.results import EpochLog
+from recipe.system.atomic import DamagedError
 from recipe.training.clock.plan import Pace, Work
 from recipe.training.run import Best
 from recipe.training.state_file import SavedState

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from recipe.errors import CheckpointError, DamagedError
+from recipe.system.atomic import CheckpointError, DamagedError
 from recipe.system.sealed import read_sealed, write_sealed
 
 SHARE = 0.02  # of the time, at most, that saving by time may take

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recipe.errors import CheckpointError
 from recipe.runs.checkpoint import save_checkpoint, save_soup
 from recipe.runs.description import read_description
 from recipe.runs.ensemble import HERE, SOUP, Answering, Weighted, write_answering
-from recipe.system.atomic import write_json
+from recipe.system.atomic import CheckpointError, write_json
 from recipe.tune.soup import mean_of_weights
 from recipe.tune.tuning import Decision, Tuned
 

@@ -29,10 +29,10 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.errors import UserError
 from recipe.config import Config, checked
 from recipe.data.folds import Fold
 from recipe.data.table import Table
-from recipe.errors import UserError
 from recipe.models.start import start
 from recipe.prepare import Prepared, pictures_of
 from recipe.runs.checkpoint import save_checkpoint

@@ -18,8 +18,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from recipe.errors import UnreadablePicture
 from recipe.pictures.decode import decode
+from recipe.pictures.errors import UnreadablePicture
 
 HEIGHT, WIDTH = 37, 53  # no whole number of strips, tiles or bytes
 DRAWN = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 4), dtype=np.uint8)

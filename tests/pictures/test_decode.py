@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from recipe.pictures import decode
-from recipe.pictures.decode import UnreadablePicture
+from recipe.pictures.errors import UnreadablePicture
 from recipe.pictures.header import header
 from recipe.pictures.tiff import orientation
 

@@ -24,7 +24,7 @@ from recipe.data.check import check
 from recipe.data.table import read_csv
 from recipe.pictures import bytes as picture_bytes
 from recipe.pictures import decode
-from recipe.pictures.decode import UnreadablePicture
+from recipe.pictures.errors import UnreadablePicture
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = hostile()

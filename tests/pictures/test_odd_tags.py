@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recipe.pictures.decode import UnreadablePicture, decode
+from recipe.pictures.decode import decode
+from recipe.pictures.errors import UnreadablePicture
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
 TURNED = np.rot90(PICTURE, -1)  # what orientation 6 asks for

@@ -13,11 +13,11 @@ from test_predict import train_folder
 
 from recipe.components.families import check_components
 from recipe.config import Config, ConfigError, checked
-from recipe.errors import CheckpointError
 from recipe.registry import SpecError, parse_many
 from recipe.runs.checkpoint import load_checkpoint, save_checkpoint
 from recipe.runs.description import _out_of_range, fold_folders, fold_number, read_description
 from recipe.runs.ensemble import Answering
+from recipe.system.atomic import CheckpointError
 
 
 @pytest.fixture

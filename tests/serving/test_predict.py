@@ -14,15 +14,15 @@ import torch
 from recipe.commands import predict
 from recipe.components.views import VIEWS, build_views
 from recipe.config import Config
-from recipe.errors import CheckpointError
 from recipe.models.classifier import build
 from recipe.pictures.preprocessing import Preprocessing, short_side
 from recipe.runs.checkpoint import load_checkpoint, save_checkpoint
 from recipe.runs.description import Description, fold_folders
 from recipe.runs.ensemble import Answering, write_answering
-from recipe.serving.predict import Ensemble, must_exist
+from recipe.serving.incoming import must_exist
+from recipe.serving.predict import Ensemble
 from recipe.serving.torch import average_views
-from recipe.system.atomic import atomic, read_sealed_json, write_sealed_json
+from recipe.system.atomic import CheckpointError, atomic, read_sealed_json, write_sealed_json
 from recipe.system.runtime import Runtime
 
 CONFIG = Config(backbone="test_efficientnet", pretrained=False, image_size=32, views="identity()", crop_pct=0.8)

@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 from test_predict import train_folder
 
-from recipe.errors import CheckpointError, UserError
+from protocol.errors import UserError
 from recipe.runs.lock import alone_in, holder
 from recipe.serving.predict import Ensemble
+from recipe.system.atomic import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = np.arange(40 * 60 * 3, dtype=np.uint8).reshape(40, 60, 3)

@@ -21,7 +21,9 @@ import recipe.pictures.anything
 import recipe.serving.predict
 from prediction import Prediction, Predictor
 from recipe.pictures.decode import read
-from recipe.serving.predict import DECODED_AHEAD, Answer, Ensemble, ahead
+from recipe.serving.answer import Answer
+from recipe.serving.incoming import DECODED_AHEAD, ahead
+from recipe.serving.predict import Ensemble
 
 PRIOR = [0.2, 0.5, 0.3]  # of train_folder
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 import recipe.training.validation
+from protocol.errors import UserError
 from recipe.components.optimizers import OPTIMIZERS
 from recipe.config import Config
 from recipe.data.batch import Batch
 from recipe.data.table import read
-from recipe.errors import UserError
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

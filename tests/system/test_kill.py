@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from recipe.errors import CheckpointError
+from recipe.system.atomic import CheckpointError
 from recipe.system.disk import RESERVE, RoomWatch, check_room, free_bytes, needed_bytes
 from recipe.system.stopping import Stop, Stopped, graceful_stop
 

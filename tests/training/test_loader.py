@@ -19,9 +19,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipe.errors import StuckPicture, UserError
+from protocol.errors import UserError
 from recipe.pictures import decode
 from recipe.pictures.cache import Pictures
+from recipe.pictures.errors import StuckPicture
 from recipe.system import threads as background
 from recipe.system.memory import free_memory_mb
 from recipe.training.loader import Loader

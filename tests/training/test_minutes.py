@@ -25,10 +25,11 @@ from recipe.data.folds import Fold
 from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
+from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
 from recipe.runs.description import read_description
 from recipe.runs.epochs import read_logs
-from recipe.serving.predict import Ensemble, short_side
+from recipe.serving.predict import Ensemble
 from recipe.system.runtime import Runtime
 from recipe.train import RunOptions, cross_validate
 from recipe.training.clock.cost import Measured, Speed, estimate, expected_costs

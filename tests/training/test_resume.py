@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks.killed import differing
 from recipe.config import Config, ConfigError
-from recipe.errors import CheckpointError, DamagedError
+from recipe.system.atomic import CheckpointError, DamagedError
 from recipe.system.sealed import write_sealed
 from recipe.training.state_file import SaveRhythm, read_state, write_state
 

@@ -23,7 +23,6 @@ from recipe.components.views import VIEWS, identity, on_request
 from recipe.config import Config, ConfigError
 from recipe.console import Bar
 from recipe.data.table import read
-from recipe.errors import CheckpointError
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
@@ -35,7 +34,7 @@ from recipe.runs.folder import open_run_folder
 from recipe.serving.averaging import tempered
 from recipe.serving.calibrate import fit_temperature
 from recipe.serving.predict import Ensemble
-from recipe.system.atomic import read_sealed_json, write_sealed_json
+from recipe.system.atomic import CheckpointError, read_sealed_json, write_sealed_json
 from recipe.system.sealed import write_sealed
 from recipe.train import cross_validate
 from recipe.tune.choice import Choice, select_weights

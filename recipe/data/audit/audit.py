@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from protocol.errors import UserError
 from recipe.data.audit.facts import Facts, gather
 from recipe.data.audit.label_noise import Suspect, likely_wrong
 from recipe.data.audit.probe import FrozenNetwork, oof_probs
@@ -18,7 +19,6 @@ from recipe.data.duplicates import Pair, find_pairs, groups_of
 from recipe.data.findings import Finding
 from recipe.data.folds import make_folds
 from recipe.data.table import Table
-from recipe.errors import UserError
 from recipe.pictures.cache import Pictures, Progress
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from recipe.data.duplicates import THUMBNAIL, digest, thumbnail
 from recipe.pictures.bytes import picture_bytes
 from recipe.pictures.cache import Pictures, Progress
-from recipe.pictures.decode import UnreadablePicture
+from recipe.pictures.errors import UnreadablePicture
 from recipe.pictures.header import header
 from recipe.pictures.orientation import exif_orientation
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.errors import UserError
 from recipe.data.table import Table, read
-from recipe.errors import UserError
 from recipe.runs.folder import RunError, read_about, read_oof
 
 

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from protocol.errors import UserError
 from recipe.config import Config
 from recipe.console import duration
-from recipe.errors import UserError
 from recipe.system.atomic import write_json
 
 FILE = "time.json"

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from protocol.errors import UserError
 from recipe.config import Config
 from recipe.console import say
-from recipe.errors import UserError
 from recipe.pictures.decode import read, resize_short
 from recipe.pictures.preprocessing import short_side
 from recipe.runs.ensemble import WEIGHTS, Answering
 from recipe.serving.export import Exportee, export_fold, format_for_here
-from recipe.serving.predict import Member
+from recipe.serving.member import Member
 from recipe.serving.runtimes import Wish
 
 TRIED = 8  # pictures, one by one; the first warms up

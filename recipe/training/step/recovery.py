@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from recipe.errors import UserError
+from protocol.errors import UserError
 from recipe.system.runtime import Runtime
 from recipe.training.step.update import NonFiniteLossError
 

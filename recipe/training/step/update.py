@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from protocol.errors import UserError
 from recipe.console import say
 from recipe.data.batch import Batch
-from recipe.errors import UserError
 from recipe.system.out_of_memory import is_out_of_memory, need_less
 from recipe.system.runtime import Runtime
 from recipe.training.step.batch_norm import KeptStatistics, batch_norm_statistics, training_mode

@@ -20,9 +20,10 @@ from flyai_local.contest.competitions import hidden_rows
 from flyai_local.contest.register import add
 from flyai_local.home import runs_folder
 from flyai_local.run.hidden import MOST_VISIBLE, visible_mb
+from flyai_local.run.job import Job, Result
 from flyai_local.run.leftovers import finish_killed
 from flyai_local.run.progress import Progress
-from flyai_local.run.runner import Job, Result, execute
+from flyai_local.run.runner import execute
 from flyai_local.states import Code, State
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the attacks are written for POSIX systems")

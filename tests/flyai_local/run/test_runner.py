@@ -27,7 +27,7 @@ from flyai_local.contest.register import add
 from flyai_local.home import runs_folder
 from flyai_local.run import requirements
 from flyai_local.run.causes import CAUSES, explain
-from flyai_local.run.runner import Job
+from flyai_local.run.job import Job
 from flyai_local.states import STATES, Code, State, is_platform_fault
 from flyai_local.submission import submission
 from flyai_local.submission.pack import pack, select

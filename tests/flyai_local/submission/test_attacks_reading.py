@@ -23,8 +23,9 @@ from flyai_local.listing import aligned
 from flyai_local.run import requirements, runner
 from flyai_local.run.diagnose import RunError
 from flyai_local.run.hidden import own_folder
+from flyai_local.run.job import Job, Result
 from flyai_local.run.progress import Progress, failure
-from flyai_local.run.runner import Job, Result, execute
+from flyai_local.run.runner import execute
 from flyai_local.states import Code, State
 from flyai_local.submission import apart, appcard
 from flyai_local.submission.pack import select

@@ -1,14 +1,8 @@
-"""The one base of errors whose message is written for a user: it names the value, what is accepted and the remedy."""
+"""What can be wrong with a picture, as errors whose message is a sentence for a user."""
 
 from __future__ import annotations
 
 from protocol.errors import UserError
-
-__all__ = ["CheckpointError", "DamagedError", "StuckPicture", "UnreadablePicture", "UserError"]
-
-
-class CheckpointError(UserError, RuntimeError):
-    """A checkpoint that is absent, broken or cannot be written; the message says what to do."""
 
 
 class UnreadablePicture(UserError, ValueError):  # noqa: N818  (says what it is)
@@ -24,7 +18,3 @@ class UnreadablePicture(UserError, ValueError):  # noqa: N818  (says what it is)
 
 class StuckPicture(UserError, RuntimeError):  # noqa: N818  (says what it is)
     """A picture whose reading or preparation does not come to an end."""
-
-
-class DamagedError(CheckpointError):
-    """A file that is torn, altered or not ours; the message says which and why, and the caller what happens now."""
