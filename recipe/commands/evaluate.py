@@ -6,36 +6,20 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from recipe.commands import inputs
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The table, the run and where the page goes."""
     parser.add_argument(
         "csv", type=Path, metavar="CSV", help="labelled pictures: a CSV, or a folder with one folder per class"
     )
-    parser.add_argument(
-        "--run",
-        type=Path,
-        default=Path("data/output/model"),
-        metavar="DIR",
-        dest="folder",
-        help="run folder [data/output/model]",
-    )
-    parser.add_argument(
-        "--images",
-        type=Path,
-        metavar="DIR",
-        help="folder that the CSV's paths are relative to; the CSV's own by default",
-    )
-    parser.add_argument(
-        "--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]"
-    )
-    parser.add_argument("--label-column", default="label", help="column of the CSV that holds the labels [label]")
+    inputs.add_run(parser)
+    inputs.add_table(parser, "column of the CSV that holds the labels")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the page and its files [RUN/evaluation-NAME]"
     )
     parser.add_argument("--no-page", action="store_true", help="the scores alone, without the page")
-    parser.add_argument("--encoding", default="", metavar="NAME", help="of the CSV, such as cp1252 [UTF-8, or GBK]")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
 
 
 def run(arguments: argparse.Namespace) -> int:

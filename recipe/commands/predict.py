@@ -10,6 +10,7 @@ from pathlib import Path
 from protocol.csv_file import read_rows
 from protocol.errors import UserError
 from protocol.picture_paths import pictures_below, readable
+from recipe.commands import inputs
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
 from recipe.serving.backends import names
 from recipe.system.atomic import atomic
@@ -30,28 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the table to write: the pictures as they were named, and the label",
     )
-    parser.add_argument(
-        "--run",
-        type=Path,
-        default=Path("data/output/model"),
-        metavar="DIR",
-        dest="folder",
-        help="run folder [data/output/model]",
-    )
-    parser.add_argument(
-        "--images",
-        type=Path,
-        metavar="DIR",
-        help="folder that the CSV's paths are relative to; the CSV's own by default",
-    )
-    parser.add_argument(
-        "--image-column", default="image_path", help="column of the CSV that holds the paths [image_path]"
-    )
-    parser.add_argument("--label-column", default="label", help="name of the column of answers [label]")
-    parser.add_argument("--encoding", default="", metavar="NAME", help="of the CSV, such as cp1252 [UTF-8, or GBK]")
+    inputs.add_run(parser)
+    inputs.add_table(parser, "name of the column of answers")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N pictures alone")
     parser.add_argument("--probs", action="store_true", help="add a column of probability per class")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
     parser.add_argument(
         "--runtime", default="", help=f"auto, {', '.join(names())} or torch, and no other [as ensemble.json says]"
     )
