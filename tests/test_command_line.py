@@ -49,7 +49,7 @@ def test_help_gives_the_defaults_of_the_profiles():
     ("program", "said"),
     [
         (["main.py", "--bach-size", "3"], "there is no option --bach-size. Did you mean --batch-size?"),
-        (["main.py", "--help", "netwrok"], "no section 'netwrok'. Did you mean network?"),
+        (["main.py", "--help", "netwrok"], "no section 'netwrok'. Did you mean 'network'?"),
         (
             ["-m", "recipe", "tune", "run", "--tempratures"],
             "there is no option --tempratures. Did you mean --temperature?",
