@@ -8,3 +8,9 @@ class Site(AppConfig):
 
     name = "flyai_site"
     label = "site"
+
+    def ready(self) -> None:
+        """What the database is given is made plain first."""
+        from flyai_site.plain import guard_connections
+
+        guard_connections()

@@ -10,9 +10,9 @@ from django.utils import timezone as clock
 
 from flyai_local.errors import UserError
 from flyai_site import storage
-from flyai_site.storage import CHUNK, TooLargeError
+from flyai_site.storage import CHUNK, Incoming, TooLargeError
 
-__all__ = ["ARRIVED", "arrived", "keep_body"]
+__all__ = ["ARRIVED", "arrived", "receive"]
 
 ARRIVED = "flyai.arrived"  # in the WSGI environment; no header can set a name without HTTP_
 
@@ -23,8 +23,8 @@ def arrived(request: HttpRequest) -> datetime:
     return datetime.fromtimestamp(seconds, UTC) if seconds is not None else clock.now()
 
 
-def keep_body(request: HttpRequest, max_mb: float) -> tuple[str, int]:
-    """Stream a raw body to storage; returns SHA-256 and size.
+def receive(request: HttpRequest, max_mb: float) -> Incoming:
+    """Stream a raw body to the disk; to be kept or dropped.
 
     Raises:
         UserError: too large, empty, or not the file that X-SHA256 names.
@@ -32,11 +32,12 @@ def keep_body(request: HttpRequest, max_mb: float) -> tuple[str, int]:
     limit = int(max_mb * 2**20)
     if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
         raise TooLargeError(f"the file is larger than {max_mb:g} MB, the most that is accepted here")
-    sha256, size = storage.keep_stream(_pieces(request), limit)
-    expected = request.headers.get("X-SHA256", sha256).lower()
-    if not size or expected != sha256:
-        raise UserError(f"the file arrived as {size} bytes with SHA-256 {sha256}: send it again")
-    return sha256, size
+    incoming = storage.arrive(_pieces(request), limit)
+    sha256 = incoming.settle()
+    if not incoming.size or request.headers.get("X-SHA256", sha256).lower() != sha256:
+        incoming.drop()
+        raise UserError(f"the file arrived as {incoming.size} bytes with SHA-256 {sha256}: send it again")
+    return incoming
 
 
 def _pieces(request: HttpRequest) -> Iterator[bytes]:

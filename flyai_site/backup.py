@@ -82,6 +82,7 @@ def export(slug: str, target: Path) -> str:
     import csv
 
     from flyai_site.models import Contest
+    from flyai_site.plain import cell
     from flyai_site.standings import standings
 
     contest = Contest.objects.filter(slug=slug).first()
@@ -92,7 +93,7 @@ def export(slug: str, target: Path) -> str:
         table.writerow(["rank", "name", "public", *(["private"] if contest.revealed else []), "tries", "arrived"])
         for row in standings(contest):
             private = [row.private] if contest.revealed else []
-            table.writerow([row.rank, row.name, row.public, *private, row.tries, row.arrived.isoformat()])
+            table.writerow([row.rank, cell(row.name), row.public, *private, row.tries, row.arrived.isoformat()])
     return f"{target}: the board of {slug}, {'private scores included' if contest.revealed else 'public scores only'}"
 
 

@@ -13,7 +13,7 @@ from flyai_local.errors import UserError
 from flyai_site.rates import TooManyError
 from flyai_site.storage import TooLargeError
 
-__all__ = ["REPORT_POLICY", "headers", "refused", "refused_form", "sentences"]
+__all__ = ["REPORT_POLICY", "headers", "malformed", "refused", "refused_form", "sentences"]
 
 Answer = Callable[[HttpRequest], HttpResponse]
 POLICY = (
@@ -72,6 +72,11 @@ def refused_form(request: HttpRequest, reason: str = "") -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """An address that leads nowhere."""
     return refused(request, _("There is nothing under this address, or it is not yours to see."), 404)
+
+
+def malformed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A request that is none: too many fields, a name of a host that is not ours."""
+    return refused(request, _("The request is not one that this site understands."), 400)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

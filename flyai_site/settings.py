@@ -79,7 +79,7 @@ def values(options: Options) -> dict[str, Any]:
         "TEMPLATES": [_templates(options.admin)],
         "ROOT_URLCONF": "flyai_site.urls",
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
-        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.Argon2PasswordHasher"],
+        "PASSWORD_HASHERS": ["flyai_site.passwords.Argon2"],
         "AUTH_PASSWORD_VALIDATORS": [
             {"NAME": f"django.contrib.auth.password_validation.{name}"}
             for name in ("MinimumLengthValidator", "CommonPasswordValidator", "UserAttributeSimilarityValidator")

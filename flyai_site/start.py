@@ -82,14 +82,15 @@ def serve(service: Service) -> None:
         ensure_contest(service.contest, service.kind)
     from django.core.wsgi import get_wsgi_application
 
-    from flyai_site import server
+    from flyai_site import doors, server
 
     folder = service.options.folder / "incoming"
     _sweep(folder)
     try:
         web = server.make(
-            get_wsgi_application(), service.address, service.port, folder, service.options.max_upload_mb, service.proxy
-        )
+            get_wsgi_application(), service.address, service.port, folder, service.options.max_upload_mb,
+            service.proxy, doors.is_known,
+        )  # fmt: skip
     except OSError as error:
         raise UserError(
             f"{service.address}:{service.port} cannot be used ({error.strerror}): choose another by --port"

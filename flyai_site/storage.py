@@ -15,7 +15,7 @@ from django.conf import settings
 
 from flyai_local.errors import UserError
 
-__all__ = ["Incoming", "TooLargeError", "blob", "folder", "keep_file", "keep_stream"]
+__all__ = ["Incoming", "TooLargeError", "arrive", "blob", "folder", "keep_file"]
 
 CHUNK = 2**16
 SPARE_MB = 256  # of the disk that uploads leave free
@@ -69,12 +69,17 @@ class Incoming:
         self._hash.update(piece)
         self._file.write(piece)
 
+    def settle(self) -> str:
+        """See that the file is on the disk, which may take a while; returns its SHA-256."""
+        if not self._file.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        return self._hash.hexdigest()
+
     def keep(self) -> tuple[str, int]:
         """Put the file in its place; returns SHA-256 and size in bytes."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        sha256 = self._hash.hexdigest()
+        sha256 = self.settle()
         self._path.replace(blob(sha256))
         return sha256, self.size
 
@@ -90,8 +95,8 @@ class Incoming:
             self._path.unlink()
 
 
-def keep_stream(pieces: Iterable[bytes], limit_bytes: int) -> tuple[str, int]:
-    """Keep what comes piece by piece; returns SHA-256 and size."""
+def arrive(pieces: Iterable[bytes], limit_bytes: int) -> Incoming:
+    """What comes piece by piece, to be kept or dropped."""
     arriving = Incoming(limit_bytes)
     try:
         for piece in pieces:
@@ -99,10 +104,10 @@ def keep_stream(pieces: Iterable[bytes], limit_bytes: int) -> tuple[str, int]:
     except BaseException:
         arriving.drop()
         raise
-    return arriving.keep()
+    return arriving
 
 
 def keep_file(path: Path) -> str:
     """Keep a copy of a file; returns its SHA-256."""
     with path.open("rb") as source:
-        return keep_stream(iter(lambda: source.read(CHUNK), b""), path.stat().st_size)[0]
+        return arrive(iter(lambda: source.read(CHUNK), b""), path.stat().st_size).keep()[0]

@@ -12,8 +12,10 @@ from django.utils.translation import gettext as _
 from flyai_local.errors import UserError
 from flyai_site import queue
 from flyai_site.models import Contest, Member, Participant, Run, Submission
+from flyai_site.plain import one_line
+from flyai_site.storage import Incoming
 
-__all__ = ["SLOWEST", "left", "member", "refuse_closed", "take"]
+__all__ = ["SLOWEST", "left", "member", "refuse_closed", "refuse_used_up", "take"]
 
 SLOWEST = timedelta(minutes=15)  # from an upload's first byte to its last, for one that began before the deadline
 
@@ -51,38 +53,53 @@ def refuse_closed(contest: Contest, arrived: datetime) -> None:
         raise UserError(_("The upload took more than 15 minutes: nothing was taken."))
 
 
-def take(
-    contest: Contest, user: AbstractBaseUser, sha256: str, size_bytes: int, arrived: datetime, label: str = ""
-) -> Run:
-    """Put an upload that is in storage into the queue.
+def take(contest: Contest, user: AbstractBaseUser, file: Incoming, arrived: datetime, label: str = "") -> Run:
+    """Keep an upload that has arrived and put it into the queue; what is refused leaves nothing.
 
     Raises:
         UserError: the contest is closed, the person is not in it, or the tries are used up.
     """
-    with transaction.atomic():
-        who = Participant.objects.select_for_update().get(pk=member(contest, user).pk)  # one upload at a time
-        contest = Contest.objects.get(pk=contest.pk)
-        refuse_closed(contest, arrived)
-        today, ever = left(contest, who)
-        if ever < 1:
-            text = _("All %(count)d tries of this contest are used.") % {"count": contest.in_total}
-            raise UserError(text)
-        if today < 1:
-            text = _("All %(count)d tries of today are used: the next day begins at midnight, %(zone)s.")
-            raise UserError(text % {"count": contest.per_day, "zone": timezone.get_default_timezone_name()})
-        made = Submission.objects.create(
-            participant=who, user=user, sha256=sha256, size_bytes=size_bytes, arrived=arrived, label=label[:200]
-        )
-        return queue.enqueue(made)
+    try:
+        file.settle()  # before others have to wait for this one
+        with transaction.atomic():
+            who = Participant.objects.select_for_update().get(pk=member(contest, user).pk)  # one upload at a time
+            contest = Contest.objects.get(pk=contest.pk)
+            refuse_closed(contest, arrived)
+            refuse_used_up(contest, who, arrived)
+            sha256, size = file.keep()
+            made = Submission.objects.create(
+                participant=who, user=user, sha256=sha256, size_bytes=size, arrived=arrived, label=one_line(label)[:200]
+            )
+            return queue.enqueue(made)
+    except BaseException:
+        file.drop()
+        raise
 
 
-def left(contest: Contest, who: Participant) -> tuple[int, int]:
-    """Tries that are left today and in all. What the platform alone broke is not counted."""
+def refuse_used_up(contest: Contest, who: Participant, arrived: datetime) -> None:
+    """Refuse an upload for which no try is left.
+
+    Raises:
+        UserError: says which tries are used up.
+    """
+    today, ever = left(contest, who, arrived)
+    if ever < 1:
+        raise UserError(_("All %(count)d tries of this contest are used.") % {"count": contest.in_total})
+    if today < 1:
+        text = _("All %(count)d tries of today are used: the next day begins at midnight, %(zone)s.")
+        raise UserError(text % {"count": contest.per_day, "zone": timezone.get_default_timezone_name()})
+
+
+def left(contest: Contest, who: Participant, moment: datetime | None = None) -> tuple[int, int]:
+    """Tries that are left on the day of that moment (now) and in all. What the platform alone broke is not counted.
+
+    An upload that began before midnight is a try of the day before, whenever it ends.
+    """
     counted = Submission.objects.filter(participant=who, counts=True)
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    today = contest.per_day - counted.filter(arrived__gte=midnight).count()
+    midnight = timezone.localtime(moment).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    day = counted.filter(arrived__gte=midnight, arrived__lt=midnight + timedelta(days=1))
     ever = contest.in_total - counted.count()
-    return max(0, min(today, ever)), max(0, ever)
+    return max(0, min(contest.per_day - day.count(), ever)), max(0, ever)
 
 
 def _moment(moment: datetime) -> str:

@@ -10,6 +10,7 @@ from django.views.i18n import set_language
 from flyai_site.api import people, workers
 from flyai_site.pages import account, contest, frame, organise, tries
 
+handler400 = "flyai_site.guard.malformed"
 handler404 = "flyai_site.guard.not_found"
 handler500 = "flyai_site.guard.broken"
 

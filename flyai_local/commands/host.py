@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--proxy", default="", metavar="IP", help="a proxy in front speaks HTTPS: believe its headers")
     add("--max-upload-mb", type=int, default=512, metavar="MB", help="largest upload (%(default)s)")
     add("--lease", type=float, default=30.0, metavar="SECONDS", help="silence that loses a run (%(default)g)")
-    add("--admin", action="store_true", help="mount Django's admin at /admin/ (never on a public port)")
+    add("--admin", action="store_true", help="mount Django's admin of people at /admin/; only on 127.0.0.1")
 
 
 def run(args: argparse.Namespace) -> int:

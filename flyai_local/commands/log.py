@@ -63,7 +63,7 @@ def _of_site(args: argparse.Namespace) -> int:
         text, start = text + piece["text"], piece["next"]
         if not piece["text"]:
             break
-    lines = text.splitlines()[-args.tail :] if args.tail else text.splitlines()
+    lines = told.log(text).splitlines()[-args.tail if args.tail else None :]
     now = site.ask("GET", f"/api/s/{args.run}")
     if args.json:
         print(json.dumps({**now, "log": lines}, ensure_ascii=False, indent=2))

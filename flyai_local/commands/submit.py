@@ -75,7 +75,7 @@ def _wait(site: Site, number: int) -> int:
             shown = told.waiting(now)
             print(shown, flush=True)
         start = piece["next"]
-        print(piece["text"], end="", flush=True)
+        print(told.log(piece["text"]), end="", flush=True)
         if now["ended"] and not piece["text"]:
             print(told.ending(now))
             return 0 if now["state"] == "scored" else 3 if now["state"] == "crashed" else 1

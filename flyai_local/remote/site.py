@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flyai_local.errors import UserError
 
@@ -64,7 +64,7 @@ class Site:
             source.seek(0)
             headers = {"Content-Length": str(file.stat().st_size), "Content-Type": "application/octet-stream"}
             headers |= {"X-SHA256": sha256} if sha256 else {}
-            headers |= {"X-Label": label.encode("ascii", "replace").decode()} if label else {}
+            headers |= {"X-Label": quote(label)} if label else {}
             return self._exchange("POST", path, source, headers, _json)
 
     def fetch(self, path: str, target: Path, sha256: str) -> None:

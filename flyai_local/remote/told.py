@@ -7,8 +7,9 @@ from typing import Any
 from flyai_local.listing import aligned
 from flyai_local.run.progress import failure
 from flyai_local.states import Code
+from flyai_local.terminal import shown
 
-__all__ = ["board", "ending", "waiting"]
+__all__ = ["board", "ending", "log", "waiting"]
 
 
 def board(told: dict[str, Any]) -> str:
@@ -42,4 +43,10 @@ def ending(told: dict[str, Any]) -> str:
         lines.append(f"{told['metric']}: public {told['public']}{private}")
     if told["per_class"]:
         lines.append("per class: " + ", ".join(f"{name} {percent:g}" for name, percent in told["per_class"].items()))
-    return "\n".join(lines)
+    return log("\n".join(lines))
+
+
+def log(text: str) -> str:
+    """Lines that a submission printed, harmless to a terminal whoever wrote them; a bar that redraws itself is lines."""
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "\n".join(shown(line) for line in plain.split("\n"))

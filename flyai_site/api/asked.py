@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from flyai_local.errors import UserError
 from flyai_site.models import Token, Worker
+from flyai_site.plain import plain
 from flyai_site.rates import tick
 from flyai_site.words import hashed
 
@@ -44,7 +45,7 @@ def body(request: HttpRequest) -> dict[str, Any]:
     """
     text = request.read(LARGEST_JSON + 1)
     try:
-        value = json.loads(text) if text else {}
+        value = plain(json.loads(text)) if text else {}
     except (ValueError, RecursionError):
         value = None
     if len(text) > LARGEST_JSON or not isinstance(value, dict):

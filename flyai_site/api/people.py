@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.views.decorators.csrf import csrf_exempt
@@ -13,11 +14,12 @@ from flyai_local.run.causes import explain
 from flyai_local.states import State
 from flyai_site import queue, reveal, runlogs, standings, tries
 from flyai_site.api.asked import answer, body, by_person
-from flyai_site.arrival import arrived, keep_body
+from flyai_site.arrival import arrived, receive
 from flyai_site.models import Contest, Member, Run, Submission
 from flyai_site.pages.account import find_user, make_token
 from flyai_site.pages.frame import find_contest, visible_submission
 from flyai_site.pages.tries import UPLOADS
+from flyai_site.plain import whole
 from flyai_site.rates import tick
 
 
@@ -55,14 +57,14 @@ def _contest(one: Contest) -> dict[str, Any]:
 @by_person
 @require_POST
 def submit(request: HttpRequest, slug: str) -> HttpResponse:
-    """Take the raw body as a submission. Time and membership are judged before the first byte is read."""
+    """Take the raw body as a submission. Time, membership and tries are judged before it is read, and again after."""
     contest = find_contest(slug)
     tick(f"upload:{request.user.pk}", UPLOADS)
     began = arrived(request)
     tries.refuse_closed(contest, began)
-    tries.member(contest, request.user)
-    sha256, size = keep_body(request, contest.max_mb)
-    run = tries.take(contest, request.user, sha256, size, began, request.headers.get("X-Label", ""))
+    tries.refuse_used_up(contest, tries.member(contest, request.user), began)
+    label = unquote(request.headers.get("X-Label", "")[:2000])
+    run = tries.take(contest, request.user, receive(request, contest.max_mb), began, label)
     return answer(_told(contest, run.submission, run), 201)
 
 
@@ -79,14 +81,14 @@ def show(request: HttpRequest, number: int) -> HttpResponse:
 def log(request: HttpRequest, number: int) -> HttpResponse:
     """The log of the newest run from byte `from` on; `attempt` says whether it is still the same log."""
     run = _newest(visible_submission(request.user, number))
-    start = request.GET.get("from", "0")
-    data = runlogs.piece(run, int(start) if start.isdigit() else 0)
+    start = whole(request.GET.get("from", "0")) or 0
+    data = runlogs.piece(run, start)
     return answer(
         {
             "run": run.pk,
             "attempt": run.attempt,
             "text": data.decode("utf-8", errors="replace"),
-            "next": (int(start) if start.isdigit() else 0) + len(data),
+            "next": start + len(data),
             "ended": State(run.state).ended,
         }
     )

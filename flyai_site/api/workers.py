@@ -15,6 +15,7 @@ from flyai_site import queue, runlogs
 from flyai_site.api.asked import answer, body, by_worker
 from flyai_site.models import Contest, Run, Worker
 from flyai_site.pages.frame import sent
+from flyai_site.plain import whole
 from flyai_site.storage import CHUNK, blob
 
 LARGEST_REPORT = 5 * 2**20
@@ -71,11 +72,11 @@ def state(request: HttpRequest, worker: Worker, run: int, attempt: int) -> HttpR
 def log(request: HttpRequest, worker: Worker, run: int, attempt: int) -> HttpResponse:
     """A piece of the log that begins at byte `from`."""
     found = Run.objects.filter(pk=run, attempt=attempt).first()
-    start = request.GET.get("from", "")
+    start = whole(request.GET.get("from", ""))
     data = request.read(4 * CHUNK)
-    if found is None or not start.isdigit():
+    if found is None or start is None:
         raise Http404
-    return _told(lambda: {"next": runlogs.add(found, worker, int(start), data)})
+    return _told(lambda: {"next": runlogs.add(found, worker, start, data)})
 
 
 @by_worker

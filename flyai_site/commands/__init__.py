@@ -11,6 +11,8 @@ from flyai_site.start import Service, new_password, prepare, serve
 
 __all__ = ["perform"]
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 def perform(args: argparse.Namespace, folder: Path) -> int:
     """Do what the command line says.
@@ -27,6 +29,11 @@ def perform(args: argparse.Namespace, folder: Path) -> int:
         max_upload_mb=args.max_upload_mb,
         lease_seconds=args.lease,
     )
+    if args.admin and (args.proxy or args.address not in LOOPBACK):
+        raise UserError(
+            "--admin is for this machine alone: leave --address at 127.0.0.1 and --proxy out, and reach it from "
+            "elsewhere by an SSH tunnel (ssh -L 8000:127.0.0.1:8000 HOST)"
+        )
     if args.deed == "serve":
         workers = 0 if args.no_worker else args.workers
         serve(Service(options, args.address, args.port, workers, args.contest, args.kind, args.proxy))

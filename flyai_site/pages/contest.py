@@ -16,6 +16,7 @@ from flyai_site import audit, standings
 from flyai_site.chart import chart
 from flyai_site.models import Contest, Invitation, Member, Participant, Submission
 from flyai_site.pages.frame import done, find_contest, organises, page, sent
+from flyai_site.plain import one_line
 from flyai_site.rates import tick
 from flyai_site.storage import blob
 from flyai_site.words import hashed, new_word
@@ -89,7 +90,7 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
     """Become a participant, alone or in the team whose word is given."""
     contest = find_contest(slug)
     tick(f"join:{request.user.pk}", 10)
-    name = " ".join(request.POST.get("name", "").split()) or request.user.username
+    name = one_line(request.POST.get("name", "")) or request.user.username
     try:
         with transaction.atomic():
             _join(request, contest, name[:NAME_LENGTH], request.POST.get("word", "").strip())
@@ -113,6 +114,8 @@ def _join(request: HttpRequest, contest: Contest, name: str, word: str) -> None:
             raise UserError(_("This contest is by invitation: give the word that the organiser sent you."))
         invitation.used_by = request.user
         invitation.save()
+    if Participant.objects.filter(contest=contest, name__iexact=name).exists():  # "ADA" beside "Ada" is a mask
+        raise IntegrityError
     made = Participant.objects.create(contest=contest, name=name)
     Member.objects.create(contest=contest, participant=made, user=request.user)
     audit.note(request.user, "joined", f"{contest.slug}/{name}")

@@ -33,8 +33,11 @@ def common(request: HttpRequest) -> dict[str, Any]:
 
 
 def notice(request: HttpRequest) -> str:
-    """The sentence that the last deed left for the next page."""
-    return str(request.session.pop("notice", "")) if request.session.get("notice") else ""
+    """The sentence that the last deed left for the next page; it is shown once, so no browser shall keep that page."""
+    if not request.session.get("notice"):
+        return ""
+    request.shown_once = True
+    return str(request.session.pop("notice"))
 
 
 def done(request: HttpRequest, to: str, sentence: str) -> HttpResponse:
@@ -49,8 +52,11 @@ def is_zh() -> bool:
 
 
 def page(request: HttpRequest, template: str, status: int = 200, **context: Any) -> HttpResponse:
-    """A page of that template."""
-    return render(request, template, context, status=status)
+    """A page of that template; one that shows a secret word is kept by no browser."""
+    response = render(request, template, context, status=status)
+    if context.get("word") or context.get("words") or getattr(request, "shown_once", False):
+        response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def find_contest(slug: str) -> Contest:

@@ -22,6 +22,7 @@ from flyai_site.models import Audit, Contest, Invitation, Member, Participant, R
 from flyai_site.pages.contest import twins
 from flyai_site.pages.frame import done, organiser_page, page
 from flyai_site.pages.tries import listed
+from flyai_site.plain import cell
 from flyai_site.words import hashed, new_word
 
 MOST_INVITED = 1000
@@ -165,7 +166,7 @@ def export(request: HttpRequest, contest: Contest) -> HttpResponse:
                "run", "state", "code", "seconds", "peak_mb", "metric", "public", "private", "total"]  # fmt: skip
     table.writerow(columns)
     for row in reversed(listed(contest)):
-        table.writerow([_cell(value) for value in _exported(row)])
+        table.writerow([cell(value) for value in _exported(row)])
     audit.note(request.user, "exported", contest.slug)
     response = HttpResponse("\ufeff" + text.getvalue(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{contest.slug}.csv"'
@@ -178,11 +179,6 @@ def _exported(row: dict[str, Any]) -> list[object]:
     return [own.pk, own.participant.name, own.participant.active, own.user.username, own.arrived.isoformat(),
             own.sha256, own.size_bytes, own.chosen, own.counts, run.pk, run.state, run.code, run.seconds, run.peak_mb,
             figures.metric, figures.public, figures.private, figures.total]  # fmt: skip
-
-
-def _cell(value: object) -> object:
-    """A spreadsheet runs a text that begins like a formula: such a text gets an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else "" if value is None else value
 
 
 @login_required

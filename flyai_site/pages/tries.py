@@ -19,6 +19,7 @@ from flyai_site.arrival import arrived
 from flyai_site.guard import REPORT_POLICY
 from flyai_site.models import Contest, Participant, Run, Submission
 from flyai_site.pages.frame import done, find_contest, organises, page, sent, visible_submission
+from flyai_site.plain import whole
 from flyai_site.rates import tick
 from flyai_site.storage import TooLargeError
 
@@ -41,8 +42,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
         raise UserError(_("Choose a file first."))
     if file.size > contest.max_mb * 2**20:
         raise TooLargeError(_("The file is larger than %(most)d MB.") % {"most": contest.max_mb})
-    sha256, size = file.incoming.keep()
-    run = tries.take(contest, request.user, sha256, size, arrived(request), request.POST.get("label", ""))
+    run = tries.take(contest, request.user, file.incoming, arrived(request), request.POST.get("label", ""))
     return done(request, f"/s/{run.submission_id}", _("The upload is in the queue."))
 
 
@@ -79,7 +79,7 @@ def choose(request: HttpRequest, slug: str) -> HttpResponse:
     contest = find_contest(slug)
     who = tries.member(contest, request.user)
     tries.refuse_closed(contest, timezone.now())  # not by the first byte: what is held back could follow the reveal
-    wished = {int(number) for number in request.POST.getlist("chosen") if number.isdigit()}
+    wished = {found for text in request.POST.getlist("chosen") if (found := whole(text)) is not None}
     if len(wished) > contest.chosen_n:
         raise UserError(_("At most %(count)d submissions count.") % {"count": contest.chosen_n})
     with transaction.atomic():

@@ -338,9 +338,13 @@ def test_tokens_are_shown_once_kept_as_hashes_and_end(contest):
 
 
 def test_passwords_are_kept_by_argon2():
+    from flyai_site.passwords import Argon2
     from flyai_site.settings import Options, values
 
-    assert values(Options(storage.folder()))["PASSWORD_HASHERS"] == ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+    kept = Argon2().encode("word", "salt-salt-salt")
+    assert kept.startswith("argon2$argon2id$") and "m=19456,t=2,p=1" in kept and Argon2().verify("word", kept)
+
+    assert values(Options(storage.folder()))["PASSWORD_HASHERS"] == ["flyai_site.passwords.Argon2"]
 
 
 def test_weak_and_taken_names_and_passwords_are_refused(site):

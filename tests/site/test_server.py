@@ -17,7 +17,11 @@ from flyai_site import server
 from flyai_site.arrival import ARRIVED
 
 pytest_plugins = ["a_site"]
-UPLOAD = b"POST /api/c/x/submissions HTTP/1.1\r\nHost: h\r\n"
+UPLOAD = b"POST /api/c/x/submissions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer known\r\n"
+
+
+def known(headers):
+    return headers.get("AUTHORIZATION") == "Bearer known"
 
 
 @pytest.fixture
@@ -30,11 +34,12 @@ def web(tmp_path, monkeypatch):
         stream, size = environ["wsgi.input"], 0
         while piece := stream.read(2**16):
             size += len(piece)
-        notes.append((environ[ARRIVED], size, environ["REMOTE_ADDR"]))
+        seen = {name: value for name, value in environ.items() if name.startswith(("HTTP_", "wsgi.url"))}
+        notes.append((environ[ARRIVED], size, environ["REMOTE_ADDR"], environ["REQUEST_METHOD"], seen))
         start_response("200 OK", [("Content-Length", "0")])
         return [b""]
 
-    running = server.make(application, "127.0.0.1", 0, tmp_path / "incoming", max_upload_mb=64)
+    running = server.make(application, "127.0.0.1", 0, tmp_path / "incoming", max_upload_mb=64, admits=known)
 
     def serve():
         with contextlib.suppress(OSError):  # its sockets are closed below it at the end
@@ -66,7 +71,7 @@ def test_the_time_is_that_of_the_first_byte(web):
     port, notes = web
     began = time.time()
     assert ask(port, UPLOAD[:1], UPLOAD[1:] + b"Content-Length: 4\r\n\r\n", b"ab", b"cd", pause=0.4) == 200
-    arrived, size, _ = notes[0]
+    arrived, size = notes[0][:2]
     assert size == 4 and began - 0.1 <= arrived <= began + 0.35 < time.time() - 0.7
 
 
@@ -103,3 +108,96 @@ def test_nobody_forges_an_address_without_a_proxy(web):
     port, notes = web
     assert ask(port, UPLOAD + b"X-Forwarded-For: 6.6.6.6\r\nContent-Length: 1\r\n\r\nx") == 200
     assert notes[0][2] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("who", [b"", b"Authorization: Bearer other\r\n", b"Cookie: sessionid=known\r\n"])
+@pytest.mark.parametrize("length", [b"Content-Length: 5000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+def test_a_strangers_large_body_is_refused_by_its_headers(web, who, length):
+    port, notes = web
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"POST /api/c/x/submissions HTTP/1.1\r\nHost: h\r\n" + who + length)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 401 ") and b'{"error": "log in first' in answer and not notes
+
+
+def test_a_class_that_keeps_its_connections_open_shuts_nobody_out(web):
+    port, notes = web
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(700)]
+    try:
+        for connection in idle[::100]:
+            connection.sendall(b"GET /slow HTTP/1.1\r\nHost: h\r\nX: ")  # and never the rest
+        assert ask(port, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n") == 200 and len(notes) == 1
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def raw(port, text):
+    """The statuses of all answers to a text that is sent at once."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(text)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                answer += piece
+    return [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
+
+
+INNER = b"GET /inner HTTP/1.1\r\nHost: h\r\n\r\n"
+HEAD = b"POST /login HTTP/1.1\r\nHost: h\r\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + b"Content-Length: 4\r\nContent-Length: 60\r\n\r\nabcd" + INNER,
+        HEAD + b"Content-Length: +4\r\n\r\nabcd" + INNER,
+        HEAD + b"Content-Length: 4_0\r\n\r\nabcd" + INNER,
+        HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + INNER,
+        HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + INNER,
+        HEAD + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + INNER,
+        HEAD + b"X: a\r\n Transfer-Encoding: chunked\r\nContent-Length: -1\r\n\r\n" + INNER,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5;\x00\r\nabc" + INNER,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + INNER,
+        HEAD + b"Bad\x00Name: 1\r\nContent-Length: 4\r\n\r\nabcd" + INNER,
+    ],
+)
+def test_a_request_that_two_servers_read_differently_is_read_by_none(web, text):
+    port, notes = web
+    statuses = raw(port, text)
+    assert all(status >= 400 for status in statuses[:1]) and len(statuses) <= 1, statuses
+    assert not [note for note in notes if note[3] == "GET"]
+
+
+def test_a_length_beside_chunks_never_lets_a_second_request_through(web):
+    port, notes = web
+    raw(port, HEAD + b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + INNER)
+    assert len(notes) <= 1
+
+
+def test_names_with_underscores_and_the_servers_own_stand_for_nothing(web):
+    port, notes = web
+    forged = b"X_Forwarded_Proto: https\r\nX-Forwarded-Proto: https\r\nflyai.arrived: 0\r\nFlyai_Arrived: 0\r\n"
+    assert ask(port, b"GET / HTTP/1.1\r\nHost: h\r\n" + forged + b"Connection: close\r\n\r\n") == 200
+    seen = notes[0][4]
+    assert seen["wsgi.url_scheme"] == "http" and not [name for name in seen if "FORWARDED" in name], seen
+    assert notes[0][0] > time.time() - 60
+
+
+def test_a_head_that_does_not_end_is_cut(web):
+    port, notes = web
+    assert ask(port, b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 40_000) == 431 and not notes
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing(web, tmp_path):
+    port, notes = web
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(UPLOAD + b"Content-Length: 9000000\r\n\r\n" + bytes(6 * 2**20))
+        time.sleep(0.2)
+    until = time.monotonic() + 10
+    while list((tmp_path / "incoming").iterdir()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not list((tmp_path / "incoming").iterdir()) and not notes
