@@ -77,7 +77,7 @@ def _epochs(
         if extra:
             extra(evidence, axes)
         axes.set_xlabel("epoch")
-        _epoch_axis(axes, sorted({log.epoch for log in evidence.logs}))
+        epoch_axis(axes, sorted({log.epoch for log in evidence.logs}))
         _room(axes, name)
         if len(folds) <= 12:
             figure.legend(loc="outside upper center", ncols=min(5, len(folds)))
@@ -85,7 +85,7 @@ def _epochs(
     return draw(f"curve_{name}", caption, paint, (4.7, 3.3))
 
 
-def _epoch_axis(axes: Axes, epochs: list[int]) -> None:
+def epoch_axis(axes: Axes, epochs: list[int]) -> None:
     """Whole epochs, the start by its name; a few of them are ticked each, and none beside them."""
     if len(epochs) <= 8:
         axes.set_xticks(epochs, ["start" if epoch == 0 else str(epoch) for epoch in epochs])

@@ -57,11 +57,13 @@ class RowResult:
         return sum(state.finished == ending for state in self.states)
 
     def curve(self, figure: str = "score") -> dict[int, list[float]]:
-        """Epoch to the figure in every fold and seed."""
+        """Epoch to the figure in every fold and seed; a row that was scored at its start alone has epoch 0."""
         found: dict[int, list[float]] = {}
         for state in self.states:
             for (_, epoch), line in sorted(state.epochs.items()):
                 found.setdefault(epoch, []).append(line[figure])
+            if not state.epochs and figure == "score" and state.finished == "done":
+                found.setdefault(0, []).extend(state.ending["scores"])
         return found
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ from recipe.config import ConfigError
 from recipe.sweep.engine import Sweep, run_sweep
 from recipe.sweep.file import listed_rows, read_sweep, tasks_of
 from recipe.sweep.journal import SweepJournal
-from recipe.sweep.page import short_labels, terminal, write_markdown, write_pictures, write_tables
-from recipe.sweep.summary import summarise
+from recipe.sweep.page import terminal, write_markdown, write_tables
+from recipe.sweep.pictures import curves, short_labels, write_pictures
+from recipe.sweep.summary import RowResult, Summary, summarise
 from recipe.tune.significance import holm, paired_scores, verdict
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -452,9 +454,10 @@ def test_the_table_says_what_differs_and_what_is_noise(tmp_path):
     lines = terminal(summary).splitlines()
     assert "no difference beyond seed noise" in lines[2]
     pictures = write_pictures(sweep.folder, sweep.file, summary)
-    assert {path.name for path in pictures} == {"curves.png", "scores.png"}
+    assert [drawing.name for drawing in pictures] == ["scores", "curves"]
+    assert all((sweep.folder / f"{drawing.name}.png").read_bytes().startswith(b"\x89PNG") for drawing in pictures)
     page = write_tables(sweep.folder, summary, pictures).read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64") == 2
+    assert page.count("<svg ") == 2
     assert "http" not in page
     assert (sweep.folder / "runs.csv").read_text(encoding="utf-8").count("\n") == 10
 
@@ -468,9 +471,19 @@ def test_two_settings_make_a_heat_map_and_an_unfinished_sweep_is_no_error(tmp_pa
     lock.release()
     assert "11 tasks are not finished" in summarise(sweep).sentence
     run_sweep(sweep)
-    (picture,) = write_pictures(sweep.folder, sweep.file, summarise(sweep))
-    assert picture.name == "heat_map.png"
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    drawings = write_pictures(sweep.folder, sweep.file, summarise(sweep))
+    assert [drawing.name for drawing in drawings] == ["heat_map", "curves"]
+    assert (sweep.folder / "heat_map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_row_that_was_scored_at_its_start_alone_is_drawn_there():
+    """Rows of 0 epochs have a score and no line of an epoch: they were missing from the curves."""
+    done = SimpleNamespace(finished="done", ending={"score": 0.8, "scores": [0.75, 0.85]}, epochs={})
+    trained = SimpleNamespace(finished="done", ending={"score": 0.9, "scores": [0.9]}, epochs={(0, 1): {"score": 0.9}})
+    row = SimpleNamespace(name="-e 0")
+    rows = tuple(RowResult(row, (), (state,)) for state in (done, trained))
+    assert [row.curve() for row in rows] == [{0: [0.75, 0.85]}, {1: [0.9]}]
+    assert ">start<" in curves(Summary("s", "accuracy", True, "-", rows, {})).svg
 
 
 def test_labels_show_what_differs():
