@@ -47,6 +47,6 @@ def ending(told: dict[str, Any]) -> str:
 
 
 def log(text: str) -> str:
-    """Lines that a submission printed, harmless to a terminal whoever wrote them; a bar that redraws itself is lines."""
+    """Lines that a submission printed, harmless to a terminal whoever wrote them; a redrawn bar becomes lines."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
     return "\n".join(shown(line) for line in plain.split("\n"))
