@@ -34,6 +34,7 @@ FAST = (
     "--memory-format",
     "contiguous",
 )
+QUICK = (*FAST, "--no-report", "--export", "none")  # where neither is what is tried: half of the time and more
 
 
 @pytest.fixture
@@ -43,9 +44,7 @@ def project(tmp_path, competition):
     folder.mkdir()
     for name in PROJECT:
         source = ROOT / name
-        shutil.copytree(
-            source, folder / name, ignore=shutil.ignore_patterns("__pycache__")
-        ) if source.is_dir() else shutil.copy(source, folder)
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder)
     shutil.copytree(competition, folder / "data" / "input" / "Tiny")
     return folder
 
@@ -108,20 +107,20 @@ def test_training_pictures_that_vanished_are_named_and_not_blamed_on_the_labels(
     )
     assert added.returncode == 0, added.stderr
     (data / "image" / "001.png").unlink()
-    asked = python(project, "main.py", "--competition", "Mine", *FAST, **home)
+    asked = python(project, "main.py", "--competition", "Mine", *QUICK, **home)
     assert asked.returncode == 1
     assert "001.png' is gone: put it back" in asked.stdout
     assert "no file or folder" in asked.stderr and "what a download said" in asked.stderr
     (project / "data" / "input" / "Mine" / "image").mkdir(parents=True)  # as an interrupted copy leaves it
     shutil.copy(data / "image" / "002.png", project / "data" / "input" / "Mine" / "image")
-    asked = python(project, "main.py", "--competition", "Mine", *FAST, **home)
+    asked = python(project, "main.py", "--competition", "Mine", *QUICK, **home)
     assert asked.returncode == 1
     assert "There is no train.csv" in asked.stderr and "label column" not in asked.stderr
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 def test_a_second_run_is_refused_by_the_name_of_the_first_and_a_lost_terminal_says_how_to_go_on(project):
-    words = [sys.executable, "-u", "main.py", "--competition", "Tiny", *FAST, "-e", "5000"]
+    words = [sys.executable, "-u", "main.py", "--competition", "Tiny", *QUICK, "-e", "5000"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
     with subprocess.Popen(words, cwd=project, env=environment, text=True, encoding="utf-8",
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as first:  # fmt: skip
@@ -140,7 +139,7 @@ def test_a_second_run_is_refused_by_the_name_of_the_first_and_a_lost_terminal_sa
 
 
 def test_a_table_of_answers(project):
-    assert python(project, "main.py", "--competition", "Tiny", *FAST, "--only-fold", "0").returncode == 0
+    assert python(project, "main.py", "--competition", "Tiny", *QUICK, "--only-fold", "0").returncode == 0
     for source in ("data/input/Tiny/image", "data/input/Tiny/train.csv"):
         done = python(project, "-m", "recipe", "predict", source, "--out", "answers.csv", "--probs")
         assert done.returncode == 0, done.stderr
@@ -165,7 +164,7 @@ def test_a_table_of_answers(project):
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_bad_starts_end_with_a_sentence_and_1(project, words, message):
-    done = python(project, "main.py", *FAST, *words)
+    done = python(project, "main.py", *QUICK, *words)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -198,29 +197,29 @@ def test_a_read_only_model_path(project):
     target = project / "data" / "output"
     target.mkdir(parents=True)
     target.chmod(0o500)
-    done = python(project, "main.py", "--competition", "Tiny", *FAST)
+    done = python(project, "main.py", "--competition", "Tiny", *QUICK)
     assert (done.returncode, "cannot write" in done.stderr) == (1, True), done.stderr
 
 
 def test_an_output_that_cannot_be_a_folder(project):
     (project / "file").write_text("", encoding="utf-8")
-    done = python(project, "main.py", "--competition", "Tiny", *FAST, "--output", "file/model")
+    done = python(project, "main.py", "--competition", "Tiny", *QUICK, "--output", "file/model")
     assert (done.returncode, "cannot write" in done.stderr) == (1, True), done.stderr
 
 
 def test_unreadable_pictures_are_named_and_left_out_or_refused(project):
     bad = project / "data" / "input" / "Tiny" / "image" / "004.png"
     bad.write_bytes(bad.read_bytes()[:60])
-    done = python(project, "main.py", "--competition", "Tiny", *FAST, "--only-fold", "0")
+    done = python(project, "main.py", "--competition", "Tiny", *QUICK, "--only-fold", "0")
     assert done.returncode == 0, done.stderr
     assert "004.png" in done.stdout
     assert "35 pictures" in done.stdout
-    strict = python(project, "main.py", "--competition", "Tiny", *FAST, "--strict")
+    strict = python(project, "main.py", "--competition", "Tiny", *QUICK, "--strict")
     assert (strict.returncode, "004.png" in strict.stderr) == (1, True)
 
 
 def test_a_csv_without_the_label_column(project):
     csv = project / "data" / "input" / "Tiny" / "train.csv"
     csv.write_text(csv.read_text(encoding="utf-8").replace("label", "lable", 1), encoding="utf-8")
-    done = python(project, "main.py", "--competition", "Tiny", *FAST)
+    done = python(project, "main.py", "--competition", "Tiny", *QUICK)
     assert (done.returncode, "lable" in done.stderr and "label" in done.stderr) == (1, True), done.stderr

