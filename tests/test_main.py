@@ -213,7 +213,7 @@ def test_unreadable_pictures_are_named_and_left_out_or_refused(project):
     done = python(project, "main.py", "--competition", "Tiny", *QUICK, "--only-fold", "0")
     assert done.returncode == 0, done.stderr
     assert "004.png" in done.stdout
-    assert "35 pictures" in done.stdout
+    assert "pictures 35 of 3 classes" in done.stdout
     strict = python(project, "main.py", "--competition", "Tiny", *QUICK, "--strict")
     assert (strict.returncode, "004.png" in strict.stderr) == (1, True)
 
