@@ -16,7 +16,7 @@ from protocol.ending import keep_open, mute, tell, unexpected
 from protocol.errors import UserError
 from recipe import plugins
 from recipe.config import App, Competition, Config, ConfigError, read_app
-from recipe.console import say
+from recipe.console import DIARY, say
 from recipe.flags import overrides_of, parser
 from recipe.proposal import go_on
 from recipe.system.determinism import before_cuda
@@ -64,6 +64,7 @@ def options(app_path: Path, argv: Sequence[str] | None = None, run_folder: Path 
     made = parser(_app_for_help(app_path) if {"-h", "--help"} & set(words) else None)
     completed_by_shell(made)
     arguments = made.parse_args(words)
+    DIARY.details = DIARY.details or arguments.verbose
     resume = _resumes(arguments)
     folder = arguments.output or run_folder
     own = _gone_on_with(arguments, folder) if resume and folder is not None else None

@@ -29,7 +29,7 @@ class Bar:
     """
 
     def __init__(self, total: int, unit: str, description: str = "", shown: bool = True) -> None:
-        self.total, self.unit, self.text, self.shown = total, unit, description, shown
+        self.total, self.unit, self.text, self.shown = total, unit, description, shown and not DIARY.silent
         self.done = 0  # before anything was drawn
         self._drawn = self._draw() if total else None
 
@@ -130,6 +130,7 @@ class Diary:
 
     def __init__(self) -> None:
         self.details = False  # are shown
+        self.silent = False  # nothing is shown
         self.file: Path | None = None
         self.waiting: deque[str] = deque(maxlen=1000)
 
@@ -157,6 +158,8 @@ DIARY = Diary()
 def say(text: str = "") -> None:
     """A line on stdout that does not break a bar."""
     DIARY.add(text)
+    if DIARY.silent:
+        return
     if _redraws():
         with contextlib.suppress(OSError):
             tqdm.write(text, file=sys.stdout)

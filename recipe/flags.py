@@ -65,6 +65,7 @@ def parser(app: App | None = None) -> Parser:
     made = Parser(prog="main.py", epilog=EXIT_CODES, description="Trains the submission under k-fold cross-validation.")
     made.add_argument("--version", action="version", version=f"%(prog)s of flyai-recipe {__version__}")
     made.add_argument("--dry-run", action="store_true", help="say the plan and how long it would take; train nothing")
+    made.add_argument("--verbose", action="store_true", help="print what RUN/run.log holds besides, too")
     made.add_argument(
         "--resume",
         action="store_true",

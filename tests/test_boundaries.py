@@ -36,7 +36,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("training",),
         ("data.audit",),
         ("report",),
-        ("flags cli prepare minutes train afterwards",),
+        ("flags cli prepare minutes train afterwards estimator",),
         ("tune",),
         ("sweep",),
         ("commands __main__",),
