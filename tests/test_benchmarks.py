@@ -64,3 +64,36 @@ def test_every_benchmark_stands_in_the_frame(name, capsys):
     shown = capsys.readouterr().out
     assert ended.value.code == 0
     assert all(flag in shown for flag in ("--quick", "--json", "--markdown", f"python -m benchmarks.{name}"))
+
+
+def test_the_bench_of_a_gpu_does_all_of_its_parts_on_a_cpu(tmp_path, monkeypatch):
+    """So that it cannot rot where no GPU is to be had: 32 px, two cases, no whole run."""
+    from benchmarks import gpu
+
+    monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
+    file = tmp_path / "rows.json"
+    table.main(gpu.measure, gpu.add_flags, ["--quick", "--json", str(file)])
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    said = [row for row in rows if "said" in row]
+    assert [(row["part"], row["said"]) for row in said] == [("a whole run", "no --data")]
+    found = {next(key for key in row if key != "benchmark") for row in rows} - {"part"}
+    assert found == {"contest's_network", "stopped_and_resumed", "out_of_memory", "prediction", "ladder"}
+    resumed = next(row for row in rows if "stopped_and_resumed" in row)
+    assert resumed["equal"] == resumed["tensors"] > 50
+    memory = next(row for row in rows if "out_of_memory" in row)
+    assert (memory["pictures_per_pass_before"], memory["after"]) == (4, 2)
+
+
+def test_a_part_that_fails_leaves_a_row_and_the_next_one_goes_on(monkeypatch, tmp_path):
+    from benchmarks import gpu
+
+    def broken(bench):
+        raise RuntimeError("CUDA error: an illegal memory access\nand more")
+        yield
+
+    bench = gpu.Bench(gpu.SMALL, tmp_path, 60.0, None)
+    assert list(gpu._whatever_happens(broken, bench)) == [
+        {"part": "broken", "said": "RuntimeError: CUDA error: an illegal memory access"}
+    ]
+    over = gpu.Bench(gpu.SMALL, tmp_path, -1.0, None)
+    assert list(gpu._whatever_happens(broken, over)) == [{"part": "broken", "said": "no time left"}]
