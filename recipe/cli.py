@@ -20,7 +20,10 @@ from recipe.console import DIARY, say
 from recipe.flags import overrides_of, parser
 from recipe.proposal import go_on
 from recipe.system.determinism import before_cuda
+from recipe.system.processes.launch import run_processes
+from recipe.system.processes.world import World, in_world, joined
 
+MOST_PROCESSES = 64
 MINUTES_VARIABLE = "FLYAI_MINUTES"  # how the platform's stand-in tells its limit
 
 
@@ -183,8 +186,13 @@ def run_main(steps: Callable[[Options], ThreeSteps], app_path: Path, run_folder:
     asked: list[Options] = []
 
     def work() -> int:
-        asked.append(options(app_path, run_folder=run_folder))
-        return _three_steps(steps, asked[0])
+        if (count := _processes(sys.argv[1:])) > 1 and not in_world():
+            return run_processes([sys.executable, *sys.argv], count)
+        with joined() as world:
+            if not world.is_first:
+                DIARY.silent = True  # the first one shows what there is to see
+            asked.append(world.agree(lambda: options(app_path, run_folder=run_folder)))
+            return _three_steps(steps, asked[0], world)
 
     def remedy() -> str:
         folder = (asked[0].output if asked else None) or run_folder
@@ -194,7 +202,21 @@ def run_main(steps: Callable[[Options], ThreeSteps], app_path: Path, run_folder:
     raise SystemExit(guarded(work, remedy))
 
 
-def _three_steps(steps: Callable[[Options], ThreeSteps], asked: Options) -> int:
+def _processes(words: Sequence[str]) -> int:
+    """How many processes the command line asks for.
+
+    Raises:
+        ConfigError: none, or more than any machine has.
+    """
+    if not any(word.startswith("--processes") for word in words):
+        return 1
+    count = int(parser().parse_args(list(words)).processes)
+    if not 1 <= count <= MOST_PROCESSES:
+        raise ConfigError(f"--processes {count} is refused: 1 to {MOST_PROCESSES}, as many as there are GPUs.")
+    return count
+
+
+def _three_steps(steps: Callable[[Options], ThreeSteps], asked: Options, world: World) -> int:
     from recipe.system.memory import keep_freed_blocks
     from recipe.system.stopping import end_at_sigterm
 
@@ -204,8 +226,8 @@ def _three_steps(steps: Callable[[Options], ThreeSteps], asked: Options) -> int:
     hint = f"; force another with --profile {'|'.join(others)}" if others else ""
     say(f"competition {asked.app.competition.id}, profile {asked.profile}: {asked.why}{hint}")
     work = steps(asked)
-    work.download_data()
-    work.deal_with_data()
+    world.in_turn(work.download_data)
+    world.agree(work.deal_with_data)
     work.train()
     return 0
 
@@ -225,13 +247,15 @@ def guarded(work: Callable[[], int], remedy: Callable[[], str] = str) -> int:
             sys.stdout.flush()
         return code
     except KeyboardInterrupt as interrupt:
-        tell(f"\nstopped; what was done is kept.{remedy()}", error=True)
+        if not getattr(interrupt, "elsewhere", False):
+            tell(f"\nstopped; what was done is kept.{remedy()}", error=True)
         return getattr(interrupt, "code", 130)  # recipe.system.stopping.Stopped knows its signal
     except BrokenPipeError:
         mute(1)
         return 0
     except (UserError, FileNotFoundError) as error:
-        tell(f"error: {error}", error=True)
+        if not getattr(error, "elsewhere", False):  # of several processes one says it
+            tell(f"error: {error}", error=True)
     except OSError as error:  # a full disk, a folder without permission
         what = f"{error.strerror or error}: {error.filename or 'the output, or a file'}"
         tell(f"error: {what}. What was finished is kept.{remedy()}", error=True)

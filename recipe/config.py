@@ -123,6 +123,11 @@ class Config(Strict):
     teacher_weight: Annotated[float, Ge(0), Le(1)] = Field(0.5, description="share of the teacher in the loss")
     teacher_temperature: Temperature = Field(4.0, description="temperature of both in the distillation")
     optimizer: str = Field("sam(sgd(momentum=0.9), rho=0.05)", description="the optimizer, with what wraps it")
+    sam_ranks: Literal["together", "own"] = Field(
+        "together",
+        description="of several processes, SAM and ASAM perturb by the gradient of the whole batch (together), or each "
+        "by that of its share (own: m-sharpness)",
+    )
     lr: Annotated[float, Gt(0)] = Field(0.01, description="base learning rate at the top of the schedule")
     lr_batch: Annotated[int, Ge(0)] = Field(
         0, description="the batch size that lr is stated for: lr grows linearly with batch_size; 0 does not scale"

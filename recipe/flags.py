@@ -76,6 +76,10 @@ def parser(app: App | None = None) -> Parser:
         help="as --resume, although the code, the versions, or settings such as lr, epochs and augment have "
              "changed; never other data or networks",
     )  # fmt: skip
+    made.add_argument(
+        "--processes", type=int, default=1, metavar="N",
+        help="processes that train each fold together: a GPU for each, or a share of the cores; docs/scale.md [1]",
+    )  # fmt: skip
     made.add_argument("--only-fold", type=int, metavar="N", help="train fold N alone")
     made.add_argument(
         "--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later"

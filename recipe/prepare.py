@@ -21,6 +21,7 @@ from recipe.models.start import Start, start
 from recipe.models.weights import Fetch
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing, short_side
+from recipe.system.processes.world import beside, here
 from recipe.training.clock.limit import TimeLimit
 
 UNLIMITED_MB = 2**30  # more than any disk
@@ -53,7 +54,8 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     Raises:
         UserError: a setting, the table, the weights or the pictures cannot be used.
     """
-    competition, table, begun = begin(options, folder, fetch)
+    world = here()
+    competition, table, begun = world.in_turn(lambda: begin(options, folder, fetch))  # weights are fetched once
     pictures = pictures_of(table, begun.preprocessing, options.config, folder)
     if options.dry_run:
         return Prepared(begun, table, pictures, competition, own_folds_of(table, competition))
@@ -69,7 +71,7 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
         say(summary(findings))
     pictures = pictures.of(table.paths)
     if options.config.group_duplicates:
-        table = _grouped(table, pictures)
+        table = world.first(lambda: _grouped(table, pictures))
     return Prepared(begun, table, pictures, competition, own_folds_of(table, competition))
 
 
@@ -117,13 +119,13 @@ def pictures_of(table: Table, preprocessing: Preprocessing, config: Config, fold
     """The pictures of a table at the size that a network needs, kept within the settings' limits; a file of them lies
     in `folder`, else in the system's folder for temporary files.
     """
-    cache_mb = None if config.cache_mb < 0 else config.cache_mb
+    cache_mb = None if config.cache_mb < 0 else config.cache_mb // beside()
     return Pictures(table.paths, short_side(preprocessing), cache_mb, disk_mb(config), folder)
 
 
 def disk_mb(config: Config) -> int:
-    """The limit of the file of decoded pictures; `PictureFile` keeps within the free disk by itself."""
-    return UNLIMITED_MB if config.cache_disk_mb < 0 else config.cache_disk_mb
+    """The limit of a process's file of decoded pictures; `PictureFile` keeps within the free disk by itself."""
+    return UNLIMITED_MB if config.cache_disk_mb < 0 else config.cache_disk_mb // beside()
 
 
 def _grouped(table: Table, pictures: Pictures) -> Table:

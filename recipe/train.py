@@ -26,6 +26,7 @@ from recipe.runs.results import FoldResult, finished_folds, is_complete
 from recipe.runs.same_run import open_run
 from recipe.runs.summary import CrossValidation, closing_table, places, summarise, write_summary
 from recipe.system.determinism import before_cuda
+from recipe.system.processes.world import here, leave
 from recipe.system.timing import choose_runtime
 from recipe.training.clock.limit import TimeLimit
 from recipe.training.folds import train_folds
@@ -43,23 +44,24 @@ def cross_validate(prepared: Prepared, folder: Path, options: RunOptions = DEFAU
         CheckpointError: the folder cannot be written.
         TimeIsUpError: the time does not suffice for a fold; a fold that was begun can answer.
     """
-    begin = time.perf_counter()
+    begin, world = time.perf_counter(), here()
     limit = options.limit or TimeLimit.of(prepared.start.config)
     table, views = prepared.table, prepared.start.config.views
-    folds = _folds(prepared, options)
-    for fold in folds:
-        refuse_unscorable(options.metric, table.labels[fold.valid_rows], len(table.classes), fold.index)
+    folds = world.agree(lambda: _folds(prepared, options))
     entered = prepared.competition.model_dump()
-    number = open_run(folder, prepared.start.config, table, options.resume, options.anyway, entered)
-    if options.resume and (finished := finished_folds(folder, folds)) is not None:
-        _keep_epochs(finished, folder)
+    number = world.first(
+        lambda: open_run(folder, prepared.start.config, table, options.resume, options.anyway, entered)
+    )
+    finished = world.first(lambda: finished_folds(folder, folds) if options.resume else None)
+    if finished is not None:
+        world.first(lambda: _keep_epochs(finished, folder))
         return summarise(table, folds, finished, views, options.metric, sum(result.seconds for result in finished))
-    limit.attach(folder, options.resume)
+    world.first(lambda: limit.attach(folder, options.resume))
     with session(prepared.start, prepared.table, prepared.pictures, folder, options, folds, number, limit) as run:
         results = train_folds(run, folds, options.resume)
     trained = tuple(fold for fold in folds if fold.index in {result.fold for result in results})
     summary = summarise(table, trained, results, views, options.metric, time.perf_counter() - begin)
-    write_summary(folder, table, summary, options.metric)
+    world.first(lambda: write_summary(folder, table, summary, options.metric))
     return summary
 
 
@@ -70,15 +72,17 @@ def _keep_epochs(finished: Sequence[FoldResult], folder: Path) -> None:
 
 
 def _folds(prepared: Prepared, options: RunOptions) -> tuple[Fold, ...]:
-    only = options.only_fold
+    """Those to train, each of which can be scored."""
+    only, table = options.only_fold, prepared.table
     folds = prepared.folds if options.folds is None else options.folds
-    if only is None:
-        return folds
-    if not 0 <= only < len(folds):
+    if only is not None and not 0 <= only < len(folds):
         raise ConfigError(
             f"--only-fold {only} does not exist; with --folds {len(folds)} the folds are 0 to {len(folds) - 1}."
         )
-    return (folds[only],)
+    folds = folds if only is None else (folds[only],)
+    for fold in folds:
+        refuse_unscorable(options.metric, table.labels[fold.valid_rows], len(table.classes), fold.index)
+    return folds
 
 
 def show_plan(prepared: Prepared) -> None:
@@ -107,9 +111,13 @@ def train(
     known = asked.resume and is_complete(folder, wanted)
     report = min(REPORT_SECONDS, REPORT_SHARE * limit.seconds) if asked.report and limit.limited else 0.0
     options = RunOptions(metric, asked.resume, asked.anyway, asked.only_fold, None, limit, report, on_epoch)
-    way = train_in_time if plans(prepared, options) else cross_validate
+    world = here()
+    way = train_in_time if plans(prepared, options) and world.alone else cross_validate
+    if not world.is_first:
+        return cross_validate(prepared, folder, options)  # what follows is the first process's alone
     with alone_in(folder):
         summary = way(prepared, folder, options)
+        leave()
         say(f"\n{closing_table(summary, metric)}\nsaved       {folder}")
         detail(places(summary, folder))
         if not known:

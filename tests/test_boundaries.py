@@ -25,6 +25,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
     "recipe": (
         (". plugins proposal registry config console",),
         ("system",),
+        ("system.processes",),
         ("pictures",),
         ("data",),
         ("components",),

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from recipe.components.optimizer_wrappers import Closure, Wrapper, chain
+from recipe.config import ConfigError
 
 Tensors = Sequence[torch.Tensor]
 _TINY = 1e-12  # keeps a zero gradient from dividing by zero
@@ -81,10 +82,9 @@ class SAM(Wrapper):
 
     @contextmanager
     def _first_pass(self) -> Iterator[None]:
-        """Spares the first pass gradients that only the second needs; DistributedDataParallel expects them all."""
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        """Spares the first pass gradients that only the second needs."""
         kept = {id(p) for p in self._perturbed()}
-        spared = [] if distributed else [p for p in self.trainable() if id(p) not in kept]
+        spared = [p for p in self.trainable() if id(p) not in kept]
         for p in spared:
             p.requires_grad_(False)
         try:
@@ -176,6 +176,28 @@ class LookSAM(SAM):
         if known:
             directions = [self.state[p]["direction"] for p in known]
             add_to_gradients(known, directions, self.alpha * norm(gradients(known)))
+
+
+def perturbs_alone(optimizer: torch.optim.Optimizer, ranks: str) -> bool:
+    """Whether each of several processes perturbs the weights by the gradient of its own share of the batch: m-sharpness
+    with m the pictures of a share. By default they are perturbed by that of the whole batch, and a run does not depend
+    on the number of processes.
+
+    Args:
+        ranks: `together` or `own`.
+
+    Source: Foret et al., 2021, section 4.1 (m-sharpness).
+
+    Raises:
+        ConfigError: `own` with an optimizer that has no perturbation, or that uses its gradient a second time.
+    """
+    if ranks == "together":
+        return False
+    kinds = [type(each) for each in chain(optimizer) if isinstance(each, SAM)]
+    if kinds and kinds[0] in (SAM, ASAM):
+        return True
+    what = f"{kinds[0].__name__} uses the first gradient again" if kinds else "this optimizer perturbs nothing"
+    raise ConfigError(f"sam_ranks: own is for sam() and asam(); {what}. Set --sam-ranks together.")
 
 
 def perturbation(grads: Tensors, rho: float) -> list[torch.Tensor]:

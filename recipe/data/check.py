@@ -11,6 +11,7 @@ from protocol.task import other_task
 from recipe.data.findings import DataError, Finding, summary
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures, Progress
+from recipe.system.processes.world import here
 
 NO_TABLE = (
     "There is no train.csv, so each folder was taken for a class: if the data came by a download that "
@@ -38,7 +39,7 @@ def check(
     """
     _refuse_wrong_folder(table)
     pictures = Pictures(table.paths, short_side=64, cache_mb=0) if pictures is None else pictures
-    failures = pictures.load_all(progress)
+    failures = _failures(pictures, progress)
     findings = [*table.findings, *(_finding(table, row, failure) for row, failure in failures.items())]
     usable = table.take([row for row in range(len(table)) if row not in failures])
     findings += _class_findings(usable, folds)
@@ -61,6 +62,13 @@ def check(
             f"{summary(other)}"
         )
     return replace(usable, findings=tuple(findings)), findings
+
+
+def _failures(pictures: Pictures, progress: Progress | None) -> dict[int, Exception]:
+    """Rows that cannot be read; each of several processes tries its part."""
+    world = here()
+    parts = world.gather(pictures.load_all(progress, rows=world.part(range(len(pictures))).tolist()))
+    return {row: failure for part in parts for row, failure in part.items()}
 
 
 def _refuse_wrong_folder(table: Table) -> None:

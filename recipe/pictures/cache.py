@@ -30,6 +30,7 @@ from recipe.pictures.paths import PathColumn
 from recipe.system import threads as background
 from recipe.system.machine import cores
 from recipe.system.memory import free_memory_mb
+from recipe.system.processes.world import beside
 
 
 class PictureFile:
@@ -68,7 +69,7 @@ def open_file(folders: list[Path], limit: int) -> PictureFile | None:
     """A file in the first folder that takes one, within a quarter of the free disk there; None where none does."""
     for folder in folders:
         try:
-            room = min(limit, shutil.disk_usage(folder).free // 4)
+            room = min(limit, shutil.disk_usage(folder).free // 4 // beside())
             if room > 0:
                 return PictureFile(folder, room)
         except (OSError, ValueError):
@@ -139,7 +140,10 @@ class Pictures:
         self.short_side = short_side
         folders = [*([] if folder is None else [folder]), Path(tempfile.gettempdir())]
         self._cache = _Cache(
-            (free_memory_mb() // 4 if cache_mb is None else cache_mb) * 2**20, disk_mb * 2**20, folders, len(self.paths)
+            (free_memory_mb() // 4 // beside() if cache_mb is None else cache_mb) * 2**20,
+            disk_mb * 2**20,
+            folders,
+            len(self.paths),
         )
 
     def __len__(self) -> int:
@@ -169,8 +173,11 @@ class Pictures:
         other._cache = self._cache
         return other
 
-    def load_all(self, progress: Progress | None = None, workers: int = 0) -> dict[int, Exception]:
-        """Decodes every row once, in `workers` threads (0: one per core); the rows that failed, with the reason.
+    def load_all(
+        self, progress: Progress | None = None, workers: int = 0, rows: Sequence[int] | None = None
+    ) -> dict[int, Exception]:
+        """Decodes every row once (of `rows`, by default of all), in `workers` threads (0: one per core); those that
+        failed, with the reason.
 
         A picture whose reading hangs for `background.PATIENCE` seconds has failed as well.
 
@@ -179,13 +186,15 @@ class Pictures:
         """
         failures: dict[int, Exception] = {}
         hangs = 0
-        for row, failure in background.each(self._try, range(len(self)), workers or cores(), "decode"):
+        rows = range(len(self)) if rows is None else rows
+        tried = background.each(self._try, rows, workers or cores(), "decode")
+        for ready, (row, failure) in enumerate(tried, start=1):
             if isinstance(failure, background.Hung):
                 hangs, failure = hangs + 1, self._hung(row, hangs + 1)
             if failure is not None:
                 failures[row] = failure
             if progress is not None:
-                progress(row + 1, len(self))
+                progress(ready, len(rows))
         return failures
 
     def _hung(self, row: int, count: int) -> UnreadablePicture:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from recipe.components.mixes import MIXES
+from recipe.components.sam import perturbs_alone
 from recipe.console import say
 from recipe.data.batch import Batch
 from recipe.data.folds import Fold
@@ -22,6 +23,7 @@ from recipe.runs.checkpoint import read_checkpoint, save_snapshot
 from recipe.runs.results import EpochLog, FoldResult, save_result
 from recipe.system.disk import RoomWatch
 from recipe.system.out_of_memory import recompute
+from recipe.system.processes.world import LostProcess, elsewhere
 from recipe.system.stopping import Stopped
 from recipe.training.clock.cost import work_of
 from recipe.training.clock.limit import TimeIsUpError
@@ -85,7 +87,10 @@ class FoldTraining:
         keeps = self.stage.frozen and self.teacher is None
         self.features = kept_features(self.run, self.fold, self.runtime, self.model, self.loader) if keeps else None
         network = self.model if self.features is None else self.model.head
-        self.update = Update(network, self.stage.optimizer, self.objective, self.runtime, self.config.clip_grad)
+        self.update = Update(
+            network, self.stage.optimizer, self.objective, self.runtime, self.config.clip_grad, self.run.world,
+            perturbs_alone(self.stage.optimizer, self.config.sam_ranks),
+        )  # fmt: skip
 
     def complete(self) -> FoldResult:
         """Trains from where the fold stands to the last epoch; asked to stop, it saves its state first.
@@ -99,9 +104,9 @@ class FoldTraining:
                 self._train_and_validate(self.state.epoch + 1)
             if self.validation.best.epoch < 0:
                 self.validation.judge(0, self.candidates())
-        except (Stopped, NumbersError):
+        except (Stopped, NumbersError, LostProcess) as error:
             self.save()
-            raise
+            raise (error if self.run.world.is_first else elsewhere(error)) from None
         except TimeIsUpError as reason:
             return self._cut_short(reason)
         self._save_if_due(self._last_validation)
@@ -165,7 +170,7 @@ class FoldTraining:
 
     def _after_step(self, steps: int, epoch: int) -> None:
         """What is kept on the way, after so many steps of the run."""
-        if self.config.snapshot_steps and steps % self.config.snapshot_steps == 0:
+        if self.config.snapshot_steps and self.run.world.is_first and steps % self.config.snapshot_steps == 0:
             save_snapshot(self.folder, self.model.state_dict(), steps, self.config.snapshot_keep)
         self._end_at(self.run.pacer.stepped(steps, self.state.pace.end, self.stage.frozen), steps)
         self.run.progress.stepped(
@@ -214,16 +219,24 @@ class FoldTraining:
         batch = dataclasses.replace(batch, images=images)
         if mixes:
             batch = self.mix(batch, torch.Generator().manual_seed(seed))
-        if self.teacher is not None:
+        if self.teacher is not None and len(batch):
             batch = dataclasses.replace(batch, teacher_probs=self.teacher(batch))
-        loss = self.update.step(batch, step, seed)
+        loss = self.update.step(batch, step, self._own_seed(seed, batch))
         if self.ema is not None:
             self.ema.update(self.model)
         return loss
 
+    def _own_seed(self, seed: int, batch: Batch) -> int:
+        """The seed of dropout: that of the step in the first process, another for another's share of the batch."""
+        if self.run.world.is_first or not len(batch):
+            return seed
+        return int(np.random.SeedSequence([seed, int(batch.rows[0])]).generate_state(1)[0])
+
     def _finish(self) -> FoldResult:
         """Out-of-fold probabilities of the kept checkpoint, without and with the views, as the fold's result."""
-        self.model.load_state_dict(read_checkpoint(self.folder)[0])
+        if self.run.world.is_first:
+            self.model.load_state_dict(read_checkpoint(self.folder)[0])
+        self.run.world.share(list(self.model.state_dict().values()))
         probs, view_probs = self.validation.out_of_fold(self.model)
         self.run.pacer.finished()
         return self._result(probs, view_probs)
@@ -247,19 +260,22 @@ class FoldTraining:
             self.fold.index, self.validation.score(probs), probe_score, self.validation.best.epoch,
             self.state.seconds, probs, view_probs, self.probe_probs, tuple(self.state.logs),
         )  # fmt: skip
-        save_result(self.folder, result)
+        if self.run.world.is_first:
+            save_result(self.folder, result)
         return result
 
     def _save_if_due(self, coming: float = 0.0) -> None:
-        if self.rhythm.due(coming):
+        if self.run.world.is_first and self.rhythm.due(coming):
             self.save()
 
     def save(self) -> None:
-        """Writes the state of this very moment.
+        """Writes the state of this very moment; of several processes, the first has the pen.
 
         Raises:
             CheckpointError: it cannot be written; the earlier states are still there.
         """
+        if not self.run.world.is_first:
+            return
         begin = time.perf_counter()
         state = packed(self._moment(), self._parts())
         path = write_state(self.folder / "last", state, self.state.epoch, self.state.position.step)
@@ -283,7 +299,7 @@ class FoldTraining:
         Raises:
             CheckpointError: an earlier version of this project saved the state.
         """
-        saved, reasons = newest_state(self.folder / "last", self._check)
+        saved, reasons = self.run.world.first(lambda: newest_state(self.folder / "last", self._check))
         for reason in reasons:
             then = "the state before it is used" if saved else "no other is left, the fold begins anew"
             say(f"fold {self.fold.index}: {reason}; {then}")
@@ -301,7 +317,7 @@ class FoldTraining:
     def _take_up(self, saved: SavedState) -> None:
         """Puts the fold where a state was saved."""
         self.state = state = FoldState.of(saved)
-        self.validation.best = self._best(state)
+        self.validation.best = self.run.world.first(lambda: self._best(state))
         self.runtime.micro_batch = state.micro_batch
         self.runtime.precision = state.recovery.precision or self.runtime.precision
         if state.recomputes:

@@ -42,15 +42,15 @@ def train_fold(run: Run, fold: Fold, resume: bool = False, folds: int = 1) -> Fo
     Raises:
         TimeIsUpError: within the fold, before any epoch was validated.
     """
-    folder = run.folder / f"fold{fold.index}"
-    if resume and (finished := finished_fold(folder, fold)) is not None:
+    folder, world = run.folder / f"fold{fold.index}", run.world
+    if (finished := world.first(lambda: finished_fold(folder, fold) if resume else None)) is not None:
         run.progress.taken_up(fold.index, list(finished.logs))
-        drop_states(folder / "last")
+        world.first(lambda: drop_states(folder / "last"))
         run.pacer.answering += 1
         return finished
     if (end := run.pacer.begin(fold.index, work_of(run.config, fold), folds)) is None:
         return None
-    training = FoldTraining(run, fold, end)
+    training = world.agree(lambda: FoldTraining(run, fold, end))
     if resume and training.resume():
         say(
             f"fold {fold.index}: goes on after epoch {training.state.epoch}, "
@@ -61,6 +61,6 @@ def train_fold(run: Run, fold: Fold, resume: bool = False, folds: int = 1) -> Fo
     run.pacer.started(done, training.state.pace.end)
     run.progress.stepped(done, f"fold {fold.index}")
     result = training.complete()
-    drop_states(folder / "last")
+    world.first(lambda: drop_states(folder / "last"))
     run.progress.stepped(0, f"fold {fold.index} done")
     return result

@@ -52,6 +52,7 @@ class Loader:
         workers: int = 0,
         prefetch: int = 2,
         pin: bool = False,
+        shard: Callable[[int], np.ndarray] | None = None,
     ) -> None:
         """`pictures` and `labels` are those of the whole table, `rows` the row numbers to go through.
 
@@ -69,11 +70,14 @@ class Loader:
             workers: threads; 0 chooses by the number of cores (`pictures.default_workers`).
             prefetch: batches prepared ahead, beyond one per thread in work.
             pin: put pictures into page-locked memory, from which a GPU copies while it computes.
+            shard: the positions of a batch of so many pictures that are this process's own; by default all of them.
+                The others are not decoded, and a batch may hold none.
         """
         self.pictures, self.labels, self.rows = pictures, np.asarray(labels, np.int64), np.asarray(rows, np.int64)
         self.batch_size, self.transform, self.seed, self.shuffle = batch_size, transform, seed, shuffle
         self.weights, self.drop_last = weights, drop_last
         self.workers, self.prefetch, self.pin = workers or default_workers(), prefetch, pin
+        self.shard = np.arange if shard is None else shard
         self.ahead = True  # until a thread hangs
         if batch_size < 1 or self.workers < 1 or prefetch < 1:
             raise ValueError(
@@ -131,7 +135,7 @@ class Loader:
 
     def _jobs(self, order: np.ndarray, seeds: np.ndarray, start: int) -> Iterator[BatchJob]:
         for first in range(start * self.batch_size, min(len(order), len(self) * self.batch_size), self.batch_size):
-            part = slice(first, first + self.batch_size)
+            part = first + self.shard(min(self.batch_size, len(order) - first))
             yield Task(self._batch, list(zip(order[part].tolist(), seeds[part].tolist(), strict=True)))
 
     def _ahead(self, jobs: Iterator[BatchJob]) -> Iterator[Batch]:
@@ -182,13 +186,14 @@ class Loader:
         for row, seed in drawn:
             rows.append(row)
             prepared.append(self.transform(self.pictures[row], seed))
-        images, labels = torch.from_numpy(np.stack(prepared)).permute(0, 3, 1, 2), torch.from_numpy(self.labels[rows])
+        stacked = np.stack(prepared) if prepared else np.zeros((0, 1, 1, 3), np.uint8)
+        images, labels = torch.from_numpy(stacked).permute(0, 3, 1, 2), torch.from_numpy(self.labels[rows])
         return Batch(
             images=images.pin_memory() if self.pin else images,
             labels=labels,
             labels_b=labels,
             lam=torch.ones(len(rows)),
-            rows=torch.tensor(rows),
+            rows=torch.tensor(rows, dtype=torch.int64),
         )
 
     def _probabilities(self) -> np.ndarray:

@@ -22,6 +22,7 @@ from recipe.models.start import Start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.serving.torch import run_views
+from recipe.system.processes.world import here
 from recipe.system.runtime import Runtime, evaluating
 from recipe.training.clock.limit import TimeLimit
 
@@ -57,7 +58,8 @@ def probe_features(
             return model.embed(images).float()
 
     views = build_views("identity()", preprocessing.size)
-    return np.stack([features[0, 0] for features in run_views([forward], pictures, views, preprocessing, runtime)])
+    found = [features[0, 0] for features in run_views([forward], pictures, views, preprocessing, runtime)]
+    return np.stack(found) if found else np.zeros((0, 0), np.float32)
 
 
 def frozen_features(
@@ -70,7 +72,7 @@ def frozen_features(
         images = torch.from_numpy(np.stack(chunk)).to(runtime.device).permute(0, 3, 1, 2)
         with evaluating(model), runtime.autocast():
             parts.append(model.features(preprocessing.normalise(images)).float())
-    return torch.cat(parts).clone()
+    return torch.cat(parts).clone() if parts else torch.zeros(0)
 
 
 def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int, c: float) -> Probe:
@@ -118,13 +120,14 @@ def start_features(
                 f"not {start.config.head!r}; set head_init: random."
             )
         return None
-    with Bar(len(pictures), "picture", "features for the probe") as bar:
+    rows = here().part(range(len(pictures)))
+    with Bar(len(rows), "picture", "features for the probe") as bar:
 
         def counted() -> Iterator[np.ndarray]:
-            for row in range(len(pictures)):
+            for row in rows:
                 bar.advance()
                 if limit:
                     limit.check("computing the features for the probe")
                 yield pictures[row]
 
-        return probe_features(model, counted(), start.preprocessing, runtime)
+        return here().gathered(lambda: probe_features(model, counted(), start.preprocessing, runtime))

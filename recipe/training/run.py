@@ -21,6 +21,8 @@ from recipe.runs.epochs import EpochLogFile
 from recipe.runs.results import EpochLog
 from recipe.system.determinism import before_cuda, make_deterministic
 from recipe.system.disk import check_room, needed_bytes
+from recipe.system.processes.device import own_device
+from recipe.system.processes.world import ALONE, World, here
 from recipe.system.runtime import Runtime
 from recipe.system.stopping import graceful_stop
 from recipe.system.timing import choose_runtime
@@ -29,6 +31,7 @@ from recipe.training.clock.pacer import Pacer, pacer_of
 from recipe.training.clock.threads import ThreadChoice
 from recipe.training.probe import start_features
 from recipe.training.said import Progress, Shown, announce, announce_feeding, epoch_header
+from recipe.training.step.batch_norm import check_over_processes
 
 
 @dataclass
@@ -46,6 +49,7 @@ class Run:
     pacer: Pacer = field(default_factory=Pacer)  # the clock; by default one that decides nothing
     threads: ThreadChoice = field(default_factory=lambda: ThreadChoice(0))  # by default one that leaves them alone
     progress: Progress = field(default_factory=Progress)  # who is told; by default nobody
+    world: World = field(default=ALONE)  # the processes that train it together
     last_stands: bool = False  # the last epoch is kept whatever its score: too few rows judge to choose one by
 
     @property
@@ -109,18 +113,29 @@ def session(
         folds: to be trained.
         networks: that answer for each fold.
     """
-    runtime = _machine(start, folder, len(folds))
+    world = here()
+    limit = limit if world.is_first else TimeLimit()  # one clock for all
+    first = world.first(lambda: _machine(start, folder, len(folds)))
+    runtime = world.agree(lambda: own_device(first, start.config, world))
+    world.agree(lambda: check_over_processes(start.model, start.config, runtime, folds, world))
     announce(start, table, folds, runtime)
     if start.config.deterministic:
         say(make_deterministic(runtime.device))
-    announce_feeding(start, pictures, runtime)
+    if world.is_first:
+        announce_feeding(start, pictures, runtime)
     features = start_features(start, pictures, runtime, limit)
-    pacer = pacer_of(start, table, folds[0], runtime, limit, options.report_seconds, networks)
-    threads = ThreadChoice.of(runtime, pinned=bool(start.config.threads) or start.config.deterministic)
+    pacer = world.agree(
+        lambda: pacer_of(start, table, folds[0], runtime, limit, options.report_seconds, networks, world)
+    )
+    pinned = bool(start.config.threads) or start.config.deterministic or not world.alone
     with Bar(0, "step") as bar, graceful_stop() as stop:
-        progress = Shown(bar, EpochLogFile(folder / "log.jsonl"), options.metric, pacer, stop, options.on_epoch)
+        if not world.alone:
+            world.asked = lambda: stop.asked
+        file = EpochLogFile(folder / "log.jsonl") if world.is_first else None
+        progress = Shown(bar, file, options.metric, pacer, stop, options.on_epoch, world)
         say(epoch_header(options.metric))
-        yield Run(start, table, pictures, runtime, folder, options.metric, features, number, pacer, threads, progress)
+        yield Run(start, table, pictures, runtime, folder, options.metric, features, number, pacer,
+                  ThreadChoice.of(runtime, pinned), progress, world)  # fmt: skip
 
 
 def _machine(start: Start, folder: Path, folds: int) -> Runtime:

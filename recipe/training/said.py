@@ -14,6 +14,7 @@ from recipe.models.start import Start
 from recipe.pictures.cache import Pictures
 from recipe.runs.epochs import EpochLogFile
 from recipe.runs.results import EpochLog
+from recipe.system.processes.world import ALONE, World
 from recipe.system.runtime import Runtime
 from recipe.system.stopping import Stop
 from recipe.training.clock.cost import estimate
@@ -37,8 +38,11 @@ class Progress:
         """Nothing, until the work is to end.
 
         Raises:
-            Stopped: after a signal.
+            Stopped: after a signal; among several processes, after one that all have heard of.
         """
+
+    def check_own_stop(self) -> None:
+        """The same within work whose end the others wait for: a signal to this process suffices."""
 
 
 @dataclass
@@ -46,11 +50,12 @@ class Shown(Progress):
     """Tells a person at the console, log.jsonl, and whoever else wants to know of epochs."""
 
     bar: Bar
-    file: EpochLogFile
+    file: EpochLogFile | None  # none where another process writes it
     metric: str
     pacer: Pacer
     stop: Stop
     on_epoch: Callable[[EpochLog], None]
+    world: World = ALONE
 
     def stepped(self, steps: int, doing: str) -> None:
         """Moves the bar, which expects what the clock expects."""
@@ -60,16 +65,24 @@ class Shown(Progress):
 
     def epoch(self, log: EpochLog) -> None:
         """Its line in the file, then at the console."""
-        self.file.add(log)
-        say(epoch_line(log))
-        self.on_epoch(log)
+        if self.file is not None:
+            self.file.add(log)
+            say(epoch_line(log))
+            self.on_epoch(log)
 
     def taken_up(self, fold: int, logs: Iterable[EpochLog]) -> None:
         """The file then tells of the fold what the fold knows."""
-        self.file.restart(fold, logs)
+        if self.file is not None:
+            self.file.restart(fold, logs)
 
     def check_stop(self) -> None:
         """As the signals ask."""
+        if self.world.alone:
+            self.stop.check()
+        self.world.check_stop()
+
+    def check_own_stop(self) -> None:
+        """As the signals to this process ask."""
         self.stop.check()
 
 

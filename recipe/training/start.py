@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from recipe.training.loader import Loader
 from recipe.training.prefetch import transform_of
 from recipe.training.probe import fit_probe, frozen_features
 from recipe.training.run import Run
+from recipe.training.step.batch_norm import over_processes
 from recipe.training.step.objective import Objective
 
 
@@ -28,7 +30,11 @@ def start_network(run: Run, runtime: Runtime, seed: int) -> Classifier:
     """A copy of the run's network whose head starts from the fold's seed."""
     model = copy.deepcopy(run.model)
     start_head(model, seed)
-    return model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]
+    model = model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]
+    if not run.world.alone and not run.config.freezes_batch_norm:
+        model = cast(Classifier, over_processes(model))
+    run.world.share(list(model.state_dict().values()))  # another machine may have drawn other last digits
+    return model
 
 
 def start_head(model: Classifier, seed: int) -> None:
@@ -45,8 +51,8 @@ def start_probe(run: Run, fold: Fold, model: Classifier) -> np.ndarray | None:
     """
     if run.features is None:
         return None
-    rows = fold.train_rows
-    probe = fit_probe(run.features[rows], run.table.labels[rows], len(run.table.classes), run.config.probe_c)
+    rows, features, classes = fold.train_rows, run.features, len(run.table.classes)
+    probe = run.world.first(lambda: fit_probe(features[rows], run.table.labels[rows], classes, run.config.probe_c))
     assert isinstance(model.head.classifier, nn.Linear)  # held by start_features, which makes them
     probe.start(model.head.classifier)
     return probe.probs(run.features[fold.valid_rows])
@@ -69,7 +75,8 @@ def loader_of(run: Run, fold: Fold, runtime: Runtime, seed: int) -> Loader:
     transform = transform_of(run.config, run.preprocessing)
     weights = SAMPLERS.build(run.config.sampler, run.table.labels[rows])
     return Loader(run.pictures, run.table.labels, rows, run.config.batch_size, transform, seed=seed,
-                  weights=weights, workers=run.config.workers, pin=runtime.device.type == "cuda")  # fmt: skip
+                  weights=weights, workers=run.config.workers, pin=runtime.device.type == "cuda",
+                  shard=run.world.shard)  # fmt: skip
 
 
 def kept_features(run: Run, fold: Fold, runtime: Runtime, model: Classifier, loader: Loader) -> torch.Tensor | None:
@@ -77,7 +84,12 @@ def kept_features(run: Run, fold: Fold, runtime: Runtime, model: Classifier, loa
     if run.config.augment.strip() or run.config.mix != "none()" or run.config.consistency:
         return None
     rows = fold.train_rows
-    found = frozen_features(model, (loader.transform(run.pictures[row], 0) for row in rows), run.preprocessing, runtime)
+
+    def of_part() -> np.ndarray:
+        crops = (loader.transform(run.pictures[row], 0) for row in run.world.part(rows))
+        return frozen_features(model, crops, run.preprocessing, runtime).cpu().numpy()
+
+    found = torch.from_numpy(run.world.gathered(of_part)).to(runtime.device)
     features = torch.zeros(len(run.table), *found.shape[1:], device=runtime.device)
     features[torch.from_numpy(rows).to(features.device)] = found
     return features

@@ -60,15 +60,18 @@ class Validation:
             Stopped: after a signal.
             TimeIsUpError: no more time is left than answering takes.
         """
+        return self.run.world.gathered(lambda: self._part(model, views))
+
+    def _part(self, model: nn.Module, views: str) -> np.ndarray:
+        """Those of the rows that are this process's part."""
         listed = build_views(views, self.run.preprocessing.size)
         with evaluating(model):  # once for all passes
-            return np.stack(
-                list(average_views([model], self._pictures(), listed, self.run.preprocessing, self.runtime))
-            )
+            found = list(average_views([model], self._pictures(), listed, self.run.preprocessing, self.runtime))
+        return np.stack(found) if found else np.zeros((0, len(self.run.table.classes)), np.float32)
 
     def _pictures(self) -> Iterator[np.ndarray]:
-        for row in self.fold.valid_rows:
-            self.run.progress.check_stop()
+        for row in self.run.world.part(self.fold.valid_rows):
+            self.run.progress.check_own_stop()
             self.run.pacer.check()
             yield self.run.pictures[row]
 
@@ -87,6 +90,8 @@ class Validation:
         self._keep(epoch, model, None, None, False)
 
     def _keep(self, epoch: int, model: nn.Module, score: float | None, loss: float | None, average: bool) -> None:
+        if not self.run.world.is_first:
+            return
         counts = class_counts(self.run, self.fold)
         description = Description(
             self.run.config,

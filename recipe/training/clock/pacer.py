@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from recipe.console import duration, say
 from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.models.start import Start
+from recipe.system.processes.world import ALONE, World
 from recipe.system.runtime import Runtime
 from recipe.training.clock.cost import Measured, expected_costs, time_answers
 from recipe.training.clock.limit import SECONDS_BETWEEN_NOTES, Decision, TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import Costs, Work, plan, seconds_of
 
+End = TypeVar("End", int, int | None)
 MARGIN = 0.05  # of the time that is left, when planning
 GROWTH = 0.1  # of the steps that are left, and
 GROWTH_EPOCHS = 0.25  # of an epoch: a plan that would grow by less stays as it is
@@ -35,6 +38,7 @@ class Pacer:
         expected: costs before anything was measured.
         predict: measures the seconds that the hidden pictures will take one fold, their decoding included.
         report: seconds to keep for the report; given up before a fold is shortened.
+        world: the processes that train together; the first one's clock decides for all.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Pacer:
         predict: Callable[[], float] | None = None,
         report: float = 0.0,
         say: Callable[[str], None] = say,
+        world: World = ALONE,
     ) -> None:
         self.limit = limit or TimeLimit()
         self.measured = Measured(expected or Costs(0, 0, 0, 0, 0, 0))
@@ -57,6 +62,8 @@ class Pacer:
         if self.limit.measured:
             self.measured.load(self.limit.measured)
         self._lap = self.limit.clock()
+        self.world = world
+        self._limits_all = world.first(lambda: self.limit.limited)
 
     # How a run goes on
 
@@ -71,7 +78,7 @@ class Pacer:
         end = self._recorded_end(0)
         if end is None:
             end = self._first_plan() if self.limit.limited else work.asked
-        if end is not None:
+        if (end := self._of_first(end)) is not None:
             self.answering += 1
             self._expect(0, end)
         return end
@@ -89,6 +96,7 @@ class Pacer:
         if self.limit.limited:
             end = self._watched(done, end, faster)
             self.note(every=SECONDS_BETWEEN_NOTES)
+        end = self._of_first(end)
         self._expect(done, end)
         return end
 
@@ -100,6 +108,7 @@ class Pacer:
             end = recorded
         elif self.limit.limited and not self._replays(done):
             end = self._plan_again(done, end, "after an epoch", validated=True)
+        end = self._of_first(end)
         self._expect(done, end)
         return end
 
@@ -174,6 +183,10 @@ class Pacer:
         self.limit.decide(Decision(self.fold, done, validated, end, self.limit.used, why))
         self.say(f"limit    fold {self.fold}, epoch {self._epochs(done)}: {why} {self._time_left()}")
 
+    def _of_first(self, end: End) -> End:
+        """The first process's decision; without a limit all come to the same."""
+        return self.world.gather(end)[0] if self._limits_all else end
+
     # What it knows
 
     @property
@@ -228,7 +241,7 @@ class Pacer:
 
 def pacer_of(
     start: Start, table: Table, fold: Fold, runtime: Runtime, limit: TimeLimit, report_seconds: float = 0.0,
-    networks: int = 1,
+    networks: int = 1, world: World = ALONE,
 ) -> Pacer:  # fmt: skip
     """The clock of a run, with what a fold should cost; pictures are only answered on trial where there is a limit.
 
@@ -238,7 +251,7 @@ def pacer_of(
     hidden = start.config.hidden_pictures or max(1, len(table) // 4)
     expected = expected_costs(start.config, fold, runtime, hidden)
     if not limit.limited:
-        return Pacer(limit, expected)
+        return Pacer(limit, expected, world=world)
 
     def predict() -> float:
         return networks * hidden * time_answers(start.model, table.paths, start.config, start.preprocessing, runtime)
@@ -249,4 +262,4 @@ def pacer_of(
         f"limit    {limit.seconds / 60:g} minutes, {duration(limit.used)} are used; {hidden} hidden pictures at "
         f"{ms:.1f} ms for one fold"
     )
-    return Pacer(limit, expected, predict=predict, report=report_seconds)
+    return Pacer(limit, expected, predict=predict, report=report_seconds, world=world)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from recipe.config import Config, ConfigError
+from recipe.data.folds import Fold
+from recipe.system.processes.world import World
+from recipe.system.runtime import Runtime
 
 
 class KeptStatistics:
@@ -63,3 +68,39 @@ def training_mode(model: nn.Module, freeze_batch_norm: bool) -> None:
     for module in model.modules():
         if freeze_batch_norm and isinstance(module, _BatchNorm):
             module.eval()
+
+
+def over_processes(model: nn.Module) -> nn.Module:
+    """The network with batch statistics of all processes in place of those of each one's share.
+
+    Source: Zhang et al., "Context Encoding for Semantic Segmentation", 2018, section 3.2 (synchronised over devices).
+    """
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+
+
+def check_over_processes(
+    model: nn.Module, config: Config, runtime: Runtime, folds: Sequence[Fold], world: World
+) -> None:
+    """Refuses to train BatchNorm's statistics where several processes cannot have them in common.
+
+    torch synchronises them on GPUs alone, and each of its sums expects every process: so every process needs as many
+    pictures in every pass. Limit: alone, and with frozen statistics, everything goes.
+
+    Raises:
+        ConfigError: what to set instead.
+    """
+    collects = not config.freezes_batch_norm and any(isinstance(module, _BatchNorm) for module in model.modules())
+    if world.alone or not collects:
+        return
+    if runtime.device.type != "cuda":
+        raise ConfigError(
+            f"batch_norm: {world.size} processes on a CPU would each normalise by their own share of the batch, which "
+            "is another training: torch has no BatchNorm over processes there. Set --batch-norm frozen, take a "
+            "backbone without BatchNorm, or leave --processes out."
+        )
+    least = min(len(fold.train_rows) for fold in folds)
+    if config.batch_size % (2 * world.size) or config.batch_size > least:
+        raise ConfigError(
+            f"batch_norm: with statistics over {world.size} processes every batch must be shared evenly: --batch-size "
+            f"a multiple of {2 * world.size} and at most {least}, not {config.batch_size}; or --batch-norm frozen."
+        )

@@ -2,7 +2,8 @@
 
 `optimizer.step(closure)` is torch's own convention. The closure computes the gradient of the whole effective batch, so
 SGD, AdamW, Ranger and SAM share one code path, with or without accumulation. SAM calls it twice: both passes see the
-same mixed batch and the same dropout masks, and BatchNorm takes its statistics from the first pass only.
+same mixed batch and the same dropout masks, and BatchNorm takes its statistics from the first pass only. Where several
+processes train together, each has its share of the batch, and the closure's gradient is that of all (exchange.py).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from torch import nn
 from protocol.errors import UserError
 from recipe.console import say
 from recipe.data.batch import Batch
-from recipe.system.out_of_memory import is_out_of_memory, need_less
+from recipe.system.out_of_memory import OutOfMemory, is_out_of_memory, need_less
+from recipe.system.processes.world import ALONE, LostProcess, World
 from recipe.system.runtime import Runtime
 from recipe.training.step.batch_norm import KeptStatistics, batch_norm_statistics, training_mode
+from recipe.training.step.exchange import Exchange, Loss
 from recipe.training.step.objective import Objective
 
 __all__ = ["LossScale", "NonFiniteLossError", "Update", "batch_norm_statistics", "training_mode"]
@@ -79,7 +82,10 @@ class Update:
         objective: Objective,
         runtime: Runtime,
         clip_grad: float = 0.0,
+        world: World = ALONE,
+        own_first_pass: bool = False,
     ) -> None:
+        """With `own_first_pass`, each process of `world` perturbs the weights by the gradient of its own share."""
         self.model, self.optimizer, self.objective, self.runtime, self.clip_grad = (
             model,
             optimizer,
@@ -90,6 +96,7 @@ class Update:
         self.scale = LossScale() if runtime.precision == "fp16" else None
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.before_step, self.before_pass = KeptStatistics(model), KeptStatistics(model)
+        self.exchange, self.own_first_pass = Exchange(world, self.parameters), own_first_pass and not world.alone
 
     def step(self, batch: Batch, step: int, seed: int) -> float:
         """Moves the weights once; returns the loss of the first pass.
@@ -107,39 +114,65 @@ class Update:
         def closure() -> float:
             self.before_pass.keep()
             with torch.enable_grad(), batch_norm_statistics(self.model, update=not passes):
-                loss, norm = self._gradient(batch, seed)
+                loss, norm = self._gradient(batch, seed, own=self.own_first_pass and not passes)
             self._check(loss, norm, batch, step)
             passes.append(loss)
             return loss
 
         self.before_step.keep()
-        self.optimizer.step(closure)  # type: ignore[arg-type]
+        try:
+            self.optimizer.step(closure)  # type: ignore[arg-type]
+        except LostProcess:
+            self.before_step.restore()  # the weights are where they were: the state before this step can be saved
+            raise
         return passes[0]
 
-    def _gradient(self, batch: Batch, seed: int) -> tuple[float, float]:
-        """Loss and gradient norm of the whole batch, in micro-batches; with less when memory or fp16 overflows."""
+    def _gradient(self, batch: Batch, seed: int, own: bool = False) -> tuple[float, float]:
+        """Loss and gradient norm of the whole batch, in micro-batches; with less when memory or fp16 overflows.
+
+        Args:
+            own: the gradient stays that of this process's share.
+        """
         while True:
-            try:
-                torch.manual_seed(seed)
-                loss = self._accumulate(batch)
-                norm = self._norm()
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            else:
-                figures = torch.stack([loss, norm]).tolist()  # one wait for the device
-                if self.scale is None or not self.scale.overflows(figures[1]):
-                    return figures[0], figures[1]
-                self.before_pass.restore()
-                continue
+            found = self._own_pass(batch, seed) if own else self._pass(batch, seed)
+            if found is not None:
+                loss, norm = torch.stack(found).tolist()  # one wait for the device
+                if self.scale is None or not self.scale.overflows(norm):
+                    return loss, norm
             self.before_pass.restore()
-            self.optimizer.zero_grad(set_to_none=True)
+
+    def _pass(self, batch: Batch, seed: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Loss and norm, the gradient being that of all pictures; None where memory ran out."""
+        loss = self.exchange.gradient(self._tried(batch, seed), len(batch))
+        return None if loss is None else (loss, self._norm())
+
+    def _own_pass(self, batch: Batch, seed: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """The same, the gradient being that of this process's share."""
+        loss = self._tried(batch, seed)
+        return self.exchange.figures(loss, self._norm() if isinstance(loss, torch.Tensor) else None, len(batch))
+
+    def _tried(self, batch: Batch, seed: int) -> Loss:
+        """The loss of this process's pictures; None where memory ran out and less is taken from now on, and an error
+        for all where nothing less can be taken.
+        """
+        try:
+            torch.manual_seed(seed)
+            return self._accumulate(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        self.before_pass.restore()
+        self.optimizer.zero_grad(set_to_none=True)
+        try:
             need_less(self.model, self.runtime, len(batch), say)
+        except OutOfMemory as reason:
+            return reason
+        return None
 
     def _accumulate(self, batch: Batch) -> torch.Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.runtime.device)
-        for part in batch.split(self.runtime.micro_batch):
+        for part in batch.split(self.runtime.micro_batch) if len(batch) else []:
             loss = self.objective(self._forward, part) * (len(part) / len(batch))
             (loss * self.scale.value if self.scale else loss).backward()
             total += loss.detach()
@@ -166,4 +199,5 @@ class Update:
             return
         self.before_step.restore()
         what = f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
-        raise NonFiniteLossError(what, batch.rows.tolist(), step, self.optimizer.param_groups[0]["lr"])
+        rows = [row for part in self.exchange.world.gather(batch.rows.tolist()) for row in part]
+        raise NonFiniteLossError(what, rows, step, self.optimizer.param_groups[0]["lr"])
