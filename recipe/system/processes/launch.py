@@ -79,7 +79,7 @@ class Started:
         if self.failed is None or own == 0:
             return 0
         rank, code = self.failed
-        if code < 0:
+        if code < 0 and not self.signal:
             tell(
                 f"error: process {rank + 1} of {len(self.children)} was ended by {signal.Signals(-code).name}, which "
                 "none of this program sends: by hand, or by the system when memory ran out. What was saved is kept; "
