@@ -4,7 +4,7 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 EMBEDDED = Digits MushroomSketch
 
-.PHONY: demo test test-all lint docs clean
+.PHONY: demo test test-all lint docs translations clean
 
 demo: $(VENV)/ready
 	$(PY) main.py -e 3 -b 32 --folds 3
@@ -20,6 +20,10 @@ test-all: $(VENV)/ready-dev
 lint: $(VENV)/ready-dev
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+
+# The catalogue of Chinese sentences, from what the code says.
+translations: $(VENV)/ready-dev
+	$(PY) tests/catalogue.py
 
 docs: $(VENV)/ready
 	$(PY) -m recipe docs

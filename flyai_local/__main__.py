@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -17,25 +18,26 @@ from flyai_local.errors import Stopped, UserError
 from flyai_local.terminal import say
 from protocol.arguments import Parser, completed_by_shell
 from protocol.ending import keep_open, unexpected
+from protocol.language import VARIABLE, LanguageError, choose, later, tr
 from protocol.nearest import nearest
 
 PROGRAM = "python -m flyai_local"
 COMMANDS = {
-    "competitions": "list the competitions that this machine knows",
-    "add": "register a folder of your own pictures as a competition",
-    "download": "place the training data of a competition in a folder",
-    "test": "run a submission on 100 training pictures, to see whether it works",
-    "train": "run a submission on all training data, evaluate it and put it on the board",
-    "check": "preflight: find what would fail before it does",
-    "pack": "write the zip that would be uploaded",
-    "evaluate": "evaluate a submission that is already trained",
-    "board": "ranking of the submissions of a competition",
-    "prune": "give back the disk that old runs take",
-    "log": "what a run printed, as its participant may see it",
-    "host": "host a contest for others: a web site, a queue, a worker",
-    "worker": "run submissions for a contest's site",
-    "login": "get a token from a contest's site, for submit, board and log",
-    "submit": "upload a submission to a contest",
+    "competitions": later("list the competitions that this machine knows"),
+    "add": later("register a folder of your own pictures as a competition"),
+    "download": later("place the training data of a competition in a folder"),
+    "test": later("run a submission on 100 training pictures, to see whether it works"),
+    "train": later("run a submission on all training data, evaluate it and put it on the board"),
+    "check": later("preflight: find what would fail before it does"),
+    "pack": later("write the zip that would be uploaded"),
+    "evaluate": later("evaluate a submission that is already trained"),
+    "board": later("ranking of the submissions of a competition"),
+    "prune": later("give back the disk that old runs take"),
+    "log": later("what a run printed, as its participant may see it"),
+    "host": later("host a contest for others: a web site, a queue, a worker"),
+    "worker": later("run submissions for a contest's site"),
+    "login": later("get a token from a contest's site, for submit, board and log"),
+    "submit": later("upload a submission to a contest"),
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 
@@ -43,7 +45,11 @@ INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 def main(argv: list[str] | None = None) -> int:
     """Exit code of one command line: 0 done, 1 refused or failed (a sentence says why), 2 wrong usage."""
     keep_open()
-    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = choose(sys.argv[1:] if argv is None else argv)
+    except LanguageError as error:
+        say(f"error: {error}", error=True)
+        return 1
     available = _available()
     overview = _overview(available)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -51,7 +57,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if arguments else 2
     name = arguments[0]
     if name not in available:
-        overview.error(f"there is no command {name!r}.{nearest(name, available)} Known: {', '.join(available)}.")
+        close = nearest(name, available)
+        known = ", ".join(available)
+        overview.error(tr("there is no command {name!r}.{close} Known: {known}.", name=name, close=close, known=known))
     module = importlib.import_module(f"flyai_local.commands.{name}")
     parser = _command_parser(name, module)
     completed_by_shell(parser)
@@ -59,27 +67,29 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(module: ModuleType, args: argparse.Namespace) -> int:
+    if getattr(args, "json", False):
+        os.environ[VARIABLE] = "en"  # machines read that
     try:
         code = int(module.run(args))
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
     except UserError as error:
-        say(f"error: {error}", error=True)
+        say(tr("error: {error}", error=error), error=True)
         return 1
     except KeyboardInterrupt as stop:
-        say(f"stopped by {stop if isinstance(stop, Stopped) else 'Ctrl-C'}", error=True)
+        say(tr("stopped by {signal}", signal=stop if isinstance(stop, Stopped) else "Ctrl-C"), error=True)
         return stop.code if isinstance(stop, Stopped) else INTERRUPTED
     except BrokenPipeError:  # the reader, for instance `head`, has seen enough
         return _without_reader(0)
     except OSError as error:
         if error.errno != errno.ENOSPC:
-            say(f"error: {unexpected(error)}", error=True)
+            say(tr("error: {error}", error=unexpected(error)), error=True)
             return 1
-        say(f"error: {error}: free some of the disk that the output goes to", error=True)
+        say(tr("error: {error}: free some of the disk that the output goes to", error=error), error=True)
         return _without_reader(1)
     except Exception as error:
-        say(f"error: {unexpected(error)}", error=True)
+        say(tr("error: {error}", error=unexpected(error)), error=True)
         return 1
 
 
@@ -90,7 +100,7 @@ def _without_reader(code: int) -> int:
 
 def _available() -> dict[str, str]:
     folder = Path(__file__).parent / "commands"
-    return {name: text for name, text in COMMANDS.items() if (folder / f"{name}.py").is_file()}
+    return {name: tr(text) for name, text in COMMANDS.items() if (folder / f"{name}.py").is_file()}
 
 
 def _overview(available: dict[str, str]) -> Parser:
@@ -98,22 +108,24 @@ def _overview(available: dict[str, str]) -> Parser:
     listing = "\n".join(f"  {name:<{width}}  {text}" for name, text in available.items())
     return Parser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} COMMAND [options]",
-        description="The platform on your own machine.\n\ncommands:\n" + listing,
-        epilog=f"'{PROGRAM} COMMAND --help' explains a command and its exit codes.\n"
-        "exit codes: 0 done, 1 refused or failed (a sentence on stderr says why), 2 wrong usage, 130 Ctrl-C",
+        usage=tr("{program} COMMAND [options]", program=PROGRAM),
+        description=tr("The platform on your own machine.") + "\n\n" + tr("commands:") + "\n" + listing,
+        epilog=tr("'{program} COMMAND --help' explains a command and its exit codes.", program=PROGRAM)
+        + "\n"
+        + tr("exit codes: 0 done, 1 refused or failed (a sentence on stderr says why), 2 wrong usage, 130 Ctrl-C"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
 def _command_parser(name: str, module: ModuleType) -> Parser:
+    about = inspect.getdoc(module) or PROGRAM
     parser = Parser(
-        prog=f"{PROGRAM} {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"{PROGRAM} {name}", description=tr(about), formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.add_arguments(parser)
     if parser.epilog is None:
         codes = getattr(module, "EXIT_CODES", {})
-        parser.epilog = "exit codes:\n" + "\n".join(f"  {code}  {meaning}" for code, meaning in codes.items())
+        parser.epilog = "\n".join([tr("exit codes:"), *(f"  {code}  {tr(meaning)}" for code, meaning in codes.items())])
     return parser
 
 

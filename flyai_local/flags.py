@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from protocol.language import tr
+
 
 def time_in(unit: str) -> Callable[[str], float]:
     """The type of an option that takes a time in `unit`, such as seconds.
@@ -18,7 +20,9 @@ def time_in(unit: str) -> Callable[[str], float]:
         except ValueError:
             value = 0.0
         if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a time: give a number of {unit} above 0")
+            raise argparse.ArgumentTypeError(
+                tr("{given!r} is not a time: give a number of {unit} above 0", given=text, unit=unit)
+            )
         return value
 
     return parsed

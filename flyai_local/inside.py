@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flyai_local.errors import UserError
+from protocol.language import tr
 
 __all__ = ["OutsideError", "inside"]
 
@@ -24,7 +25,13 @@ def inside(folder: Path, name: str) -> Path:
     try:
         top, place = folder.resolve(), (folder / name).resolve()
     except (OSError, ValueError, RuntimeError) as error:  # a NUL, links in a circle, a name too long
-        raise OutsideError(f"{name[:200]!r} is no usable name of a file: {error}") from None
+        raise OutsideError(tr("{name!r} is no usable name of a file: {error}", name=name[:200], error=error)) from None
     if place == top or not place.is_relative_to(top):
-        raise OutsideError(f"{name[:200]!r} does not lie in {folder.name!r}: give a relative path without '..'")
+        raise OutsideError(
+            tr(
+                "{name!r} does not lie in {name_2!r}: give a relative path without '..'",
+                name=name[:200],
+                name_2=folder.name,
+            )
+        )
     return place

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from flyai_local.terminal import shown
+from protocol.language import tr
 
 LONGEST_CELL = 200
 
@@ -36,7 +37,11 @@ def duration(seconds: float | None) -> str | None:
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+    return (
+        tr("{minutes} min {rest:02d} s", minutes=minutes, rest=rest)
+        if minutes < 60
+        else tr("{minutes} h {minutes_2:02d} min", minutes=minutes // 60, minutes_2=minutes % 60)
+    )
 
 
 def megabytes(size: float | None) -> str | None:

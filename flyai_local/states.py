@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from protocol.language import later
+
 __all__ = ["STATES", "Code", "State", "is_platform_fault"]
 
 
@@ -78,22 +80,16 @@ class Code(str, Enum):
     WORKER_LOST = "worker-lost"
 
 
-STATES: dict[State, tuple[str, str]] = {
-    State.QUEUED: ("The run waits for its turn.", "运行正在排队。"),
-    State.PACKING: ("The submission is packed and unpacked into a clean folder.", "正在打包，并解压到干净的目录。"),
-    State.INSTALLING: ("The packages of requirements.txt are being installed.", "正在安装 requirements.txt 中的依赖。"),
-    State.TRAINING: ("main.py is running.", "main.py 正在训练。"),
-    State.EVALUATING: ("prediction.py answers the hidden rows.", "prediction.py 正在预测隐藏测试集。"),
-    State.SCORED: ("The run ended with a score.", "运行结束，已得到分数。"),
-    State.FAILED: ("The run ended without a score because of the submission.", "提交本身有问题，运行结束，没有分数。"),
-    State.CRASHED: (
-        "The run ended because of the platform; it does not count as a try.",
-        "平台原因导致运行中断，不计入提交次数。",
-    ),
-    State.CANCELLED: (
-        "The run was taken out of a contest's queue; it counts as a try once it had begun.",
-        "运行已从赛事队列中取消；若已开始运行，则计入提交次数。",
-    ),
+STATES: dict[State, str] = {
+    State.QUEUED: later("The run waits for its turn."),
+    State.PACKING: later("The submission is packed and unpacked into a clean folder."),
+    State.INSTALLING: later("The packages of requirements.txt are being installed."),
+    State.TRAINING: later("main.py is running."),
+    State.EVALUATING: later("prediction.py answers the hidden rows."),
+    State.SCORED: later("The run ended with a score."),
+    State.FAILED: later("The run ended without a score because of the submission."),
+    State.CRASHED: later("The run ended because of the platform; it does not count as a try."),
+    State.CANCELLED: later("The run was taken out of a contest's queue; it counts as a try once it had begun."),
 }
 
 

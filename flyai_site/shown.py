@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from flyai_local.run.causes import explain
 from flyai_local.states import STATES, Code, State
 from flyai_site.pages.frame import is_zh
+from protocol.language import translated
 
 register = template.Library()
 
@@ -78,7 +79,7 @@ def state_word(value: str) -> str:
 @register.filter
 def state_sentence(value: str) -> str:
     """What a state means."""
-    return STATES[State(value)][1 if is_zh() else 0]
+    return translated(STATES[State(value)], "zh" if is_zh() else "en")
 
 
 @register.filter

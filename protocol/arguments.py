@@ -5,12 +5,27 @@ for most; `--help SECTION` and `--help all` have the rest.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import textwrap
 from collections.abc import Collection
 from typing import Any, NoReturn
 
+from protocol.language import FLAG, LANGUAGES, later, tr
 from protocol.nearest import nearest
+
+# What argparse says of its own accord, by the words that it says it in.
+_TOLD = (
+    later("the following arguments are required: {names}"),
+    later("argument {name}: expected one argument"),
+    later("argument {name}: expected at least one argument"),
+    later("argument {name}: expected {count} arguments"),
+    later("argument {name}: invalid choice: {given} (choose from {known})"),
+    later("argument {name}: invalid {kind} value: {given}"),
+    later("argument {name}: not allowed with argument {other}"),
+    later("argument {name}: {why}"),
+    later("one of the arguments {names} is required"),
+)
 
 MENTIONED = "unrecognized arguments: "
 ALL = "all"
@@ -23,6 +38,13 @@ class Help(argparse.Action):
         """Prints it and ends the program."""
         sys.stdout.write(parser.help_of(values))
         raise SystemExit(0)
+
+
+class Chosen(argparse.Action):
+    """`--lang`, of which `protocol.language.choose` made use before there was a parser."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Nothing is left to do."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,8 +61,12 @@ class Parser(argparse.ArgumentParser):
         # No value of its own in the result.
         suppressed: dict[str, Any] = {"dest": argparse.SUPPRESS, "default": argparse.SUPPRESS}
         self.add_argument(
-            "-h", "--help", nargs="?", action=Help, metavar="SECTION", help="show this help and end", **suppressed
+            "-h", "--help", nargs="?", action=Help, metavar="SECTION", help=tr("show this help and end"), **suppressed
         )
+        known = "|".join(LANGUAGES)
+        spoken = tr("language of what is printed [as the system's]")
+        self.add_argument(FLAG, action=Chosen, metavar=known, help=spoken, **suppressed)
+        self._positionals.title, self._optionals.title = tr("positional arguments"), tr("options")
 
     def section(self, name: str, description: str) -> argparse._ArgumentGroup:
         """A group of options that `--help NAME` shows."""
@@ -54,11 +80,12 @@ class Parser(argparse.ArgumentParser):
     def help_of(self, wanted: str | None) -> str:
         """The usual options, a section, or everything."""
         if wanted not in (None, ALL, *self.sections):
-            self.error(f"--help has no section {wanted!r}.{nearest(str(wanted), [*self.sections, ALL])}")
+            close = nearest(str(wanted), [*self.sections, ALL])
+            self.error(tr("--help has no section {wanted!r}.{close}", wanted=wanted, close=close))
         formatter = self._get_formatter()
         if wanted is None or wanted == ALL:
-            formatter.add_usage(self.usage or "%(prog)s [options]" if self.sections else self.usage, self._actions,
-                                self._mutually_exclusive_groups)  # fmt: skip
+            short = self.usage or tr("%(prog)s [options]") if self.sections else self.usage
+            formatter.add_usage(short, self._actions, self._mutually_exclusive_groups, tr("usage: "))
             formatter.add_text(self.description)
         for group in self._action_groups:
             hidden = group in self.sections.values()
@@ -66,7 +93,7 @@ class Parser(argparse.ArgumentParser):
                 self._add(formatter, group.title, group.description, group._group_actions)
         if wanted is None and self.sections:
             usual = [action for action in self._actions if action.dest in self.usual]
-            self._add(formatter, "settings asked for most", None, usual)
+            self._add(formatter, tr("settings asked for most"), None, usual)
         text = formatter.format_help()
         return text + (self._contents() if wanted is None else "") + self._ending(wanted)
 
@@ -79,11 +106,11 @@ class Parser(argparse.ArgumentParser):
     def _contents(self) -> str:
         if not self.sections:
             return ""
-        lines = ["", "more settings:"]
+        lines = ["", tr("more settings:")]
         for name, group in self.sections.items():
             names = ", ".join(action.dest.replace("_", "-") for action in group._group_actions)
             lines += textwrap.wrap(names, 110, initial_indent=f"  --help {name:<13} ", subsequent_indent=" " * 23)
-        return "\n".join([*lines, f"  --help {ALL:<13} everything", ""])
+        return "\n".join([*lines, f"  --help {ALL:<13} " + tr("everything"), ""])
 
     def _ending(self, wanted: str | None) -> str:
         if not self.epilog or wanted not in (None, ALL):
@@ -94,21 +121,33 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with 2."""
-        sys.stderr.write(f"error: {self.explained(message)}\n`{self.prog} --help` lists the options.\n")
+        first = tr("error: {error}", error=self.explained(message))
+        sys.stderr.write(first + "\n" + tr("`{program} --help` lists the options.", program=self.prog) + "\n")
         raise SystemExit(2)
 
     def explained(self, message: str) -> str:
         """The message of argparse, with what was meant where an option is unknown."""
         if not message.startswith(MENTIONED):
-            return message
+            return _retold(message)
         words = message.removeprefix(MENTIONED).split()
         parsers = [self, *(part for action in self._actions if isinstance(action.choices, dict)
                            for part in action.choices.values())]  # fmt: skip
         known = [name for part in parsers for action in part._actions for name in action.option_strings]
         unknown = [word.split("=")[0] for word in words if word.startswith("-")]
         if not unknown:
-            return f"nothing takes the word {' '.join(words)!r}."
-        return " ".join(f"there is no option {word}.{nearest(word, known)}" for word in unknown)
+            return tr("nothing takes the word {words!r}.", words=" ".join(words))
+        return " ".join(
+            tr("there is no option {word}.{close}", word=word, close=nearest(word, known)) for word in unknown
+        )
+
+
+def _retold(message: str) -> str:
+    """A refusal of argparse in the language of this process; one that it words otherwise stays as it is."""
+    for known in _TOLD:
+        form = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(known))
+        if found := re.fullmatch(form, message, re.DOTALL):
+            return tr(known, **found.groupdict())
+    return message
 
 
 def completed_by_shell(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from protocol.language import tr
+
 FILE = "competition.json"
 MAX_BYTES = 100_000
 
@@ -41,12 +43,14 @@ def read(folder: Path) -> Card | None:
         return None
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"more than {MAX_BYTES} bytes")
+            raise ValueError(tr("more than {max_bytes} bytes", max_bytes=MAX_BYTES))
         content = json.loads(path.read_text(encoding="utf-8"))
         card = Card(content["columns"]["image"], content["columns"]["label"], content["metric"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         why = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path} cannot be read ({why}); remove it, or download anew.") from None
+        raise ValueError(
+            tr("{path} cannot be read ({why}); remove it, or download anew.", path=path, why=why)
+        ) from None
     if not all(isinstance(value, str) and value for value in card):
-        raise ValueError(f"{path} holds something other than names; remove it, or download anew.")
+        raise ValueError(tr("{path} holds something other than names; remove it, or download anew.", path=path))
     return card

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from protocol.encodings import MOST_BYTES, decoded
 from protocol.findings import DataError, Finding
+from protocol.language import later, tr
 from protocol.picture_paths import PICTURE_SUFFIXES
 
-_NAMES = {"utf-8-sig": "UTF-8 with a byte order mark", "utf-16": "UTF-16", "gb18030": "GBK"}
+_NAMES = {"utf-8-sig": later("UTF-8 with a byte order mark"), "utf-16": "UTF-16", "gb18030": "GBK"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def read_rows(file: Path, columns: Sequence[str], encoding: str = "") -> tuple[R
                     append(fields[place])
             begins = reader.line_num + 1
     except csv_module.Error as error:
-        raise DataError(f"{file}, line {begins}: {_broken(error)}") from None
+        raise DataError(
+            tr("{file}, line {begins}: {broken}", file=file, begins=begins, broken=_broken(error))
+        ) from None
     return rows, findings
 
 
@@ -70,20 +73,27 @@ def write_rows(file: Path, header: Sequence[str], rows: Iterable[Sequence[str]])
 
 def _broken(error: csv_module.Error) -> str:
     if "field larger" in str(error):
-        return (
-            f"a field of more than {csv_module.field_size_limit():,} characters begins there. A quote that is not "
-            "closed takes the rest of the file into its field; close it, or shorten the field."
+        return tr(
+            "a field of more than {field_size_limit:,} characters begins there. A quote that is not "
+            "closed takes the rest of the file into its field; close it, or shorten the field.",
+            field_size_limit=csv_module.field_size_limit(),
         )
-    what = ", a quote is opened and not closed" if "unexpected end" in str(error) else ""
-    return (
-        f"{error}{what}. A field that holds a quote or a line break stands in quotes, and a quote within it is doubled."
+    what = tr(", a quote is opened and not closed") if "unexpected end" in str(error) else ""
+    return tr(
+        "{error}{what}. A field that holds a quote or a line break stands in quotes, and a quote within it is doubled.",
+        error=error,
+        what=what,
     )
 
 
 def _ragged(file: Path, line: int, fields: int, width: int) -> str:
-    return (
-        f"{file}, line {line}: {fields} fields where the header has {width}. A field that holds the delimiter "
-        "stands in quotes."
+    return tr(
+        "{file}, line {line}: {fields} fields where the header has {width}. A field that holds "
+        "the delimiter stands in quotes.",
+        file=file,
+        line=line,
+        fields=fields,
+        width=width,
     )
 
 
@@ -100,9 +110,15 @@ def _refuse_swallowed(
     if not broken or (not set(broken) & set(wanted) and not any(_is_picture(cells[wanted[0]]) for cells in rows)):
         return
     raise DataError(
-        f"{file}, line {lines[0]}: the field {header[broken[0]]!r} goes on over line breaks to line {lines[1]}. A "
-        "quote stands alone in each of these lines, and the rows between them would be lost: remove both quotes, or "
-        "double them."
+        tr(
+            "{file}, line {lines}: the field {header!r} goes on over line breaks to line {lines_2}. "
+            "A quote stands alone in each of these lines, and the rows between them would be lost: "
+            "remove both quotes, or double them.",
+            file=file,
+            lines=lines[0],
+            header=header[broken[0]],
+            lines_2=lines[1],
+        )
     )
 
 
@@ -118,20 +134,37 @@ def _text(file: Path, encoding: str) -> tuple[str, list[Finding]]:
             encoded = stream.read(min(size, MOST_BYTES) + 1)
     except FileNotFoundError:
         raise DataError(
-            f"There is no CSV file {str(file)!r} (working directory {Path.cwd()}). Check the path."
+            tr(
+                "There is no CSV file {file!r} (working directory {cwd}). Check the path.",
+                file=str(file),
+                cwd=Path.cwd(),
+            )
         ) from None
     except OSError as error:
-        raise DataError(f"The CSV file {file} cannot be opened ({error.strerror}). Check its permissions.") from None
+        raise DataError(
+            tr(
+                "The CSV file {file} cannot be opened ({strerror}). Check its permissions.",
+                file=file,
+                strerror=error.strerror,
+            )
+        ) from None
     if len(encoded) > MOST_BYTES:
-        raise DataError(f"{file} is longer than {MOST_BYTES:,} bytes. Divide it.")
+        raise DataError(tr("{file} is longer than {most_bytes:,} bytes. Divide it.", file=file, most_bytes=MOST_BYTES))
     if not encoded.strip():
-        raise DataError(f"{file} is empty. Its first line must name the columns, for example: image_path,label.")
+        raise DataError(
+            tr("{file} is empty. Its first line must name the columns, for example: image_path,label.", file=file)
+        )
     try:
         text, name = decoded(encoded, encoding)
     except ValueError as error:
         raise DataError(
-            f"{file} {error}. Save it as CSV in UTF-8, or name what it was saved in with --encoding, such as "
-            "--encoding cp1252 (Western), cp1251 (Cyrillic), shift_jis, euc_kr, big5 or gb18030."
+            tr(
+                "{file} {error}. Save it as CSV in UTF-8, or name what it was saved in with --encoding, "
+                "such as --encoding cp1252 (Western), cp1251 (Cyrillic), shift_jis, euc_kr, big5 or "
+                "gb18030.",
+                file=file,
+                error=error,
+            )
         ) from None
     return text, _notes(file, name, text)
 
@@ -140,13 +173,13 @@ def _notes(file: Path, encoding: str, text: str) -> list[Finding]:
     notes = []
     if encoding != "utf-8":
         line = next((line for line in text.splitlines() if not line.isascii()), "")
-        example = f", for example {line[:60]!r}" if encoding == "gb18030" else ""
-        what = f"read as {_NAMES.get(encoding, encoding)}{example}"
-        remedy = "other programs may need it saved as plain UTF-8"
+        example = tr(", for example {line!r}", line=line[:60]) if encoding == "gb18030" else ""
+        what = tr("read as {names}{example}", names=tr(_NAMES.get(encoding, encoding)), example=example)
+        remedy = tr("other programs may need it saved as plain UTF-8")
         notes.append(Finding(file, 0, "encoding", what, remedy))
     if "\r" in text:
-        name = "Windows line endings (CRLF)" if "\r\n" in text else "old Macintosh line endings (CR)"
-        remedy = "read all the same; programs that split lines by hand need LF"
+        name = tr("Windows line endings (CRLF)") if "\r\n" in text else tr("old Macintosh line endings (CR)")
+        remedy = tr("read all the same; programs that split lines by hand need LF")
         notes.append(Finding(file, 0, "line-endings", name, remedy))
     return notes
 
@@ -162,24 +195,41 @@ def _header(file: Path, text: str, columns: Sequence[str]) -> tuple[str, list[st
         try:
             first = next(csv_module.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
         except csv_module.Error as error:
-            raise DataError(f"{file}, line 1: {_broken(error)}") from None
+            raise DataError(tr("{file}, line 1: {broken}", file=file, broken=_broken(error))) from None
         headers[delimiter] = [field.strip() for field in first]
         if all(headers[delimiter].count(column) == 1 for column in columns):
             return delimiter, headers[delimiter]
     header = max(headers.values(), key=len)
     wrong = next(column for column in columns if header.count(column) != 1)
     if wrong in header:
-        times = "twice" if header.count(wrong) == 2 else f"{header.count(wrong)} times"
-        raise DataError(f"{file}, line 1: the column {wrong!r} stands there {times}. Rename all but one.")
+        times = tr("twice") if header.count(wrong) == 2 else tr("{count} times", count=header.count(wrong))
+        raise DataError(
+            tr(
+                "{file}, line 1: the column {wrong!r} stands there {times}. Rename all but one.",
+                file=file,
+                wrong=wrong,
+                times=times,
+            )
+        )
     if any(map(_is_picture, header)):
         raise DataError(
-            f"{file}, line 1: the header is missing; the first line is already a picture. Put a line "
-            f"{','.join(columns)} above it."
+            tr(
+                "{file}, line 1: the header is missing; the first line is already a picture. Put a line "
+                "{columns} above it.",
+                file=file,
+                columns=",".join(columns),
+            )
         )
     shown = ", ".join(map(repr, (name[:40] for name in header[:20]))) + (" ..." if len(header) > 20 else "")
     close = difflib.get_close_matches(wrong, header, n=1, cutoff=0.5)
     raise DataError(
-        f"{file}, line 1: there is no column {wrong!r}; the columns are {shown}."
-        f"{f' Did you mean {close[0]!r}?' if close else ''} Name the columns (app.yaml: competition, columns; a "
-        "command: --image-column, --label-column) or rename them in the file."
+        tr(
+            "{file}, line 1: there is no column {wrong!r}; the columns are {shown}.{hint} Name the "
+            "columns (app.yaml: competition, columns; a command: --image-column, --label-column) or "
+            "rename them in the file.",
+            file=file,
+            wrong=wrong,
+            shown=shown,
+            hint=tr(" Did you mean {close!r}?", close=close[0]) if close else "",
+        )
     )

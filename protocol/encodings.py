@@ -8,6 +8,8 @@ Whatever else is no UTF-8 must be named.
 
 from __future__ import annotations
 
+from protocol.language import tr
+
 MOST_BYTES = 2**31  # of a table; ten million rows are a tenth of it
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _FREQUENT_HANGUL = set(
@@ -41,7 +43,7 @@ def decoded(encoded: bytes, encoding: str = "") -> tuple[str, str]:
             continue
         if "\0" not in text and (name != "gb18030" or reads_as_chinese(encoded, text)):
             return text, name
-    raise ValueError("is no text in UTF-8, UTF-16 or GBK that reads as Chinese")
+    raise ValueError(tr("is no text in UTF-8, UTF-16 or GBK that reads as Chinese"))
 
 
 def reads_as_chinese(encoded: bytes, text: str) -> bool:
@@ -83,8 +85,12 @@ def _as_named(encoded: bytes, encoding: str) -> str:
     except (LookupError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             line = encoded.count(b"\n", 0, error.start) + 1
-            raise ValueError(f"is no text in {encoding!r}: line {line} holds a byte that it has not") from None
-        raise ValueError(f"cannot be read as {encoding!r}: Python knows no such encoding of text") from None
+            raise ValueError(
+                tr("is no text in {encoding!r}: line {line} holds a byte that it has not", encoding=encoding, line=line)
+            ) from None
+        raise ValueError(
+            tr("cannot be read as {encoding!r}: Python knows no such encoding of text", encoding=encoding)
+        ) from None
     if "\0" in text:
-        raise ValueError(f"is no text in {encoding!r}: it holds zero bytes")
+        raise ValueError(tr("is no text in {encoding!r}: it holds zero bytes", encoding=encoding))
     return text.removeprefix("\ufeff")

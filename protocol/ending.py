@@ -8,6 +8,8 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from protocol.language import tr
+
 
 def keep_open() -> None:
     """Give the three standard descriptors something harmless where the caller closed them, and every text a form.
@@ -44,12 +46,19 @@ def mute(handle: int) -> None:
 def unexpected(error: BaseException) -> str:
     """The sentence for an error that nobody foresaw; its trace goes to a file of its own, which the sentence names."""
     what = " ".join(str(error).split())[:300]
-    sentence = f"{type(error).__name__}{f': {what}' if what else ''}. This is a fault of the program"
+    sentence = tr(
+        "{error}{hint}. This is a fault of the program", error=type(error).__name__, hint=f": {what}" if what else ""
+    )
     try:
         handle, name = tempfile.mkstemp(prefix="flyai-trace-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write("".join(traceback.format_exception(error)))
     except OSError:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{sentence}, in {Path(frame.filename).name}, line {frame.lineno}; its trace could not be written."
-    return f"{sentence}; its trace is in {name}. Please report it with that file."
+        return tr(
+            "{sentence}, in {name}, line {lineno}; its trace could not be written.",
+            sentence=sentence,
+            name=Path(frame.filename).name,
+            lineno=frame.lineno,
+        )
+    return tr("{sentence}; its trace is in {name}. Please report it with that file.", sentence=sentence, name=name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.errors import UserError
+from protocol.language import tr
 
 
 class DataError(UserError, ValueError):
@@ -34,8 +35,8 @@ class Finding:
         return self.kind in HARMLESS
 
     def __str__(self) -> str:
-        place = f"{self.file}, line {self.line}" if self.line else f"{self.file}"
-        return f"{place}: {self.what}; {self.remedy}."
+        place = tr("{file}, line {line}", file=self.file, line=self.line) if self.line else f"{self.file}"
+        return tr("{place}: {what}; {remedy}.", place=place, what=self.what, remedy=self.remedy)
 
 
 def summary(findings: Iterable[Finding], examples: int = 3) -> str:
@@ -46,6 +47,6 @@ def summary(findings: Iterable[Finding], examples: int = 3) -> str:
     lines = []
     for kind, number in Counter(finding.kind for finding in findings).items():
         shown = [str(finding) for finding in findings if finding.kind == kind][:examples]
-        rest = [f"... and {number - len(shown)} more"] if number > len(shown) else []
+        rest = [tr("... and {number} more", number=number - len(shown))] if number > len(shown) else []
         lines += [f"{kind}: {number}", *(f"  {text}" for text in shown + rest)]
     return "\n".join(lines)

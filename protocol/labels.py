@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from protocol.findings import Finding
+from protocol.language import tr
 
 Value = bool | int | float | str
 Kind = Literal["int", "float", "bool", "text"]
@@ -70,7 +71,9 @@ def values_of(texts: Iterable[str], kind: Kind) -> list[Value | None]:
 
 def missing(file: Path, line: int) -> Finding:
     """A row without a label."""
-    return Finding(file, line, "empty-label", "the label is empty", "label the picture or remove the line", drops=True)
+    return Finding(
+        file, line, "empty-label", tr("the label is empty"), tr("label the picture or remove the line"), drops=True
+    )
 
 
 def _whole(text: str) -> int | None:
@@ -98,20 +101,25 @@ def similar(file: Path, values: Sequence[Value]) -> list[Finding]:
         if first is not value:
             composed = {unicodedata.normalize("NFC", str(each)) for each in (first, value)}
             one, other = (ascii(each) if len(composed) == 1 else repr(each) for each in (first, value))
-            what = (
-                f"the labels {one} and {other} differ only in case, spaces, width, form of accents or invisible "
-                "characters and count as two classes"
+            what = tr(
+                "the labels {one} and {other} differ only in case, spaces, width, form of accents or "
+                "invisible characters and count as two classes",
+                one=one,
+                other=other,
             )
-            findings.append(Finding(file, 0, "similar-labels", what, "write them alike if they are one"))
+            findings.append(Finding(file, 0, "similar-labels", what, tr("write them alike if they are one")))
     return findings
 
 
 def read_as_missing(file: Path, values: Sequence[Value]) -> list[Finding]:
     """Classes whose name pandas reads as an empty cell unless it is told otherwise."""
     words = [value for value in values if isinstance(value, str) and value.lower() in _MISSING]
-    what = "is a class here, and pandas.read_csv reads it as an empty cell"
-    remedy = "rename the class, or read the table with keep_default_na=False"
-    return [Finding(file, 0, "missing-word", f"the label {word!r} {what}", remedy) for word in words]
+    what = tr("is a class here, and pandas.read_csv reads it as an empty cell")
+    remedy = tr("rename the class, or read the table with keep_default_na=False")
+    return [
+        Finding(file, 0, "missing-word", tr("the label {word!r} {what}", word=word, what=what), remedy)
+        for word in words
+    ]
 
 
 def _looks(text: str) -> str:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from protocol.findings import Finding
+from protocol.language import tr
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"})
 _PROBED = 200  # rows on which the rule is tried
@@ -69,10 +70,13 @@ def locate(csv: Path, names: Sequence[str], images: Path) -> tuple[list[str], li
     best = max(rules, key=lambda rule: sum(os.path.isfile(_spelt(rules[rule](name), entries)) for name in probe))  # noqa: PTH113  (Path.is_file raises for a name too long)
     notes = []
     if backslashes:
-        what, remedy = "the paths hold backslashes, read as slashes", "write slashes; they work everywhere"
+        what, remedy = tr("the paths hold backslashes, read as slashes"), tr("write slashes; they work everywhere")
         notes.append(Finding(csv, 0, "backslashes", what, remedy))
     if best != next(iter(rules)):
-        what, remedy = f"pictures are not found as written but {best}", "correct the paths or the image folder"
+        what, remedy = (
+            tr("pictures are not found as written but {best}", best=best),
+            tr("correct the paths or the image folder"),
+        )
         notes.append(Finding(csv, 0, "image-folder", what, remedy))
     return [_spelt(_absolute(rules[best](name)), entries) for name in clean], notes
 
@@ -82,13 +86,15 @@ def _rules(images: Path) -> dict[str, Callable[[str], str]]:
     inside, above = (os.path.abspath(folder) for folder in (images, images.parent))  # noqa: PTH100  (as below)
     join = os.path.join  # strings: a Path for each of a million rows takes longer than all else
     ways: dict[str, Callable[[str], str]] = {
-        f"below {images}": lambda name: join(inside, name),
-        f"below {images.parent}": lambda name: join(above, name),
-        f"without their first folder below {images}": lambda name: join(inside, _without_first(name)),
-        f"by their last part below {images}": lambda name: join(inside, Path(name).name),
+        tr("below {images}", images=images): lambda name: join(inside, name),
+        tr("below {parent}", parent=images.parent): lambda name: join(above, name),
+        tr("without their first folder below {images}", images=images): lambda name: join(inside, _without_first(name)),
+        tr("by their last part below {images}", images=images): lambda name: join(inside, Path(name).name),
     }
     return {
-        clause + (f" with {suffix} added" if suffix else ""): lambda name, way=way, suffix=suffix: way(name) + suffix  # type: ignore[misc]
+        clause + (tr(" with {suffix} added", suffix=suffix) if suffix else ""): lambda name, way=way, suffix=suffix: (
+            way(name) + suffix
+        )  # type: ignore[misc]
         for suffix in ("", ".jpg", ".png", ".jpeg")
         for clause, way in ways.items()
     }

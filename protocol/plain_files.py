@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from protocol.language import tr
+
 MOST_BYTES = 2**18  # of a YAML file; settings are a few kilobytes
 MOST_LEVELS = 50  # PyYAML's time grows with the square
 LONGEST_NUMBER = 40  # characters; a longer one stays text, because its value may take hours
@@ -26,7 +28,7 @@ class Unreadable(ValueError):  # noqa: N818  (says what it is)
     """A file that is not what it should be: why, as a clause, and in which line (0 where that is not known)."""
 
     def __init__(self, why: str, line: int = 0) -> None:
-        super().__init__(f"line {line}: {why}" if line else why)
+        super().__init__(tr("line {line}: {why}", line=line, why=why) if line else why)
         self.line = line
 
 
@@ -38,9 +40,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             line = self.peek_event().start_mark.line + 1
-            raise Unreadable("an alias (*name) is not read; write the value out", line)
+            raise Unreadable(tr("an alias (*name) is not read; write the value out"), line)
         if self.depth == MOST_LEVELS:
-            raise Unreadable(f"it is nested more than {MOST_LEVELS} levels deep")
+            raise Unreadable(tr("it is nested more than {most_levels} levels deep", most_levels=MOST_LEVELS))
         self.depth += 1
         try:
             return _plain(super().compose_node(parent, index))
@@ -51,7 +53,7 @@ class _Loader(yaml.SafeLoader):
 def _plain(node: Any) -> Any:
     if isinstance(node, yaml.ScalarNode):
         if node.tag == "tag:yaml.org,2002:merge":
-            raise Unreadable("a merge key (<<) is not read; write the values out", node.start_mark.line + 1)
+            raise Unreadable(tr("a merge key (<<) is not read; write the values out"), node.start_mark.line + 1)
         if node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER:
             node.tag = "tag:yaml.org,2002:str"
     return node
@@ -67,11 +69,11 @@ def read_yaml(path: Path) -> Any:
     with open(path, "rb") as file:
         encoded = file.read(MOST_BYTES + 1)
     if len(encoded) > MOST_BYTES:
-        raise Unreadable(f"it is longer than {MOST_BYTES:,} bytes")
+        raise Unreadable(tr("it is longer than {most_bytes:,} bytes", most_bytes=MOST_BYTES))
     try:
         text = encoded.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Unreadable(f"it is not YAML in UTF-8: {error}") from None
+        raise Unreadable(tr("it is not YAML in UTF-8: {error}", error=error)) from None
     return parse_yaml(text)
 
 
@@ -82,9 +84,9 @@ def parse_yaml(text: str) -> Any:
         Unreadable: it is not YAML, too long or too deep, or holds an alias or a merge key.
     """
     if len(text) > MOST_BYTES:
-        raise Unreadable(f"it is longer than {MOST_BYTES:,} characters")
+        raise Unreadable(tr("it is longer than {most_bytes:,} characters", most_bytes=MOST_BYTES))
     if _OPENED.search(text):  # PyYAML looks 1,024 characters ahead, at the square of what stands there
-        raise Unreadable(f"it is nested more than {MOST_LEVELS} levels deep")
+        raise Unreadable(tr("it is nested more than {most_levels} levels deep", most_levels=MOST_LEVELS))
     try:
         return next(yaml.load_all(text, _Loader), None)  # a safe loader: plain values alone
     except Unreadable:
@@ -93,7 +95,9 @@ def parse_yaml(text: str) -> Any:
         yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError,
     ) as error:  # as PyYAML's constructors raise  # fmt: skip
         mark = getattr(error, "problem_mark", None)
-        raise Unreadable(f"it is not YAML: {' '.join(str(error).split())}", mark.line + 1 if mark else 0) from None
+        raise Unreadable(
+            tr("it is not YAML: {error}", error=" ".join(str(error).split())), mark.line + 1 if mark else 0
+        ) from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -106,9 +110,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
+        raise Unreadable(tr("it is nested too deeply")) from None
     except ValueError as error:
-        raise Unreadable(f"it is not JSON ({error})", int(getattr(error, "lineno", 0))) from None
+        raise Unreadable(tr("it is not JSON ({error})", error=error), int(getattr(error, "lineno", 0))) from None
     if not isinstance(content, dict):
-        raise Unreadable("it holds no names with values")
+        raise Unreadable(tr("it holds no names with values"))
     return content

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from protocol.findings import Finding
 from protocol.labels import kind_of
+from protocol.language import tr
 
 __all__ = ["other_task"]
 
@@ -26,7 +27,7 @@ def other_task(file: Path, texts: Sequence[str]) -> list[Finding]:
     what = _several(counts.keys()) or _quantity(counts) or _reading(counts)
     if not what:
         return []
-    remedy = "this trains one class per picture; if the labels are classes all the same, go on"
+    remedy = tr("this trains one class per picture; if the labels are classes all the same, go on")
     return [Finding(file, 0, "other-task", what, remedy)]
 
 
@@ -37,9 +38,12 @@ def _several(cells: Collection[str]) -> str:
         if split and _recombine([_parts(cell, divider) for cell in cells], list(split.values()), divider):
             cell = next(iter(split))
             named = "spaces" if divider == " " else f"{divider!r}"
-            return (
-                f"labels such as {cell[:60]!r} are {len(next(iter(split.values())))} labels divided by {named}: a "
-                "picture with several labels at once (multi-label) is another task"
+            return tr(
+                "labels such as {cell!r} are {split} labels divided by {named}: a picture with several "
+                "labels at once (multi-label) is another task",
+                cell=cell[:60],
+                split=len(next(iter(split.values()))),
+                named=named,
             )
     return ""
 
@@ -67,9 +71,12 @@ def _quantity(counts: Counter[str]) -> str:
     continuous = kind == "float" and different > max(_MANY / 2, rows / 10)
     if not continuous and not (kind in ("int", "float") and different > max(_MANY, rows / 2)):
         return ""
-    return (
-        f"the labels are {different} different numbers in {rows} rows, such as {next(iter(counts))[:20]}: to predict a "
-        "quantity (regression) is another task; cut it into classes first"
+    return tr(
+        "the labels are {different} different numbers in {rows} rows, such as {counts}: to "
+        "predict a quantity (regression) is another task; cut it into classes first",
+        different=different,
+        rows=rows,
+        counts=next(iter(counts))[:20],
     )
 
 
@@ -78,7 +85,11 @@ def _reading(counts: Counter[str]) -> str:
     rows, different = counts.total(), len(counts)
     if rows < 2 or not (different == rows or different > max(_MANY, rows / 2)):
         return ""
-    return (
-        f"{different} different labels stand in {rows} rows, such as {next(iter(counts))[:40]!r}: nothing can be "
-        "learned from one picture of a class, and to read a text or a number from each (captcha, OCR) is another task"
+    return tr(
+        "{different} different labels stand in {rows} rows, such as {counts!r}: nothing can be "
+        "learned from one picture of a class, and to read a text or a number from each (captcha, "
+        "OCR) is another task",
+        different=different,
+        rows=rows,
+        counts=next(iter(counts))[:40],
     )

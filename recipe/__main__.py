@@ -8,24 +8,25 @@ import sys
 from collections.abc import Sequence
 
 from protocol.arguments import Parser, completed_by_shell
+from protocol.language import choose, later, tr
 from recipe import __version__
 from recipe.cli import guarded
 
 COMMANDS = {
-    "names": "list the components that settings can name",
-    "docs": "write the generated documents (components, settings, modules, limit cases) from the code",
-    "audit": "look at the data first: faults, duplicates, balance, likely wrong labels",
-    "tune": "choose views, test size, soup, weights and temperature on out-of-fold rows",
-    "distill": "one network in place of a run's folds, with accuracy, size and time before and after",
-    "report": "one page of what a run did: how good, where wrong, why, what next",
-    "evaluate": "score a labelled table with a trained run",
-    "runs": "the record of all runs: sort, filter, compare",
-    "predict": "write a table of answers for a folder or a CSV",
-    "export": "write the folds for a faster runtime that starts without torch, and prove them equal",
-    "lr-find": "learning-rate range test on the very update that training uses",
-    "sweep": "try settings against each other: grid, random or TPE, with seeds, pruning and resume",
+    "names": later("list the components that settings can name"),
+    "docs": later("write the generated documents (components, settings, modules, limit cases) from the code"),
+    "audit": later("look at the data first: faults, duplicates, balance, likely wrong labels"),
+    "tune": later("choose views, test size, soup, weights and temperature on out-of-fold rows"),
+    "distill": later("one network in place of a run's folds, with accuracy, size and time before and after"),
+    "report": later("one page of what a run did: how good, where wrong, why, what next"),
+    "evaluate": later("score a labelled table with a trained run"),
+    "runs": later("the record of all runs: sort, filter, compare"),
+    "predict": later("write a table of answers for a folder or a CSV"),
+    "export": later("write the folds for a faster runtime that starts without torch, and prove them equal"),
+    "lr-find": later("learning-rate range test on the very update that training uses"),
+    "sweep": later("try settings against each other: grid, random or TPE, with seeds, pruning and resume"),
 }
-EXIT_CODES = (
+EXIT_CODES = later(
     "Exit codes: 0 done; 1 stopped with a reason in a sentence; "
     "2 a command or option that does not exist; 130 interrupted."
 )
@@ -33,15 +34,15 @@ EXIT_CODES = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
-    return guarded(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
+    return guarded(lambda: _command(choose(sys.argv[1:] if argv is None else argv)))
 
 
 def _command(words: list[str]) -> int:
-    parser = Parser(prog="python -m recipe", epilog=EXIT_CODES, description=__doc__)
+    parser = Parser(prog="python -m recipe", epilog=tr(EXIT_CODES), description=tr("What surrounds training."))
     parser.add_argument("--version", action="version", version=f"flyai-recipe {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, summary in COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES)
+        sub = commands.add_parser(name, help=tr(summary), description=tr(summary), epilog=tr(EXIT_CODES))
         if words and words[0] == name:
             fill(sub, name)
     completed_by_shell(parser)

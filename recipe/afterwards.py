@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from protocol.language import later, tr
 from recipe.config import Columns, Config
-from recipe.console import detail, duration, say
+from recipe.console import detail, duration, left, say
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
 from recipe.proposal import proposed
@@ -28,11 +29,11 @@ def after_training(
 ) -> None:
     """A row in the record, the export that is asked for and, with the table, report and TensorBoard events."""
     limit = limit or TimeLimit()
-    _afterwards("record", folder, lambda: _recorded(folder), detail)
+    _afterwards(later("record"), folder, lambda: _recorded(folder), detail)
     if config.export != "none":
-        _afterwards("export", folder, lambda: _exported(folder, config.export, limit))
+        _afterwards(later("export"), folder, lambda: _exported(folder, config.export, limit))
     if table is not None:
-        _afterwards("report", folder, lambda: _reported(folder, table, pictures, limit))
+        _afterwards(later("report"), folder, lambda: _reported(folder, table, pictures, limit))
         _afterwards("tensorboard", folder, lambda: _events(folder), detail)
 
 
@@ -42,7 +43,7 @@ def say_next(folder: Path, columns: Columns) -> None:
         "predict", pictures="PICTURES", folder=folder, out="submission.csv", image_column=columns.image,
         label_column=columns.label,
     )  # fmt: skip
-    say(f"next        {answers}   (PICTURES: a folder or a CSV)")
+    say(tr("next        {answers}   (PICTURES: a folder or a CSV)", answers=answers))
 
 
 def export_again(folder: Path) -> None:
@@ -58,15 +59,25 @@ def export_again(folder: Path) -> None:
 def _afterwards(name: str, folder: Path, work: Callable[[], str], tell: Callable[[str], None] = say) -> None:
     """What follows a run. The run is finished and kept whatever happens here."""
     try:
-        tell(f"{name:<11} {work()}")
+        tell(f"{left(tr(name), 11)} {work()}")
     except Exception as error:
-        say(f"{name:<11} not written ({type(error).__name__}: {error}); the run in {folder} is complete")
+        say(
+            tr(
+                "{name} not written ({error}: {error_2}); the run in {folder} is complete",
+                name=left(tr(name), 11),
+                error=type(error).__name__,
+                error_2=error,
+                folder=folder,
+            )
+        )
 
 
 def _exported(folder: Path, fmt: str, limit: TimeLimit) -> str:
     if _spare(limit) < EXPORT_SECONDS:
-        return (
-            f"left out: {duration(max(0.0, limit.left))} are left; {proposed('export', folder=folder)} writes it later"
+        return tr(
+            "left out: {duration} are left; {proposed} writes it later",
+            duration=duration(max(0.0, limit.left)),
+            proposed=proposed("export", folder=folder),
         )
     from recipe.serving.export import export_run
 
@@ -77,7 +88,7 @@ def _recorded(folder: Path) -> str:
     from recipe.runs.record import FILE, append
 
     append(folder)
-    return f"one row more in {proposed('runs', records=folder.parent / FILE)}"
+    return tr("one row more in {proposed}", proposed=proposed("runs", records=folder.parent / FILE))
 
 
 def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: TimeLimit) -> str:
@@ -89,15 +100,15 @@ def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: Time
 
 
 def _opened(page: Path) -> str:
-    return f"{page}   (open it in a browser)"
+    return tr("{page}   (open it in a browser)", page=page)
 
 
 def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
     """The report by a process of its own, which is ended when the time is."""
-    later = f"{proposed('report', folder=folder)} writes it later"
+    instead = tr("{proposed} writes it later", proposed=proposed("report", folder=folder))
     seconds = _spare(limit)
     if seconds < LEAST_REPORT_SECONDS:
-        return f"left out: {duration(max(0.0, limit.left))} are left; {later}"
+        return tr("left out: {duration} are left; {instead}", duration=duration(max(0.0, limit.left)), instead=instead)
     words, project = (
         [sys.executable, "-m", "recipe", "report", str(folder.resolve())],
         Path(__file__).resolve().parent.parent,
@@ -105,11 +116,11 @@ def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
     try:
         done = subprocess.run(words, cwd=project, timeout=seconds, check=False, capture_output=True, text=True)
     except subprocess.TimeoutExpired:
-        return f"left out: it was not ready in {duration(seconds)}; {later}"
+        return tr("left out: it was not ready in {duration}; {instead}", duration=duration(seconds), instead=instead)
     return (
         _opened(folder / "report.html")
         if done.returncode == 0
-        else f"not written ({done.stderr.strip().splitlines()[-1]}); {later}"
+        else tr("not written ({stderr}); {instead}", stderr=done.stderr.strip().splitlines()[-1], instead=instead)
     )
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from protocol.arguments import completed_by_shell
 from protocol.ending import keep_open, mute, tell, unexpected
 from protocol.errors import UserError
+from protocol.language import choose, tr
 from recipe import plugins
 from recipe.config import App, Competition, Config, ConfigError, read_app
 from recipe.console import DIARY, say
@@ -63,7 +64,7 @@ def options(app_path: Path, argv: Sequence[str] | None = None, run_folder: Path 
         ConfigError: app.yaml or a flag holds something that cannot be used, or there is nothing to go on with.
     """
     began = time.monotonic()
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = choose(sys.argv[1:] if argv is None else argv)
     made = parser(_app_for_help(app_path) if {"-h", "--help"} & set(words) else None)
     completed_by_shell(made)
     arguments = made.parse_args(words)
@@ -102,7 +103,12 @@ def _gone_on_with(arguments: argparse.Namespace, folder: Path) -> Options | None
     before_cuda(config.deterministic)
     data = arguments.data or source_of(folder)
     return Options(
-        app, within_limits(config, app), ITS_OWN, f"it goes on in {folder}", strict=arguments.strict, data=data
+        app,
+        within_limits(config, app),
+        ITS_OWN,
+        tr("it goes on in {folder}", folder=folder),
+        strict=arguments.strict,
+        data=data,
     )
 
 
@@ -150,7 +156,11 @@ def within_limits(config: Config, app: App) -> Config:
         platform = App.model_validate({"competition": {"id": "-", "minutes": named}}).competition.minutes
     except ValueError:
         raise ConfigError(
-            f"the environment variable {MINUTES_VARIABLE} is {named!r}; it takes minutes, such as 120."
+            tr(
+                "the environment variable {minutes_variable} is {named!r}; it takes minutes, such as 120.",
+                minutes_variable=MINUTES_VARIABLE,
+                named=named,
+            )
         ) from None
     limits = [minutes for minutes in (config.minutes, app.competition.minutes, platform) if minutes]
     return config.model_copy(update={"minutes": min(limits, default=0.0)})
@@ -197,7 +207,7 @@ def run_main(steps: Callable[[Options], ThreeSteps], app_path: Path, run_folder:
     def remedy() -> str:
         folder = (asked[0].output if asked else None) or run_folder
         begun = folder is not None and (folder / "run.json").exists()
-        return f" Go on with: {go_on(folder)}" if begun and folder else ""
+        return tr(" Go on with: {go_on}", go_on=go_on(folder)) if begun and folder else ""
 
     raise SystemExit(guarded(work, remedy))
 
@@ -212,7 +222,13 @@ def _processes(words: Sequence[str]) -> int:
         return 1
     count = int(parser().parse_args(list(words)).processes)
     if not 1 <= count <= MOST_PROCESSES:
-        raise ConfigError(f"--processes {count} is refused: 1 to {MOST_PROCESSES}, as many as there are GPUs.")
+        raise ConfigError(
+            tr(
+                "--processes {count} is refused: 1 to {most_processes}, as many as there are GPUs.",
+                count=count,
+                most_processes=MOST_PROCESSES,
+            )
+        )
     return count
 
 
@@ -223,8 +239,16 @@ def _three_steps(steps: Callable[[Options], ThreeSteps], asked: Options, world: 
     keep_freed_blocks()
     end_at_sigterm()
     others = [name for name in asked.app.profiles if name != asked.profile]
-    hint = f"; force another with --profile {'|'.join(others)}" if others else ""
-    say(f"competition {asked.app.competition.id}, profile {asked.profile}: {asked.why}{hint}")
+    hint = tr("; force another with --profile {others}", others="|".join(others)) if others else ""
+    say(
+        tr(
+            "competition {id}, profile {profile}: {why}{hint}",
+            id=asked.app.competition.id,
+            profile=asked.profile,
+            why=asked.why,
+            hint=hint,
+        )
+    )
     work = steps(asked)
     world.in_turn(work.download_data)
     world.agree(work.deal_with_data)
@@ -248,18 +272,18 @@ def guarded(work: Callable[[], int], remedy: Callable[[], str] = str) -> int:
         return code
     except KeyboardInterrupt as interrupt:
         if not getattr(interrupt, "elsewhere", False):
-            tell(f"\nstopped; what was done is kept.{remedy()}", error=True)
+            tell(tr("\nstopped; what was done is kept.{remedy}", remedy=remedy()), error=True)
         return getattr(interrupt, "code", 130)  # recipe.system.stopping.Stopped knows its signal
     except BrokenPipeError:
         mute(1)
         return 0
     except (UserError, FileNotFoundError) as error:
         if not getattr(error, "elsewhere", False):  # of several processes one says it
-            tell(f"error: {error}", error=True)
+            tell(tr("error: {error}", error=error), error=True)
     except OSError as error:  # a full disk, a folder without permission
         what = f"{error.strerror or error}: {error.filename or 'the output, or a file'}"
-        tell(f"error: {what}. What was finished is kept.{remedy()}", error=True)
+        tell(tr("error: {what}. What was finished is kept.{remedy}", what=what, remedy=remedy()), error=True)
         mute(1)
     except Exception as error:
-        tell(f"error: {unexpected(error)} What was finished is kept.", error=True)
+        tell(tr("error: {unexpected} What was finished is kept.", unexpected=unexpected(error)), error=True)
     return 1

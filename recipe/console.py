@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import sys
 import time
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from tqdm import tqdm
 
 from protocol.ending import mute, tell
+from protocol.language import tr
 
 SECONDS_BETWEEN_LINES = 30.0  # of the bar, where the output is a file and every refresh would be a line of its own
 
@@ -37,7 +39,7 @@ class Bar:
         if not _redraws():
             return Lines(self.total, self.unit, self.text, self.shown, self.done)
         return _kind()(
-            total=self.total, initial=self.done, unit=self.unit, desc=self.text, mininterval=0.2, leave=False,
+            total=self.total, initial=self.done, unit=tr(self.unit), desc=self.text, mininterval=0.2, leave=False,
             disable=not self.shown,
         )  # fmt: skip
 
@@ -100,7 +102,13 @@ class Lines:
             self.last = now
             left = self.seconds_left
             left = (now - self.began) * (self.total - self.n) / self.n if left is None else left
-            words = f"{self.n} of {self.total} {self.unit}s, {duration(left)} left"
+            words = tr(
+                "{n} of {total} {unit}s, {duration} left",
+                n=self.n,
+                total=self.total,
+                unit=tr(self.unit),
+                duration=duration(left),
+            )
             tell(f"{self.text}: {words}" if self.text else words, error=True)
 
     def close(self) -> None:
@@ -175,13 +183,28 @@ def detail(text: str) -> None:
         DIARY.add(text)
 
 
+def width(text: str) -> int:
+    """Columns of a terminal that a text takes: two for a Chinese character."""
+    return sum(2 if unicodedata.east_asian_width(mark) in "WF" else 1 for mark in text)
+
+
+def left(text: str, columns: int) -> str:
+    """The text, filled up to a number of columns."""
+    return text + " " * (columns - width(text))
+
+
+def right(text: str, columns: int) -> str:
+    """The text at the right end of a number of columns."""
+    return " " * (columns - width(text)) + text
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Aligned columns: the first to the left, the others to the right."""
     lines = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    aligned: list[Callable[..., str]] = [str.ljust] + [str.rjust] * (len(header) - 1)
+    widths = [max(width(line[column]) for line in lines) for column in range(len(header))]
+    aligned: list[Callable[..., str]] = [left] + [right] * (len(header) - 1)
     return "\n".join(
-        "  ".join(align(cell, width) for align, cell, width in zip(aligned, line, widths, strict=True)).rstrip()
+        "  ".join(align(cell, columns) for align, cell, columns in zip(aligned, line, widths, strict=True)).rstrip()
         for line in lines
     )
 
@@ -191,5 +214,5 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+        return tr("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
+    return tr("{minutes} min {rest:02d} s", minutes=minutes, rest=rest) if minutes else tr("{rest} s", rest=rest)

@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.nearest import nearest
 from protocol.picture_paths import pictures_below
 from recipe.cli import options
@@ -138,7 +139,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         """The command line of the same run."""
         for name in self.settings:
             if name not in Config.model_fields:
-                raise EstimatorError(f"there is no setting {name!r}.{nearest(name, Config.model_fields)}")
+                raise EstimatorError(
+                    tr("there is no setting {name!r}.{nearest}", name=name, nearest=nearest(name, Config.model_fields))
+                )
         named = {"data": source, "output": run, "profile": self.profile}
         named |= {"image-column": columns[0], "label-column": columns[1]}
         named |= {name.replace("_", "-"): _text(value) for name, value in self.settings.items()}
@@ -148,7 +151,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         """Where the table lies (that of lists and frames is written beside the run), its columns, labels by text."""
         if isinstance(data, (str, Path)):
             if y is not None:
-                raise EstimatorError("fit takes labels beside a list of paths, not beside a folder or a CSV.")
+                raise EstimatorError(tr("fit takes labels beside a list of paths, not beside a folder or a CSV."))
             return Path(data).absolute(), (self.image_column, self.label_column), {}
         paths, labels = self._lists(data, y)
         stream = io.StringIO(newline="")
@@ -163,11 +166,19 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         labels = _column(data, self.label_column) if y is None else np.asarray(y, object).tolist()
         labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
         if len(paths) != len(labels):
-            raise EstimatorError(f"there are {len(paths)} pictures and {len(labels)} labels; each picture needs one.")
+            raise EstimatorError(
+                tr(
+                    "there are {paths} pictures and {labels} labels; each picture needs one.",
+                    paths=len(paths),
+                    labels=len(labels),
+                )
+            )
         wrong = next((path for path in paths if not isinstance(path, (str, Path))), None)
         if wrong is not None:
             kind = type(wrong).__name__
-            raise EstimatorError(f"fit takes paths of pictures, not {kind}; save what is in memory to files first.")
+            raise EstimatorError(
+                tr("fit takes paths of pictures, not {kind}; save what is in memory to files first.", kind=kind)
+            )
         return paths, labels
 
     def _take(self, run: Path, values: dict[str, Any]) -> None:
@@ -182,7 +193,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         if not hasattr(self, "_ensemble"):
             from sklearn.exceptions import NotFittedError
 
-            raise NotFittedError("this classifier has learned nothing yet: call fit, or take ImageClassifier.from_run.")
+            raise NotFittedError(
+                tr("this classifier has learned nothing yet: call fit, or take ImageClassifier.from_run.")
+            )
         if isinstance(data, (str, Path)):
             return pictures_below(Path(data)) if Path(data).is_dir() else [Path(data)]
         return _column(data, self.image_column) if hasattr(data, "columns") else list(data)
@@ -190,10 +203,16 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
 
 def _column(frame: Any, name: str) -> list[Any]:
     if not hasattr(frame, "columns"):
-        raise EstimatorError("the labels are missing: give y beside the list of paths.")
+        raise EstimatorError(tr("the labels are missing: give y beside the list of paths."))
     if name not in frame.columns:
         known = ", ".join(map(str, frame.columns))
-        raise EstimatorError(f"there is no column {name!r}, but {known}; name it with image_column or label_column.")
+        raise EstimatorError(
+            tr(
+                "there is no column {name!r}, but {known}; name it with image_column or label_column.",
+                name=name,
+                known=known,
+            )
+        )
     return list(frame[name].tolist())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from protocol.card import read as read_card
+from protocol.language import later, tr
 from recipe.cli import Options
 from recipe.components.metrics import METRICS
 from recipe.config import Competition, Config
@@ -60,11 +61,11 @@ def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepa
     if options.dry_run:
         return Prepared(begun, table, pictures, competition, own_folds_of(table, competition))
     limit = TimeLimit.of(options.config, options.began)
-    with Bar(len(table), "picture", "decoding") as bar:
+    with Bar(len(table), later("picture"), tr("decoding")) as bar:
 
         def decoded(ready: int, total: int) -> None:
             bar.advance()
-            limit.check("decoding the pictures")
+            limit.check(tr("decoding the pictures"))
 
         table, findings = check(table, options.config.folds, options.strict, pictures, decoded)
     if findings:
@@ -111,7 +112,7 @@ def own_folds_of(table: Table, competition: Competition) -> tuple[Fold, ...] | N
         return None
     file = Path(competition.folds_csv) if competition.folds_csv else table.source
     folds = own_folds(table, file, columns.image, columns.fold or "fold", columns.encoding)
-    say(f"folds    {len(folds)} as {file.name} cuts them")
+    say(tr("folds    {folds} as {name} cuts them", folds=len(folds), name=file.name))
     return folds
 
 
@@ -133,5 +134,10 @@ def _grouped(table: Table, pictures: Pictures) -> Table:
     from recipe.data.duplicates import duplicate_groups
 
     copies = duplicate_groups(table, pictures)
-    say(f"{len(table) - len(np.unique(copies))} pictures are copies of others and stay in one fold with them")
+    say(
+        tr(
+            "{table} pictures are copies of others and stay in one fold with them",
+            table=len(table) - len(np.unique(copies)),
+        )
+    )
     return replace(table, groups=copies)

@@ -24,6 +24,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.nearest import nearest
 from recipe import plugins
 
@@ -73,7 +74,11 @@ def parse(text: str | Spec) -> Spec:
     specs = parse_many(text)
     if len(specs) != 1:
         raise SpecError(
-            f"{str(text)!r} names {len(specs)} components where exactly one is expected, for example 'name(setting=1)'."
+            tr(
+                "{given!r} names {specs} components where exactly one is expected, for example 'name(setting=1)'.",
+                given=str(text),
+                specs=len(specs),
+            )
         )
     return specs[0]
 
@@ -89,13 +94,22 @@ def parse_many(text: str | Spec) -> list[Spec]:
     if not text.strip():
         return []
     if len(text) > LONGEST:
-        raise SpecError(f"{text[:40]!r}... has {len(text):,} characters; components have at most {LONGEST:,}.")
+        raise SpecError(
+            tr(
+                "{given!r}... has {given_2:,} characters; components have at most {longest:,}.",
+                given=text[:40],
+                given_2=len(text),
+                longest=LONGEST,
+            )
+        )
     try:
         python = _OF_A_FILE.sub(lambda found: found[1] or f"{found[2]}.{found[3]}", text.strip())
         body = ast.parse(python, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        why = error.msg if isinstance(error, SyntaxError) else str(error) or "it is nested too deeply"
-        raise SpecError(f"{text!r} is not a component such as 'name(setting=1)': {why}.") from None
+        why = error.msg if isinstance(error, SyntaxError) else str(error) or tr("it is nested too deeply")
+        raise SpecError(
+            tr("{given!r} is not a component such as 'name(setting=1)': {why}.", given=text, why=why)
+        ) from None
     nodes = body.elts if isinstance(body, ast.Tuple) else [body]
     return [_spec(node, text) for node in nodes]
 
@@ -105,11 +119,15 @@ def _spec(node: ast.AST, text: str) -> Spec:
         return Spec(name)
     if isinstance(node, ast.Call) and (name := _name(node.func)):
         if any(keyword.arg is None for keyword in node.keywords):
-            raise SpecError(f"{text!r} holds '**', which a component's settings cannot.")
+            raise SpecError(tr("{given!r} holds '**', which a component's settings cannot.", given=text))
         kwargs = {str(keyword.arg): _value(keyword.value, text) for keyword in node.keywords}
         return Spec(name, tuple(_value(arg, text) for arg in node.args), kwargs)
     raise SpecError(
-        f"{text!r} is not a component: write a name, or a name with settings in brackets, such as 'name(setting=1)'."
+        tr(
+            "{given!r} is not a component: write a name, or a name with settings in brackets, such "
+            "as 'name(setting=1)'.",
+            given=text,
+        )
     )
 
 
@@ -127,7 +145,11 @@ def _value(node: ast.AST, text: str) -> Any:
         return ast.literal_eval(node)
     except (ValueError, SyntaxError, TypeError):
         raise SpecError(
-            f"{text!r} holds {ast.unparse(node)!r}; settings are numbers, strings, lists or components."
+            tr(
+                "{given!r} holds {unparse!r}; settings are numbers, strings, lists or components.",
+                given=text,
+                unparse=ast.unparse(node),
+            )
         ) from None
 
 
@@ -179,9 +201,16 @@ class Registry:
         try:
             return self._components[name]
         except KeyError:
-            looked = f" (looked in {', '.join(plugins.asked())} too)" if plugins.asked() else ""
+            looked = tr(" (looked in {asked} too)", asked=", ".join(plugins.asked())) if plugins.asked() else ""
             raise SpecError(
-                f"unknown {self.family} {name!r}.{nearest(name, self)} Known: {', '.join(self)}{looked}."
+                tr(
+                    "unknown {family} {name!r}.{nearest} Known: {self}{looked}.",
+                    family=self.family,
+                    name=name,
+                    nearest=nearest(name, self),
+                    self=", ".join(self),
+                    looked=looked,
+                )
             ) from None
 
     def _of_a_file(self, file: str, name: str) -> Callable[..., Any]:
@@ -194,8 +223,15 @@ class Registry:
         }
         if name not in own:
             raise SpecError(
-                f"unknown {self.family} '{file}:{name}'.{nearest(name, own)} {plugins.place(file)} has: "
-                f"{', '.join(sorted(own)) or 'no function or class'}."
+                tr(
+                    "unknown {family} '{file}:{name}'.{nearest} {place} has: {own}.",
+                    family=self.family,
+                    file=file,
+                    name=name,
+                    nearest=nearest(name, own),
+                    place=plugins.place(file),
+                    own=", ".join(sorted(own)) or tr("no function or class"),
+                )
             )
         return self._with_facts(own[name])
 
@@ -218,14 +254,26 @@ class Registry:
         if unknown and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in settings.values()):
             known = ", ".join(settings) or "none"
             raise SpecError(
-                f"{self.family} {spec.name!r} has no setting "
-                f"{unknown[0]!r}.{nearest(unknown[0], settings)} Settings: {known}."
+                tr(
+                    "{family} {name!r} has no setting {unknown!r}.{nearest} Settings: {known}.",
+                    family=self.family,
+                    name=spec.name,
+                    unknown=unknown[0],
+                    nearest=nearest(unknown[0], settings),
+                    known=known,
+                )
             )
         try:
             bound = signature.bind(*spec.args, **spec.kwargs)
         except TypeError as error:
             raise SpecError(
-                f"{self.family} {str(spec)!r}: {error}. Settings: {', '.join(settings) or 'none'}."
+                tr(
+                    "{family} {spec!r}: {error}. Settings: {settings}.",
+                    family=self.family,
+                    spec=str(spec),
+                    error=error,
+                    settings=", ".join(settings) or tr("none"),
+                )
             ) from None
         hints = _hints(component)
         for key, value in bound.arguments.items():
@@ -249,7 +297,15 @@ def _checked(where: str, key: str, value: Any, hint: Any, parameter: inspect.Par
     try:
         return _adapter(hint).validate_python(value)
     except ValidationError as error:
-        raise SpecError(f"{where}: {key}={value!r} is refused: {error.errors()[0]['msg'].lower()}.") from None
+        raise SpecError(
+            tr(
+                "{where}: {key}={value!r} is refused: {msg}.",
+                where=where,
+                key=key,
+                value=value,
+                msg=error.errors()[0]["msg"].lower(),
+            )
+        ) from None
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from protocol.language import tr
 from recipe.afterwards import after_training, say_next
 from recipe.cli import Options
 from recipe.components.metrics import refuse_unscorable
@@ -66,7 +67,7 @@ def cross_validate(prepared: Prepared, folder: Path, options: RunOptions = DEFAU
 
 
 def _keep_epochs(finished: Sequence[FoldResult], folder: Path) -> None:
-    say("every fold was finished before: nothing is trained")
+    say(tr("every fold was finished before: nothing is trained"))
     for result in finished:
         EpochLogFile(folder / "log.jsonl").restart(result.fold, result.logs)
 
@@ -77,7 +78,12 @@ def _folds(prepared: Prepared, options: RunOptions) -> tuple[Fold, ...]:
     folds = prepared.folds if options.folds is None else options.folds
     if only is not None and not 0 <= only < len(folds):
         raise ConfigError(
-            f"--only-fold {only} does not exist; with --folds {len(folds)} the folds are 0 to {len(folds) - 1}."
+            tr(
+                "--only-fold {only} does not exist; with --folds {folds} the folds are 0 to {folds_2}.",
+                only=only,
+                folds=len(folds),
+                folds_2=len(folds) - 1,
+            )
         )
     folds = folds if only is None else (folds[only],)
     for fold in folds:
@@ -90,7 +96,7 @@ def show_plan(prepared: Prepared) -> None:
     config = prepared.start.config
     before_cuda(config.deterministic)
     announce(prepared.start, prepared.table, prepared.folds, choose_runtime(config, prepared.start.model))
-    say("dry run  nothing was decoded, trained or written")
+    say(tr("dry run  nothing was decoded, trained or written"))
 
 
 def train(
@@ -118,7 +124,7 @@ def train(
     with alone_in(folder):
         summary = way(prepared, folder, options)
         leave()
-        say(f"\n{closing_table(summary, metric)}\nsaved       {folder}")
+        say(tr("\n{closing_table}\nsaved       {folder}", closing_table=closing_table(summary, metric), folder=folder))
         detail(places(summary, folder))
         if not known:
             after_training(folder, asked.config, prepared.table if asked.report else None, prepared.pictures, limit)

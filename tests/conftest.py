@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from hypothesis import settings
 import recipe  # noqa: F401  (before torch: how its threads wait)
 
 ROOT = Path(__file__).resolve().parent.parent
+
+os.environ["FLYAI_LANG"] = "en"  # whatever the locale; processes that tests start inherit it
 
 # A loaded machine is no reason to fail.
 settings.register_profile("any machine", deadline=None)
@@ -32,6 +35,7 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The per-user folders are fresh ones in every test."""
+    monkeypatch.setenv("FLYAI_LANG", "en")  # --lang leaves it in the environment
     monkeypatch.setenv("FLYAI_LOCAL_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("FLYAI_RECIPE_CACHE", str(tmp_path_factory.mktemp("cache")))
 

@@ -19,6 +19,7 @@ from flyai_local.board.owner import alive, own_mark
 from flyai_local.errors import UserError
 from flyai_local.home import home, records_file
 from flyai_local.states import Code, State
+from protocol.language import tr
 
 SCHEMA_VERSION = 2
 BUSY_SECONDS = 60.0  # how long a statement waits for another process's transaction
@@ -100,13 +101,22 @@ class Records:
             self._use_write_ahead_log()
         except sqlite3.DatabaseError as error:
             raise UserError(
-                f"the records in {path} cannot be used ({error}): free the disk or the rights to it, or move the file "
-                "away to begin with empty records"
+                tr(
+                    "the records in {path} cannot be used ({error}): free the disk or the rights to it, or "
+                    "move the file away to begin with empty records",
+                    path=path,
+                    error=error,
+                )
             ) from error
         if version > SCHEMA_VERSION:
             raise UserError(
-                f"the records in {path} have version {version} and this program knows {SCHEMA_VERSION}: update the "
-                "program, or name another folder by FLYAI_LOCAL_HOME"
+                tr(
+                    "the records in {path} have version {version} and this program knows {schema_version}: "
+                    "update the program, or name another folder by FLYAI_LOCAL_HOME",
+                    path=path,
+                    version=version,
+                    schema_version=SCHEMA_VERSION,
+                )
             )
 
     def start_run(self, submission: str, competition: str, command: str, sha256: str, size_bytes: int) -> int:
@@ -193,7 +203,7 @@ class Records:
         """
         found = self._runs("WHERE runs.id = ?", (run_id,))
         if not found:
-            raise UserError(f"there is no run {run_id}: 'python -m flyai_local board' lists the runs")
+            raise UserError(tr("there is no run {run_id}: 'python -m flyai_local board' lists the runs", run_id=run_id))
         return found[0]
 
     def runs(self, competition: str | None = None) -> list[Run]:
@@ -274,7 +284,7 @@ def _mark_abandoned(connection: sqlite3.Connection) -> list[int]:
     held = connection.execute("SELECT id, pid, process, state FROM runs WHERE ended IS NULL OR has_turn = 1").fetchall()
     for run_id, pid, process, state in held:
         if not alive(pid, process):
-            detail = f"its process ended while the run was {state}"
+            detail = tr("its process ended while the run was {state}", state=state)
             if _end_or_move(connection, run_id, State.CRASHED, Code.ABANDONED, detail):
                 marked.append(run_id)
             connection.execute("UPDATE runs SET has_turn = 0 WHERE id = ?", (run_id,))

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocol.language import VARIABLE
 from protocol.waiting import VARIABLES, waiting_asleep
 
 __all__ = ["ALLOWED", "MARK", "Layout", "variables"]
@@ -17,6 +18,8 @@ ALLOWED = (
     "LANG",
     "LC_ALL",
     "LC_CTYPE",
+    "LC_MESSAGES",
+    VARIABLE,
     "TZ",
     "CUDA_VISIBLE_DEVICES",
     "CUDA_DEVICE_ORDER",

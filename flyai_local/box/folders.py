@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from protocol.language import tr
+
 __all__ = ["FolderError", "Use", "copied", "removed", "use"]
 
 MOST_ENTRIES = 200_000  # of a folder that is copied
@@ -122,13 +124,13 @@ def copied(source: Path, target: Path, leave: Leave = lambda name, folder: False
     while waiting:
         folder = waiting.pop()
         if len(folder.parts) > MOST_LEVELS:
-            raise FolderError(f"folders are nested more than {MOST_LEVELS} levels deep")
+            raise FolderError(tr("folders are nested more than {most_levels} levels deep", most_levels=MOST_LEVELS))
         for name in _names(source / folder):
             if leave(name, folder):
                 continue
             count += 1
             if count > MOST_ENTRIES:
-                raise FolderError(f"there are more than {MOST_ENTRIES} files and folders")
+                raise FolderError(tr("there are more than {most_entries} files and folders", most_entries=MOST_ENTRIES))
             if _copied_one(source / folder / name, target / folder / name, twins):
                 waiting.append(folder / name)
     return count

@@ -27,6 +27,7 @@ from flyai_local.box.limits import Limits, Outcome
 from flyai_local.box.logs import Log
 from flyai_local.box.processes import LINUX, become_reaper, threads_of_user
 from flyai_local.box.watch import Watch
+from protocol.language import tr
 
 __all__ = ["Box", "Running", "protections", "run", "start"]
 
@@ -161,31 +162,45 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
 
 def protections(box: Box) -> list[str]:
     """What stands between a run in this box and the machine, in sentences for the report."""
-    always = ["environment from an allow-list"]
+    always = [tr("environment from an allow-list")]
     if os.name == "nt":
-        return ["not isolated: bubblewrap is for Linux", *always, "time, log and disk limits; process tree ended"]
-    always += [_held(), "time, file, log and disk limits; process tree ended"]
+        return [
+            tr("not isolated: bubblewrap is for Linux"),
+            *always,
+            tr("time, log and disk limits; process tree ended"),
+        ]
+    always += [_held(), tr("time, file, log and disk limits; process tree ended")]
     if seccomp.program():
-        always.append("system calls filtered: no keyrings, namespaces, mounts, other processes, queues of System V")
+        always.append(tr("system calls filtered: no keyrings, namespaces, mounts, other processes, queues of System V"))
     if not box.isolated:
-        return ["not isolated: bubblewrap is absent or does not work; files and network are open to the run", *always]
+        return [
+            tr("not isolated: bubblewrap is absent or does not work; files and network are open to the run"),
+            *always,
+        ]
     if box.engine is not None:
-        return [f"isolated by {Path(box.engine).name} in the image {box.image}: no network, read-only root, no "
-                "capabilities; memory and processes held by the container's control group", *always]  # fmt: skip
+        told = tr(
+            "isolated by {name} in the image {image}: no network, read-only root, no capabilities; memory and "
+            "processes held by the container's control group",
+            name=Path(box.engine).name,
+            image=box.image,
+        )
+        return [told, *always]
     return [
-        "isolated by bubblewrap: own network (off), own processes, "
-        "read-only system, private home and /tmp, no capabilities",
+        tr(
+            "isolated by bubblewrap: own network (off), own processes, read-only system, private "
+            "home and /tmp, no capabilities"
+        ),
         *always,
     ]
 
 
 def _held() -> str:
     """Who holds memory and processes in this process's runs."""
-    ways = {"v2": "version 2", "v1": "version 1", "scope": "a scope of systemd"}
+    ways = {"v2": tr("version 2"), "v1": tr("version 1"), "scope": tr("a scope of systemd")}
     way = cgroups.kind()
     if way:
-        return f"memory and processes held by the kernel (control groups, {ways[way]})"
-    return "memory and processes looked at ten times a second (no control groups here)"
+        return tr("memory and processes held by the kernel (control groups, {ways})", ways=ways[way])
+    return tr("memory and processes looked at ten times a second (no control groups here)")
 
 
 def _locked(box: Box, limits: Limits, given: dict[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from flyai_local.checks.findings import Finding, Severity
 from flyai_local.checks.project import Project, Source, dotted
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["check_answers"]
 
@@ -26,7 +27,7 @@ def check_answers(source: Source, predict: ast.FunctionDef, project: Project) ->
     found = [node for node in ast.walk(predict) if isinstance(node, ast.Return) and source.function(node) is predict]
     ends = [node for node in ast.walk(predict) if isinstance(node, (ast.Raise, ast.Yield))]
     if not any(node.value is not None for node in found) and not ends:
-        yield Finding(Code.BARE_RETURN, Severity.ERROR, source.name, predict.lineno, "predict returns nothing")
+        yield Finding(Code.BARE_RETURN, Severity.ERROR, source.name, predict.lineno, tr("predict returns nothing"))
         return
     for node in sorted(found, key=lambda each: each.lineno):
         yield from _judge(source, predict, node, project)
@@ -49,7 +50,13 @@ def _judge(source: Source, predict: ast.FunctionDef, node: ast.Return, project: 
         yield Finding(Code.LABEL_NOT_COMPARABLE, Severity.ERROR, source.name, node.lineno, shown)
     wanted = project.target.label
     if wanted is not None and kind in ("text", "number") and (kind == "text") != isinstance(wanted, str):
-        text = f"{shown}: a {kind} where the label column holds {type(wanted).__name__}, such as {wanted!r}"
+        text = tr(
+            "{shown}: a {kind} where the label column holds {wanted}, such as {wanted_2!r}",
+            shown=shown,
+            kind=kind,
+            wanted=type(wanted).__name__,
+            wanted_2=wanted,
+        )
         yield Finding(Code.LABEL_TYPE, Severity.ERROR, source.name, node.lineno, text)
 
 

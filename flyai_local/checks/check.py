@@ -30,6 +30,7 @@ from flyai_local.run.progress import Progress
 from flyai_local.run.runner import execute
 from flyai_local.states import Code, is_platform_fault
 from flyai_local.submission.unpack import ArchiveError, unpack
+from protocol.language import tr
 
 __all__ = ["BATCH", "EPOCHS", "MINUTES", "SECONDS", "Report", "Silent", "check", "read_source"]
 
@@ -198,9 +199,9 @@ def _met(result: Result) -> list[Finding]:
         return [Finding(result.code, Severity.ERROR, "", 0, detail)]
     file, line, _ = result.place
     if _of_this_machine(result):
-        said = f"the chain ends here, on this machine: {detail}"
+        said = tr("the chain ends here, on this machine: {detail}", detail=detail)
         return [Finding(result.code, Severity.WARNING, file, line, said)]
-    return [Finding(result.code, Severity.ERROR, file, line, f"in the chain, {detail}")]
+    return [Finding(result.code, Severity.ERROR, file, line, tr("in the chain, {detail}", detail=detail))]
 
 
 def _of_this_machine(result: Result) -> bool:

@@ -17,6 +17,7 @@ from flyai_local.submission.pack import Selection, select
 from flyai_local.submission.refusals import Refused
 from flyai_local.submission.submission import read
 from flyai_local.submission.unpack import ArchiveError
+from protocol.language import tr
 from protocol.plain_files import parse_yaml
 
 __all__ = ["judged", "open_project"]
@@ -68,13 +69,21 @@ def _parse(project: Project) -> Iterator[Finding]:
 def _unparsed(name: str, error: Exception, project: Project) -> Finding:
     line, text = getattr(error, "lineno", 0) or 0, f"{type(error).__name__}: {error}"
     if name not in project.touched:
-        return Finding(Code.SYNTAX_ERROR, Severity.WARNING, name, line, f"nothing imports this file; {text}")
+        return Finding(
+            Code.SYNTAX_ERROR, Severity.WARNING, name, line, tr("nothing imports this file; {given}", given=text)
+        )
     try:
         parsed(project.selection.files[name].read_bytes(), (3, 6))
     except (SyntaxError, ValueError, RecursionError):
         return Finding(Code.SYNTAX_ERROR, Severity.ERROR, name, line, text)
-    later = "the platform's Python 3.6 read this; later ones keep `async` and `await` for themselves"
-    return Finding(Code.SYNTAX_ERROR, Severity.WARNING, name, line, f"{later} (non_blocking=True for torch); {text}")
+    later = tr("the platform's Python 3.6 read this; later ones keep `async` and `await` for themselves")
+    return Finding(
+        Code.SYNTAX_ERROR,
+        Severity.WARNING,
+        name,
+        line,
+        tr("{later} (non_blocking=True for torch); {given}", later=later, given=text),
+    )
 
 
 def _cards(folder: Path) -> Iterator[Finding]:
@@ -91,7 +100,7 @@ def _cards(folder: Path) -> Iterator[Finding]:
             yield Finding(Hint.BAD_CARD, severity, name, _line(error), " ".join(str(error).split())[:200])
             continue
         if not isinstance(card, dict):
-            yield Finding(Hint.BAD_CARD, severity, name, 1, "it holds no names with values")
+            yield Finding(Hint.BAD_CARD, severity, name, 1, tr("it holds no names with values"))
 
 
 def _line(error: Exception) -> int:
@@ -104,7 +113,11 @@ def _shadows(selection: Selection) -> Iterator[Finding]:
         if name in (f"{top}.py", f"{top}/__init__.py"):
             if top in SDK_NAMES:
                 yield Finding(
-                    Hint.SHADOWED_MODULE, Severity.ERROR, name, 0, f"`import {top}` finds this file instead of the SDK"
+                    Hint.SHADOWED_MODULE,
+                    Severity.ERROR,
+                    name,
+                    0,
+                    tr("`import {top}` finds this file instead of the SDK", top=top),
                 )
             elif top in sys.stdlib_module_names:
                 yield Finding(
@@ -112,5 +125,5 @@ def _shadows(selection: Selection) -> Iterator[Finding]:
                     Severity.WARNING,
                     name,
                     0,
-                    f"`import {top}` finds this file instead of Python's module",
+                    tr("`import {top}` finds this file instead of Python's module", top=top),
                 )

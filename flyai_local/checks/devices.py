@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["check"]
 
@@ -20,13 +21,15 @@ def check(project: Project) -> Iterator[Finding]:
         for call in source.calls:
             if source.full_name(call.func) == "torch.load" and not _mapped(call) and not source.as_program(call):
                 yield _needs_gpu(
-                    source, call, "torch.load without map_location: a model saved on a GPU loads on no other machine"
+                    source,
+                    call,
+                    tr("torch.load without map_location: a model saved on a GPU loads on no other machine"),
                 )
     for source in project.reached:
         for call in source.calls:
             text = _cuda(source, call)
             if text and not _asked(source, call):
-                yield _needs_gpu(source, call, f"{text}, whether there is a GPU or not")
+                yield _needs_gpu(source, call, tr("{given}, whether there is a GPU or not", given=text))
     yield from _training_mode(project)
 
 
@@ -72,5 +75,5 @@ def _training_mode(project: Project) -> Iterator[Finding]:
     if loaded and not switched:
         source, call = loaded[0]
         yield Finding(
-            Hint.NO_EVAL, Severity.WARNING, source.name, call.lineno, "no .eval() in what the evaluation imports"
+            Hint.NO_EVAL, Severity.WARNING, source.name, call.lineno, tr("no .eval() in what the evaluation imports")
         )

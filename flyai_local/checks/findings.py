@@ -1,4 +1,4 @@
-"""What `check` reports: findings with a stable code, a place, and cause and remedy in English and Chinese.
+"""What `check` reports: findings with a stable code, a place, a cause and a remedy.
 
 A failure that a run would meet has the run's own code (`states.Code`), whether it was read in the source or met in the
 chain. What no run would name, because it fails elsewhere or not at all, has a code of its own here.
@@ -12,6 +12,7 @@ from enum import Enum
 
 from flyai_local.run.causes import CAUSES, Sentence
 from flyai_local.states import Code, is_platform_fault
+from protocol.language import later, tr
 
 __all__ = ["Finding", "Hint", "Severity", "ordered", "sentence", "table"]
 
@@ -19,9 +20,9 @@ __all__ = ["Finding", "Hint", "Severity", "ordered", "sentence", "table"]
 class Severity(str, Enum):
     """`error`: no score, a wrong one, or not to be uploaded. `warning`: it may be so. `note`: it will not."""
 
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
+    ERROR = later("error")
+    WARNING = later("warning")
+    NOTE = later("note")
 
 
 class Hint(str, Enum):
@@ -47,100 +48,71 @@ class Hint(str, Enum):
 
 HINTS: dict[Hint, Sentence] = {
     Hint.ABSOLUTE_PATH: Sentence(
-        "A path is written that exists on this machine only.",
-        "Join paths to the project root: Path(__file__).parent, or DATA_PATH and MODEL_PATH of path.py.",
-        "代码中写了只在本机存在的绝对路径。",
-        "请以项目根目录拼接路径：Path(__file__).parent，或 path.py 中的 DATA_PATH 与 MODEL_PATH。",
+        later("A path is written that exists on this machine only."),
+        later("Join paths to the project root: Path(__file__).parent, or DATA_PATH and MODEL_PATH of path.py."),
     ),
     Hint.SECRET: Sentence(
-        "A key, token or password stands in a file that would be uploaded.",
-        "Remove it, and replace it where it is valid: an uploaded secret is a known one.",
-        "待上传的文件中含有密钥、令牌或密码。",
-        "请删除它，并在其生效处更换：上传过的密钥等于已泄露。",
+        later("A key, token or password stands in a file that would be uploaded."),
+        later("Remove it, and replace it where it is valid: an uploaded secret is a known one."),
     ),
     Hint.LINK_OUTSIDE: Sentence(
-        "A link leads out of the project, or to nothing; an archive cannot carry it.",
-        "Copy the file into the project.",
-        "链接指向项目之外或不存在的文件，无法打包。",
-        "请把文件复制到项目中。",
+        later("A link leads out of the project, or to nothing; an archive cannot carry it."),
+        later("Copy the file into the project."),
     ),
     Hint.FILE_TOO_LARGE: Sentence(
-        "One file is larger than the limit for a single file.",
-        "Leave it out, or shrink it.",
-        "单个文件超过大小限制。",
-        "请去掉或缩小该文件。",
+        later("One file is larger than the limit for a single file."), later("Leave it out, or shrink it.")
     ),
     Hint.BAD_CARD: Sentence(
-        "app.json or app.yaml cannot be read.",
-        "Correct the line that is named; without the file the columns are image_path and label.",
-        "无法解析 app.json 或 app.yaml。",
-        "请修改指出的那一行；没有该文件时，列名为 image_path 和 label。",
+        later("app.json or app.yaml cannot be read."),
+        later("Correct the line that is named; without the file the columns are image_path and label."),
     ),
     Hint.REQUIREMENT_LINE: Sentence(
-        "A line of requirements.txt names nothing that can be installed; the platform passes over it.",
-        "Write the name of the package, one a line, with an optional version: opencv-python-headless, not cv2.",
-        "requirements.txt 中有一行无法安装，平台会跳过它。",
-        "每行写一个包名，可带版本：写 opencv-python-headless，而不是 cv2。",
+        later("A line of requirements.txt names nothing that can be installed; the platform passes over it."),
+        later("Write the name of the package, one a line, with an optional version: opencv-python-headless, not cv2."),
     ),
     Hint.UNLISTED_PACKAGE: Sentence(
-        "Packages are imported that requirements.txt does not name; the platform had them all the same.",
-        "Name them, with their versions, to get the same ones everywhere; --fresh-env installs only what is named.",
-        "导入了 requirements.txt 中没有写明的包；平台自带这些包。",
-        "请写明包名与版本，以便处处一致；--fresh-env 只安装写明的包。",
+        later("Packages are imported that requirements.txt does not name; the platform had them all the same."),
+        later(
+            "Name them, with their versions, to get the same ones everywhere; --fresh-env installs only what is named."
+        ),
     ),
     Hint.SHADOWED_MODULE: Sentence(
-        "A file of the submission has the name of a module of Python or of the SDK, and hides it.",
-        "Rename the file.",
-        "提交中的文件与 Python 标准库或 SDK 的模块同名，会遮蔽后者。",
-        "请重命名该文件。",
+        later("A file of the submission has the name of a module of Python or of the SDK, and hides it."),
+        later("Rename the file."),
     ),
     Hint.ARGUMENTS_IGNORED: Sentence(
-        "main.py takes no notice of -e or -b: the epochs and batch size chosen on the platform change nothing.",
-        "Declare `-e/--EPOCHS` and `-b/--BATCH` with argparse, and train with args.EPOCHS and args.BATCH.",
-        "main.py 没有使用 -e 或 -b：在平台上选择的轮数和批大小不起作用。",
-        "请用 argparse 声明 `-e/--EPOCHS` 与 `-b/--BATCH`，并用 args.EPOCHS 与 args.BATCH 训练。",
+        later("main.py takes no notice of -e or -b: the epochs and batch size chosen on the platform change nothing."),
+        later("Declare `-e/--EPOCHS` and `-b/--BATCH` with argparse, and train with args.EPOCHS and args.BATCH."),
     ),
     Hint.TRAINING_AT_IMPORT: Sentence(
-        "A module that prediction.py imports starts the training when it is imported.",
-        "Move the calls below `if __name__ == '__main__':`.",
-        "prediction.py 导入的模块在导入时就开始训练。",
-        "请把这些调用移到 `if __name__ == '__main__':` 之下。",
+        later("A module that prediction.py imports starts the training when it is imported."),
+        later("Move the calls below `if __name__ == '__main__':`."),
     ),
     Hint.MISSING_METHOD: Sentence(
-        "The class that the platform takes lacks predict or load_model; the base class does nothing in its place.",
-        "Define load_model(self) and predict(self, image_path) in class Prediction.",
-        "平台选用的类缺少 predict 或 load_model；基类的同名方法什么都不做。",
-        "请在 class Prediction 中定义 load_model(self) 与 predict(self, image_path)。",
+        later(
+            "The class that the platform takes lacks predict or load_model; the base class does nothing in its place."
+        ),
+        later("Define load_model(self) and predict(self, image_path) in class Prediction."),
     ),
     Hint.RELATIVE_PATH: Sentence(
-        "A file is named relative to the working directory: this works only when started from the project root.",
-        "Join it to the folder of the source file: Path(__file__).parent, or MODEL_PATH of path.py.",
-        "文件路径相对于工作目录，只有从项目根目录启动才有效。",
-        "请与源文件所在目录拼接：Path(__file__).parent，或 path.py 中的 MODEL_PATH。",
+        later("A file is named relative to the working directory: this works only when started from the project root."),
+        later("Join it to the folder of the source file: Path(__file__).parent, or MODEL_PATH of path.py."),
     ),
     Hint.OUTSIDE_PATH: Sentence(
-        "A path leaves the project by `..`; on the platform nothing of yours lies there.",
-        "Keep every file inside the project, and name it from the project root.",
-        "路径通过 `..` 离开了项目目录；平台上那里没有你的文件。",
-        "请把所有文件放在项目内，并从项目根目录开始写路径。",
+        later("A path leaves the project by `..`; on the platform nothing of yours lies there."),
+        later("Keep every file inside the project, and name it from the project root."),
     ),
     Hint.TRAIN_TRANSFORM: Sentence(
-        "Predictions go through random training transforms, so the same picture gets different answers.",
-        "Use the transforms of the validation in prediction.py: resize, to tensor, normalise.",
-        "预测时使用了训练的随机增强，同一张图片会得到不同的答案。",
-        "请在 prediction.py 中使用验证时的变换：缩放、转张量、归一化。",
+        later("Predictions go through random training transforms, so the same picture gets different answers."),
+        later("Use the transforms of the validation in prediction.py: resize, to tensor, normalise."),
     ),
     Hint.ENDLESS_RETRY: Sentence(
-        "A picture that cannot be read is tried again for ever: one truncated file stops the training.",
-        "Leave the picture out, or take another row, and count how often that happened.",
-        "无法读取的图片会被无限重试：一个截断的文件就会卡住训练。",
-        "请跳过该图片或改用另一行数据，并记录次数。",
+        later("A picture that cannot be read is tried again for ever: one truncated file stops the training."),
+        later("Leave the picture out, or take another row, and count how often that happened."),
     ),
     Hint.NO_EVAL: Sentence(
-        "A torch model is loaded for prediction and never set to eval(): dropout and batch statistics stay on.",
-        "Call self.model.eval() at the end of load_model, and predict under torch.no_grad().",
-        "预测加载了 torch 模型，但没有调用 eval()：dropout 与批统计仍在生效。",
-        "请在 load_model 末尾调用 self.model.eval()，并在 torch.no_grad() 下预测。",
+        later("A torch model is loaded for prediction and never set to eval(): dropout and batch statistics stay on."),
+        later("Call self.model.eval() at the end of load_model, and predict under torch.no_grad()."),
     ),
 }
 
@@ -166,22 +138,21 @@ class Finding:
     def as_json(self) -> dict[str, str | int]:
         """The finding with its sentences in both languages."""
         found = {"code": self.code.value, "severity": self.severity.value, "file": self.file, "line": self.line}
-        return {**found, "detail": self.detail, **sentence(self.code)._asdict()}
+        said = sentence(self.code)
+        chinese = {"cause_zh": said.cause_zh, "remedy_zh": said.remedy_zh}
+        return {**found, "detail": self.detail, **said._asdict(), **chinese}
 
-    def text(self, language: str = "en") -> str:
+    def text(self) -> str:
         """Three lines for people: place and code, cause and what was found, remedy."""
         said = sentence(self.code)
         where = (f"{self.file}:{self.line}" if self.line else self.file) or "-"
-        cause, remedy = (said.cause_zh, said.remedy_zh) if language == "zh" else (said.cause, said.remedy)
-        words = ("此处：", "解决：") if language == "zh" else ("here: ", "remedy: ")
-        return (
-            f"{where}: "
-            f"{self.severity.value} [{self.code.value}] {cause}\n  {words[0]}{self.detail}\n  {words[1]}{remedy}"
-        )
+        first = f"{where}: {tr(self.severity.value)} [{self.code.value}] {tr(said.cause)}"
+        here, remedy = tr("here: {detail}", detail=self.detail), tr("remedy: {remedy}", remedy=tr(said.remedy))
+        return f"{first}\n  {here}\n  {remedy}"
 
 
 def sentence(code: Code | Hint) -> Sentence:
-    """Cause and remedy of a code, in both languages."""
+    """Cause and remedy of a code."""
     return HINTS[code] if isinstance(code, Hint) else CAUSES[code]
 
 
@@ -201,7 +172,9 @@ def table() -> str:
         *(code for code in Code if not is_platform_fault(code) and code is not Code.INSTALL_FAILED),
         *Hint,
     ]
-    rows = (f"| `{code.value}` | {' | '.join(_cell(text) for text in sentence(code))} |" for code in codes)
+    told = {code: sentence(code) for code in codes}
+    cells = {code: (*said, said.cause_zh, said.remedy_zh) for code, said in told.items()}
+    rows = (f"| `{code.value}` | {' | '.join(map(_cell, texts))} |" for code, texts in cells.items())
     return "\n".join(["| code | cause | remedy | 原因 | 解决 |", "|---|---|---|---|---|", *rows]) + "\n"
 
 

@@ -9,17 +9,17 @@ from dataclasses import replace
 
 from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Imported, Project, Source, dotted
-from flyai_local.run.requirements import Line, lines
+from flyai_local.run.requirements import OWN_LINE, Line, lines
 from flyai_local.states import Code
 from flyai_local.submission.baseline import BASELINE, GONE_FROM_PYTHON
 from flyai_local.submission.package_names import OTHER_NAMES, brought, normal, packages_of
+from protocol.language import tr
 
 __all__ = ["check"]
 
 ALWAYS = {"flyai", "flyai_sdk", "pip", "setuptools", "pkg_resources"}
 FORGIVING = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 STARTING = ("main.py", "prediction.py", "model.py", "processor.py")
-OWN_LINE = "the platform has its own"
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -56,7 +56,7 @@ def check(project: Project) -> Iterator[Finding]:
     yield from missing.values()
     if unlisted:  # one for all
         first = next(iter(unlisted.values()))
-        yield replace(first, detail=f"imported and not listed: {', '.join(sorted(unlisted))}")
+        yield replace(first, detail=tr("imported and not listed: {unlisted}", unlisted=", ".join(sorted(unlisted))))
 
 
 def _severity(source: Source, each: Imported) -> Severity:
@@ -90,14 +90,19 @@ def _own_but_gone(project: Project, each: Imported, top: str) -> bool:
 
 def _missing(project: Project, each: Imported, top: str) -> str:
     if project.own(top):
-        return f"the submission holds no module {each.names[0]}"
+        return tr("the submission holds no module {names}", names=each.names[0])
     package = packages_of(top)[0]
     where = (
-        "no line of requirements.txt brings it"
+        tr("no line of requirements.txt brings it")
         if (project.folder / "requirements.txt").is_file()
-        else "there is no requirements.txt"
+        else tr("there is no requirements.txt")
     )
-    return f"import of {top}: {where} and no file of the submission is called {top}.py; its package is {package}"
+    return tr(
+        "import of {top}: {where} and no file of the submission is called {top}.py; its package is {package}",
+        top=top,
+        where=where,
+        package=package,
+    )
 
 
 def _excused(source: Source, each: Imported) -> bool:
@@ -127,7 +132,11 @@ def _bogus(listed: list[Line]) -> Iterator[Finding]:
     for line in listed:
         if line.skip and line.skip != OWN_LINE:
             yield Finding(
-                Hint.REQUIREMENT_LINE, Severity.WARNING, "requirements.txt", line.number, f"{line.text!r}: {line.skip}"
+                Hint.REQUIREMENT_LINE,
+                Severity.WARNING,
+                "requirements.txt",
+                line.number,
+                f"{line.text!r}: {tr(line.skip)}",
             )
         elif not line.skip and (module := _module_name(line)):
             package = OTHER_NAMES[module][0]
@@ -136,7 +145,7 @@ def _bogus(listed: list[Line]) -> Iterator[Finding]:
                 Severity.WARNING,
                 "requirements.txt",
                 line.number,
-                f"{line.text!r}: the package is {package}",
+                tr("{given!r}: the package is {package}", given=line.text, package=package),
             )
 
 

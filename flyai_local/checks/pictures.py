@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source, dotted
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["check"]
 
@@ -72,10 +73,10 @@ def _certain(call: ast.Call) -> bool:
 def _retries(source: Source) -> Iterator[Finding]:
     for node in source.nodes:
         if isinstance(node, ast.While) and (_asks_again(node) or _catches_again(node)):
-            text = "the loop ends only when the file can be read, and nothing in it takes another one"
+            text = tr("the loop ends only when the file can be read, and nothing in it takes another one")
             yield Finding(Hint.ENDLESS_RETRY, Severity.WARNING, source.name, node.lineno, text)
         elif isinstance(node, (ast.Call, ast.Subscript)) and _same_again(source, node):
-            text = f"{ast.unparse(node)} asks for the same picture again"
+            text = tr("{unparse} asks for the same picture again", unparse=ast.unparse(node))
             yield Finding(Hint.ENDLESS_RETRY, Severity.WARNING, source.name, node.lineno, text)
 
 
@@ -149,6 +150,6 @@ def _truncated(project: Project) -> Iterator[Finding]:
             if source.full_name(call.func) in OPENING and not any(
                 isinstance(each, ast.Try) for each in source.above(call)
             ):
-                said = "a truncated picture raises here; set ImageFile.LOAD_TRUNCATED_IMAGES or catch OSError"
+                said = tr("a truncated picture raises here; set ImageFile.LOAD_TRUNCATED_IMAGES or catch OSError")
                 yield Finding(Code.BROKEN_IMAGE, Severity.WARNING, source.name, call.lineno, said)
                 return

@@ -8,6 +8,7 @@ from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project
 from flyai_local.checks.streams import loads, saves
 from flyai_local.checks.values import UNKNOWN, anchored, plain
+from protocol.language import tr
 
 __all__ = ["check"]
 
@@ -20,9 +21,9 @@ def check(project: Project) -> Iterator[Finding]:
         if path in ("", ".", UNKNOWN):
             continue
         if plain(path).startswith("../"):
-            text = f"{plain(path)!r} lies outside of the project"
+            text = tr("{path!r} lies outside of the project", path=plain(path))
             yield Finding(Hint.OUTSIDE_PATH, Severity.WARNING, access.source.name, access.call.lineno, text)
         elif not anchored(path) and access.source.name not in seen:
             seen.add(access.source.name)
-            text = f"{path!r} is looked for in the working directory"
+            text = tr("{path!r} is looked for in the working directory", path=path)
             yield Finding(Hint.RELATIVE_PATH, Severity.WARNING, access.source.name, access.call.lineno, text)

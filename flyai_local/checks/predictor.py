@@ -11,6 +11,7 @@ from flyai_local.checks.answers import check_answers
 from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source, dotted
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["check"]
 
@@ -34,7 +35,13 @@ def check(project: Project) -> Iterator[Finding]:
         line = next((each.node.lineno for each in source.imports if chosen in each.bound or "*" in each.bound), 0)
         line = line or candidates[chosen][1].lineno
         names = ", ".join(sorted(candidates))
-        yield Finding(Code.WRONG_CLASS, Severity.ERROR, "prediction.py", line, f"{chosen} will be taken, of {names}")
+        yield Finding(
+            Code.WRONG_CLASS,
+            Severity.ERROR,
+            "prediction.py",
+            line,
+            tr("{chosen} will be taken, of {names}", chosen=chosen, names=names),
+        )
         chosen = "Prediction"
     yield from _methods(*candidates[chosen], project)
 
@@ -42,7 +49,11 @@ def check(project: Project) -> Iterator[Finding]:
 def _none(source: Source) -> Finding:
     classes = [node for node in source.nodes if isinstance(node, ast.ClassDef)]
     named = [node for node in classes if node.name == "Prediction"] or classes
-    text = f"class {named[0].name} does not inherit FlyAI" if named else "there is no class that inherits FlyAI"
+    text = (
+        tr("class {name} does not inherit FlyAI", name=named[0].name)
+        if named
+        else tr("there is no class that inherits FlyAI")
+    )
     return Finding(Code.NO_CLASS, Severity.ERROR, "prediction.py", named[0].lineno if named else 0, text)
 
 
@@ -133,7 +144,11 @@ def _methods(source: Source, node: ast.ClassDef, project: Project) -> Iterator[F
     methods = _all_methods(source, node, project)
     if "predict" not in methods:
         yield Finding(
-            Hint.MISSING_METHOD, Severity.ERROR, source.name, node.lineno, f"class {node.name} has no method predict"
+            Hint.MISSING_METHOD,
+            Severity.ERROR,
+            source.name,
+            node.lineno,
+            tr("class {name} has no method predict", name=node.name),
         )
     if not {"load_model", "__init__"} & methods.keys():
         yield Finding(
@@ -141,7 +156,7 @@ def _methods(source: Source, node: ast.ClassDef, project: Project) -> Iterator[F
             Severity.WARNING,
             source.name,
             node.lineno,
-            f"class {node.name} has no method load_model",
+            tr("class {name} has no method load_model", name=node.name),
         )
     if "predict" not in methods:
         return
@@ -171,7 +186,12 @@ def _refused(predict: ast.FunctionDef, columns: tuple[str, ...]) -> str:
     try:
         signature.bind(**dict.fromkeys(columns))
     except TypeError as error:
-        return f"predict{signature} cannot be called with {', '.join(columns)}: {error}"
+        return tr(
+            "predict{signature} cannot be called with {columns}: {error}",
+            signature=signature,
+            columns=", ".join(columns),
+            error=error,
+        )
     return ""
 
 

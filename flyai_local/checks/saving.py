@@ -12,6 +12,7 @@ from flyai_local.checks.project import Project, Source, dotted
 from flyai_local.checks.streams import Access, loads, saves
 from flyai_local.checks.values import UNKNOWN, known_name, plain
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["check"]
 
@@ -57,9 +58,11 @@ def _not_saved(access: Access, written: list[Access]) -> Finding:
     loaded = plain(access.path)
     known = sorted({plain(saved.path) for saved in written if known_name(saved.path)})
     near = difflib.get_close_matches(loaded, known, n=1, cutoff=0.3) or known[:1]
-    text = f"{loaded!r} is read here, and neither main.py nor what it imports ever saves a file"
+    text = tr("{loaded!r} is read here, and neither main.py nor what it imports ever saves a file", loaded=loaded)
     if written:
-        text = f"{loaded!r} is read here and training never saves it" + (f"; it saves {near[0]!r}" if near else "")
+        text = tr("{loaded!r} is read here and training never saves it", loaded=loaded) + (
+            tr("; it saves {near!r}", near=near[0]) if near else ""
+        )
     return Finding(Code.NO_CHECKPOINT, Severity.ERROR, access.source.name, access.call.lineno, text)
 
 
@@ -98,7 +101,11 @@ def _pickled(main: Source) -> Iterator[Finding]:
             continue
         made = _class_of(call.args[position], main, classes)
         if made:
-            text = f"{ast.unparse(call)[:80]} pickles an object of class {made}, which is defined in main.py"
+            text = tr(
+                "{unparse} pickles an object of class {made}, which is defined in main.py",
+                unparse=ast.unparse(call)[:80],
+                made=made,
+            )
             yield Finding(Code.CLASS_NOT_FOUND_IN_PICKLE, Severity.ERROR, "main.py", call.lineno, text)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from flyai_local.checks.findings import Finding, Hint, Severity
 from flyai_local.checks.project import Project, Source, dotted
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["check"]
 
@@ -46,11 +47,15 @@ def _at_import(source: Source, call: ast.Call) -> Iterator[Finding]:
             Severity.WARNING if depends else Severity.ERROR,
             source.name,
             call.lineno,
-            "parse_args() runs when this file is imported",
+            tr("parse_args() runs when this file is imported"),
         )
     elif name in EXITS and not any(isinstance(node, (ast.If, ast.Try)) for node in source.above(call)):
         yield Finding(
-            Code.EVALUATION_EXIT, Severity.ERROR, source.name, call.lineno, f"{name}() runs when this file is imported"
+            Code.EVALUATION_EXIT,
+            Severity.ERROR,
+            source.name,
+            call.lineno,
+            tr("{name}() runs when this file is imported", name=name),
         )
     elif isinstance(source.parents.get(call), ast.Expr) and _trains(source, call, attribute):
         shown = dotted(call.func) or attribute
@@ -59,7 +64,7 @@ def _at_import(source: Source, call: ast.Call) -> Iterator[Finding]:
             Severity.WARNING,
             source.name,
             call.lineno,
-            f"{shown}() runs when this file is imported",
+            tr("{shown}() runs when this file is imported", shown=shown),
         )
 
 
@@ -86,7 +91,11 @@ def _arguments(project: Project) -> Iterator[Finding]:
     parsing = [(source, call) for source, call in calls if _attribute(call) in ("parse_args", "parse_known_args")]
     if not parsing:
         yield Finding(
-            Hint.ARGUMENTS_IGNORED, Severity.WARNING, "main.py", 0, "nothing that main.py runs reads the command line"
+            Hint.ARGUMENTS_IGNORED,
+            Severity.WARNING,
+            "main.py",
+            0,
+            tr("nothing that main.py runs reads the command line"),
         )
         return
     strict = any(_attribute(call) == "parse_args" for _, call in parsing)
@@ -101,7 +110,7 @@ def _arguments(project: Project) -> Iterator[Finding]:
 
 
 def _undeclared(source: Source, call: ast.Call, flag: str, strict: bool) -> Finding:
-    text = f"{flag} is not declared before the arguments are parsed"
+    text = tr("{flag} is not declared before the arguments are parsed", flag=flag)
     if strict:
         return Finding(Code.MAIN_ARGUMENTS, Severity.ERROR, source.name, call.lineno, text)
     return Finding(Hint.ARGUMENTS_IGNORED, Severity.WARNING, source.name, call.lineno, text)
@@ -130,7 +139,7 @@ def _unused(project: Project, source: Source, call: ast.Call, flag: str) -> Iter
             Severity.WARNING,
             where.name,
             line,
-            f"the value of {flag} is overwritten with a constant",
+            tr("the value of {flag} is overwritten with a constant", flag=flag),
         )
     elif not _read(project, name):
         yield Finding(
@@ -138,7 +147,7 @@ def _unused(project: Project, source: Source, call: ast.Call, flag: str) -> Iter
             Severity.WARNING,
             source.name,
             call.lineno,
-            f"nothing reads {name}, the value of {flag}",
+            tr("nothing reads {name}, the value of {flag}", name=name, flag=flag),
         )
 
 

@@ -16,42 +16,60 @@ from flyai_local.contest.register import add
 from flyai_local.contest.tables import read_table
 from flyai_local.flags import time_in
 from protocol.findings import summary
+from protocol.language import later, tr
 
-EXIT_CODES = {0: "registered", 1: "refused: a sentence on stderr names the file and line", 2: "wrong usage"}
+EXIT_CODES = {
+    0: later("registered"),
+    1: later("refused: a sentence on stderr names the file and line"),
+    2: later("wrong usage"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``add``."""
     parser.add_argument(
-        "name", metavar="NAME", help="id of the new competition: letters (Chinese too), digits, '_' and '-'"
+        "name", metavar="NAME", help=tr("id of the new competition: letters (Chinese too), digits, '_' and '-'")
     )
-    parser.add_argument("--csv", type=Path, required=True, help="table of the training pictures with their labels")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder that the paths begin from")
-    hidden = parser.add_mutually_exclusive_group()
-    hidden.add_argument("--hidden-csv", type=Path, metavar="CSV", help="table of the hidden pictures, for the score")
-    hidden.add_argument(
-        "--hidden", type=float, metavar="FRACTION", help="hide this fraction of every class instead, for instance 0.25"
-    )
-    parser.add_argument("--image-column", default="image_path", help="column of the picture paths (%(default)s)")
-    parser.add_argument("--label-column", default="label", help="column of the labels (%(default)s)")
+    parser.add_argument("--csv", type=Path, required=True, help=tr("table of the training pictures with their labels"))
     parser.add_argument(
-        "--encoding", default="", metavar="NAME", help="of the CSV files, where not UTF-8 or GBK: cp1252"
+        "--images", type=Path, required=True, metavar="DIR", help=tr("folder that the paths begin from")
     )
-    parser.add_argument("--metric", default="accuracy", help=f"score of the board: {', '.join(METRICS)} (%(default)s)")
+    hidden = parser.add_mutually_exclusive_group()
+    hidden.add_argument(
+        "--hidden-csv", type=Path, metavar="CSV", help=tr("table of the hidden pictures, for the score")
+    )
+    hidden.add_argument(
+        "--hidden",
+        type=float,
+        metavar="FRACTION",
+        help=tr("hide this fraction of every class instead, for instance 0.25"),
+    )
+    parser.add_argument("--image-column", default="image_path", help=tr("column of the picture paths (%(default)s)"))
+    parser.add_argument("--label-column", default="label", help=tr("column of the labels (%(default)s)"))
+    parser.add_argument(
+        "--encoding", default="", metavar="NAME", help=tr("of the CSV files, where not UTF-8 or GBK: cp1252")
+    )
+    parser.add_argument(
+        "--metric",
+        default="accuracy",
+        help=tr("score of the board: {metrics} (%(default)s)", metrics=", ".join(METRICS)),
+    )
     parser.add_argument(
         "--minutes",
         type=time_in("minutes"),
         metavar="M",
-        help="time that a submission has for training and its answers together",
+        help=tr("time that a submission has for training and its answers together"),
     )
     parser.add_argument(
-        "--memory-mb", type=time_in("MB"), metavar="MB", help="memory of a submission (80 %% of the machine)"
+        "--memory-mb", type=time_in("MB"), metavar="MB", help=tr("memory of a submission (80 %% of the machine)")
     )
     parser.add_argument(
-        "--disk-mb", type=time_in("MB"), metavar="MB", help="what each phase may write (32768 and 8192)"
+        "--disk-mb", type=time_in("MB"), metavar="MB", help=tr("what each phase may write (32768 and 8192)")
     )
-    parser.add_argument("--processes", type=_count, metavar="N", help="processes of a submission at once (256)")
-    parser.add_argument("--replace", action="store_true", help="take the place of an earlier competition of that name")
+    parser.add_argument("--processes", type=_count, metavar="N", help=tr("processes of a submission at once (256)"))
+    parser.add_argument(
+        "--replace", action="store_true", help=tr("take the place of an earlier competition of that name")
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,17 +77,29 @@ def run(args: argparse.Namespace) -> int:
     card = add(**vars(args), say=lambda notes: print(summary(notes), file=sys.stderr) if notes else None)
     rows, hidden = read_table(card.train, *card.columns), len(hidden_rows(card))
     classes = len(training_classes(card))
-    print(f"{card.id}: {classes} classes, {len(rows)} training pictures, {hidden} hidden, in {card.images}")
+    print(
+        tr(
+            "{id}: {classes} classes, {rows} training pictures, {hidden} hidden, in {images}",
+            id=card.id,
+            classes=classes,
+            rows=len(rows),
+            hidden=hidden,
+            images=card.images,
+        )
+    )
     if card.hidden is None:
-        print("No hidden part: submissions will train but get no score. Add --hidden 0.25 or --hidden-csv for one.")
+        print(tr("No hidden part: submissions will train but get no score. Add --hidden 0.25 or --hidden-csv for one."))
     if card.minutes:
         print(
-            f"A submission has {card.minutes:g} minutes, training and answers together; it is told so by FLYAI_MINUTES."
+            tr(
+                "A submission has {minutes:g} minutes, training and answers together; it is told so by FLYAI_MINUTES.",
+                minutes=card.minutes,
+            )
         )
     return 0
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: give 1 or more")
+        raise argparse.ArgumentTypeError(tr("{given!r} is no number of processes: give 1 or more", given=text))
     return int(text)

@@ -19,22 +19,27 @@ from flyai_local.listing import aligned, duration, megabytes, moment
 from flyai_local.remote import told
 from flyai_local.remote.account import contest_of, known_site
 from flyai_local.run.causes import explain
+from protocol.language import language, later, tr
 
 EXIT_CODES = {
-    0: "the board was printed",
-    1: "no such competition or run, or the records cannot be read: a sentence on stderr says which",
-    2: "wrong usage",
+    0: later("the board was printed"),
+    1: later("no such competition or run, or the records cannot be read: a sentence on stderr says which"),
+    2: later("wrong usage"),
 }
 OTHER_RUNS = 10  # newest runs without a rank that are listed
+
+SHOWN = {"public": later("public"), "private": later("private"), "score": later("total")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``board``."""
-    parser.add_argument("--competition", metavar="ID", help="only this competition (every one that has runs)")
-    parser.add_argument("--by", choices=tuple(RANKED_BY), default="public", help="score that ranks (%(default)s)")
-    parser.add_argument("--detail", type=int, metavar="N", help="everything about run N: time, memory, size, classes")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--site", action="store_true", help="of the contest's site that 'login' opened")
+    parser.add_argument("--competition", metavar="ID", help=tr("only this competition (every one that has runs)"))
+    parser.add_argument("--by", choices=tuple(RANKED_BY), default="public", help=tr("score that ranks (%(default)s)"))
+    parser.add_argument(
+        "--detail", type=int, metavar="N", help=tr("everything about run N: time, memory, size, classes")
+    )
+    parser.add_argument("--json", action="store_true", help=tr("print JSON"))
+    parser.add_argument("--site", action="store_true", help=tr("of the contest's site that 'login' opened"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +56,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     runs = book.runs(args.competition)
     if args.competition is not None and not runs and args.competition not in known_ids():
-        raise UserError(f"there is no competition {args.competition!r}; known: {', '.join(known_ids())}")
+        raise UserError(
+            tr(
+                "there is no competition {competition!r}; known: {known_ids}",
+                competition=args.competition,
+                known_ids=", ".join(known_ids()),
+            )
+        )
     names = sorted({run.competition for run in runs}) if args.competition is None else [args.competition]
     boards = {name: [run for run in runs if run.competition == name] for name in names}
     if args.json:
@@ -64,13 +75,33 @@ def run(args: argparse.Namespace) -> int:
 def _board(name: str, runs: list[Run], by: str) -> str:
     entries = ranking(runs, by)
     metric = f" ({entries[0].run.metric})" if entries and entries[0].run.metric != "accuracy" else ""
-    parts = [f"{name}: {len(entries)} ranked by the {'total' if by == 'score' else by} score{metric}, in percent"]
+    parts = [
+        tr(
+            "{name}: {entries} ranked by the {hint} score{metric}, in percent",
+            name=name,
+            entries=len(entries),
+            hint=tr(SHOWN[by]),
+            metric=metric,
+        )
+    ]
     if entries:
-        header = ("rank", "submission", "run", "public", "private", "score", "tries", "time", "memory", "size", "when")
+        header = (
+            tr("rank"),
+            tr("submission"),
+            tr("run"),
+            tr("public"),
+            tr("private"),
+            tr("score"),
+            tr("tries"),
+            tr("time"),
+            tr("memory"),
+            tr("size"),
+            tr("when"),
+        )
         parts.append(aligned([header, *(_line(entry) for entry in entries)]))
     others = _others(runs)
     if others:
-        parts.append("not ranked:\n" + aligned([_other(run) for run in others[-OTHER_RUNS:]]))
+        parts.append(tr("not ranked:\n") + aligned([_other(run) for run in others[-OTHER_RUNS:]]))
     return "\n".join(parts) if runs else _empty(name)
 
 
@@ -87,10 +118,10 @@ def _others(runs: list[Run]) -> list[Run]:
 
 
 def _other(run: Run) -> tuple[object, ...]:
-    counted = "a try" if run.counts and run.command != "test" else "no try"
-    state = run.state.value + (f" by {run.metric}" if run.metric else "")
+    counted = tr("a try") if run.counts and run.command != "test" else tr("no try")
+    state = run.state.value + (tr(" by {metric}", metric=run.metric) if run.metric else "")
     return (
-        f"run {run.id}",
+        tr("run {id}", id=run.id),
         run.name,
         run.command,
         state,
@@ -101,29 +132,34 @@ def _other(run: Run) -> tuple[object, ...]:
 
 
 def _empty(name: str | None) -> str:
-    command = "python -m flyai_local train" + (f" --competition {name}" if name else "")
-    return f"No runs{f' of {name}' if name else ''} yet. Make one with: {command}"
+    command = "python -m flyai_local train" + (tr(" --competition {name}", name=name) if name else "")
+    return tr(
+        "No runs{hint} yet. Make one with: {command}", hint=tr(" of {name}", name=name) if name else "", command=command
+    )
 
 
 def _detail(run: Run) -> str:
     facts: list[tuple[str, object]] = [
-        ("run", run.id),
-        ("submission", run.name),
-        ("competition", run.competition),
-        ("command", run.command),
-        ("state", run.state.value + (f" ({run.code.value})" if run.code else "")),
-        ("reason", " ".join(filter(None, [explain(run.code)[0] if run.code else "", run.detail])) or None),
-        ("counts", "as a try" if run.counts and run.command != "test" else "not as a try"),
-        ("queued", moment(run.queued)),
-        ("time", duration(run.seconds)),
-        ("memory", megabytes(run.peak_mb)),
-        ("size", megabytes(run.size_bytes / 2**20)),
+        (tr("run"), run.id),
+        (tr("submission"), run.name),
+        (tr("competition"), run.competition),
+        (tr("command"), run.command),
+        (tr("state"), run.state.value + (f" ({run.code.value})" if run.code else "")),
+        (
+            tr("reason"),
+            " ".join(filter(None, [explain(run.code, language())[0] if run.code else "", run.detail])) or None,
+        ),
+        (tr("counts"), tr("as a try") if run.counts and run.command != "test" else tr("not as a try")),
+        (tr("queued"), moment(run.queued)),
+        (tr("time"), duration(run.seconds)),
+        (tr("memory"), megabytes(run.peak_mb)),
+        (tr("size"), megabytes(run.size_bytes / 2**20)),
         ("sha256", run.sha256 or None),
-        ("metric", run.metric),
-        ("score", run.score),
-        ("public", run.public_score),
-        ("private", run.private_score),
-        *((f"class {name}", percent) for name, percent in run.per_class.items()),
+        (tr("metric"), run.metric),
+        (tr("score"), run.score),
+        (tr("public"), run.public_score),
+        (tr("private"), run.private_score),
+        *((tr("class {name}", name=name), percent) for name, percent in run.per_class.items()),
     ]
     return aligned(facts)
 

@@ -22,43 +22,51 @@ from flyai_local.errors import UserError
 from flyai_local.run.progress import Progress, Pulse
 from flyai_local.states import State
 from flyai_local.submission.submission import ids
+from protocol.language import counted, later, tr
 
 EXIT_CODES = {
-    0: "no error was found; there may be warnings, and one of them may be that the chain cannot end on this machine",
-    1: "at least one error; also when a sentence on stderr says why the check never began",
-    2: "wrong usage",
-    3: "the platform itself failed while the chain ran; this says nothing about the submission",
+    0: later(
+        "no error was found; there may be warnings, and one of them may be that the chain cannot end on this machine"
+    ),
+    1: later("at least one error; also when a sentence on stderr says why the check never began"),
+    2: later("wrong usage"),
+    3: later("the platform itself failed while the chain ran; this says nothing about the submission"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `check`."""
     parser.add_argument(
-        "--submission", type=Path, default=Path(), metavar="DIR_OR_ZIP", help="what to check (this folder)"
+        "--submission", type=Path, default=Path(), metavar="DIR_OR_ZIP", help=tr("what to check (this folder)")
     )
     parser.add_argument(
         "--competition",
         metavar="ID",
-        help="competition to check against (the one that the submission names, if known here)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object with both languages instead of text")
-    parser.add_argument(
-        "--lang", choices=("en", "zh"), default="en", help="language of causes and remedies (%(default)s)"
-    )
-    parser.add_argument("--static", action="store_true", help="read the source only; run nothing")
-    parser.add_argument(
-        "--weights", type=Path, metavar="DIR", help="folder of pretrained files, for get_remote_data and torch hub"
+        help=tr("competition to check against (the one that the submission names, if known here)"),
     )
     parser.add_argument(
-        "--fresh-env", action="store_true", help="run the chain in an environment made from requirements.txt (network)"
+        "--json", action="store_true", help=tr("print one JSON object with both languages instead of text")
+    )
+    parser.add_argument("--static", action="store_true", help=tr("read the source only; run nothing"))
+    parser.add_argument(
+        "--weights", type=Path, metavar="DIR", help=tr("folder of pretrained files, for get_remote_data and torch hub")
     )
     parser.add_argument(
-        "--no-isolation", action="store_true", help="run the chain as a plain process even where bubblewrap works"
+        "--fresh-env",
+        action="store_true",
+        help=tr("run the chain in an environment made from requirements.txt (network)"),
     )
     parser.add_argument(
-        "--time-limit", type=float, default=SECONDS, metavar="SECONDS", help="wall clock of each phase (%(default)g)"
+        "--no-isolation", action="store_true", help=tr("run the chain as a plain process even where bubblewrap works")
     )
-    parser.add_argument("--verbose", action="store_true", help="show what the chain and the submission print")
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=SECONDS,
+        metavar="SECONDS",
+        help=tr("wall clock of each phase (%(default)g)"),
+    )
+    parser.add_argument("--verbose", action="store_true", help=tr("show what the chain and the submission print"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,9 +87,7 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
         )
     print(
-        json.dumps(_as_json(report, chosen.id), indent=2, ensure_ascii=False)
-        if args.json
-        else _text(report, chosen.id, args.lang)
+        json.dumps(_as_json(report, chosen.id), indent=2, ensure_ascii=False) if args.json else _text(report, chosen.id)
     )
     if report.chain is not None and report.chain.state is State.CRASHED:
         return 3
@@ -97,38 +103,64 @@ def _shown(args: argparse.Namespace) -> AbstractContextManager[Progress]:
 
 def _refuse(args: argparse.Namespace) -> None:
     if not args.submission.exists():
-        raise UserError(f"there is no folder or archive {str(args.submission)!r}: give --submission DIR_OR_ZIP")
+        raise UserError(
+            tr(
+                "there is no folder or archive {submission!r}: give --submission DIR_OR_ZIP",
+                submission=str(args.submission),
+            )
+        )
     if args.weights is not None and not args.weights.is_dir():
-        raise UserError(f"there is no folder {str(args.weights)!r}: --weights names a folder of pretrained files")
+        raise UserError(
+            tr(
+                "there is no folder {weights!r}: --weights names a folder of pretrained files",
+                weights=str(args.weights),
+            )
+        )
     if not 0 < args.time_limit < float("inf"):
-        raise UserError(f"--time-limit {args.time_limit} is not a time: give a number of seconds above 0")
+        raise UserError(
+            tr("--time-limit {time_limit} is not a time: give a number of seconds above 0", time_limit=args.time_limit)
+        )
 
 
-def _text(report: Report, competition_id: str, language: str) -> str:
-    shown = [finding.text(language) for finding in report.findings]
-    return "\n".join([*shown, _chain(report, competition_id), _counts(report, language)])
+def _text(report: Report, competition_id: str) -> str:
+    shown = [finding.text() for finding in report.findings]
+    return "\n".join([*shown, _chain(report, competition_id), _counts(report)])
 
 
 def _chain(report: Report, competition_id: str) -> str:
     """What the run of the chain came to, in one line."""
     if report.chain is None:
-        return "chain: not run"
+        return tr("chain: not run")
     ran = report.chain
-    ended = f"score {ran.score.total} on a few training pictures" if ran.score else f"ended in {ran.state.value}"
-    return (
-        f"chain: {ended}, {ran.seconds:.1f} s, {ran.peak_mb:.0f} MB, "
-        f"on {competition_id} (python -m flyai_local log {ran.run_id})"
+    ended = (
+        tr("score {total} on a few training pictures", total=ran.score.total)
+        if ran.score
+        else tr("ended in {state}", state=ran.state.value)
+    )
+    return tr(
+        "chain: {ended}, {seconds:.1f} s, {peak_mb:.0f} MB, on {competition_id} (python -m flyai_local log {run_id})",
+        ended=ended,
+        seconds=ran.seconds,
+        peak_mb=ran.peak_mb,
+        competition_id=competition_id,
+        run_id=ran.run_id,
     )
 
 
-def _counts(report: Report, language: str) -> str:
+def _counts(report: Report) -> str:
     errors, warnings, notes = (sum(f.severity is kind for f in report.findings) for kind in Severity)
-    if language == "zh":
-        verdict = ("通过" if report.whole else "未见错误，但未能在本机跑完") if report.ok else "未通过"
-        return f"{verdict}：{errors} 个错误，{warnings} 个警告，{notes} 个提示"
-    verdict = "failed" if not report.ok else "passed" if report.whole else "not refused, but not run to its end here"
-    counted = ((errors, "error"), (warnings, "warning"), (notes, "note"))
-    return f"{verdict}: " + ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counted)
+    verdict = (
+        tr("failed") if not report.ok
+        else tr("passed") if report.whole
+        else tr("not refused, but not run to its end here")
+    )  # fmt: skip
+    return tr(
+        "{verdict}: {errors}, {warnings}, {notes}",
+        verdict=verdict,
+        errors=counted("{count} error", "{count} errors", errors),
+        warnings=counted("{count} warning", "{count} warnings", warnings),
+        notes=counted("{count} note", "{count} notes", notes),
+    )
 
 
 def _as_json(report: Report, competition_id: str) -> dict[str, Any]:

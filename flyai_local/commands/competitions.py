@@ -9,13 +9,14 @@ from flyai_local.contest.competitions import Competition, competitions, training
 from flyai_local.contest.tables import read_table
 from flyai_local.errors import UserError
 from flyai_local.listing import aligned
+from protocol.language import later, tr
 
-EXIT_CODES = {0: "the list was printed", 2: "wrong usage"}
+EXIT_CODES = {0: later("the list was printed"), 2: later("wrong usage")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``competitions``."""
-    parser.add_argument("--json", action="store_true", help="print one JSON list")
+    parser.add_argument("--json", action="store_true", help=tr("print one JSON list"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,8 +25,15 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, ensure_ascii=False, indent=2))
         return 0
-    header = ("id", "classes", "train", "hidden", "metric", "source")
-    print(aligned([header, *([row[name] for name in header] for row in rows)]))
+    header = {
+        "id": "id",
+        "classes": tr("classes"),
+        "train": tr("training"),
+        "hidden": tr("hidden"),
+        "metric": tr("metric"),
+        "source": tr("source"),
+    }
+    print(aligned([list(header.values()), *([row[name] for name in header] for row in rows)]))
     return 0
 
 
@@ -37,5 +45,5 @@ def _summary(card: Competition) -> dict[str, object]:
         rows = read_table(card.train, *card.columns)
         summary["hidden"] = len(read_table(card.hidden, *card.columns)) if card.hidden else 0
     except UserError:
-        return {**summary, "source": source + (" (made on first use)" if card.embedded else " (table missing)")}
+        return {**summary, "source": source + (tr(" (made on first use)") if card.embedded else tr(" (table missing)"))}
     return {**summary, "classes": len(training_classes(card)), "train": len(rows), "source": source}

@@ -10,20 +10,21 @@ from pathlib import Path
 
 from flyai_local.contest.competitions import competition, place
 from flyai_local.errors import UserError
+from protocol.language import later, tr
 
 EXIT_CODES = {
-    0: "the data is in place",
-    1: "no such competition, or its pictures cannot be placed: a sentence on stderr says which",
-    2: "wrong usage",
+    0: later("the data is in place"),
+    1: later("no such competition, or its pictures cannot be placed: a sentence on stderr says which"),
+    2: later("wrong usage"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``download``."""
-    parser.add_argument("id", metavar="ID", help="id of the competition (see the command 'competitions')")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to place it (data/input/ID)")
-    parser.add_argument("--limit", type=_count, metavar="N", help="only N pictures, taken from the classes in turn")
-    parser.add_argument("--copy", action="store_true", help="real copies instead of links to the pictures")
+    parser.add_argument("id", metavar="ID", help=tr("id of the competition (see the command 'competitions')"))
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help=tr("where to place it (data/input/ID)"))
+    parser.add_argument("--limit", type=_count, metavar="N", help=tr("only N pictures, taken from the classes in turn"))
+    parser.add_argument("--copy", action="store_true", help=tr("real copies instead of links to the pictures"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,13 +34,15 @@ def run(args: argparse.Namespace) -> int:
     try:
         count = place(chosen, folder, limit=args.limit, copy=args.copy)
     except OSError as error:
-        raise UserError(f"{str(folder)!r} cannot be written: {error.strerror or error}") from error
-    print(f"{chosen.id}: {count} training pictures in {folder}")
+        raise UserError(
+            tr("{folder!r} cannot be written: {error}", folder=str(folder), error=error.strerror or error)
+        ) from error
+    print(tr("{id}: {count} training pictures in {folder}", id=chosen.id, count=count, folder=folder))
     return 0
 
 
 def _count(text: str) -> int:
     count = int(text)
     if count < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of pictures: give 1 or more")
+        raise argparse.ArgumentTypeError(tr("{given} is not a number of pictures: give 1 or more", given=text))
     return count

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from flyai_local.box import limits
 from flyai_local.run import launch
+from protocol.language import tr
 
 EXIT_CODES = launch.EXIT_CODES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `evaluate`."""
-    parser.add_argument("submission", type=Path, metavar="DIR", help="folder of the trained submission")
+    parser.add_argument("submission", type=Path, metavar="DIR", help=tr("folder of the trained submission"))
     launch.add_run_options(parser)
 
 

@@ -16,21 +16,24 @@ from flyai_local.errors import UserError
 from flyai_local.remote import told
 from flyai_local.remote.account import known_site
 from flyai_local.run.progress import failure
+from protocol.language import later, tr
 
 EXIT_CODES = {
-    0: "the log was printed",
-    1: "no such run or phase, or its log file is gone: a sentence on stderr says which",
-    2: "wrong usage",
+    0: later("the log was printed"),
+    1: later("no such run or phase, or its log file is gone: a sentence on stderr says which"),
+    2: later("wrong usage"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``log``."""
-    parser.add_argument("run", type=int, metavar="N", help="number of the run, as 'board' shows it")
-    parser.add_argument("--phase", metavar="PHASE", help="only this phase, for instance train or evaluate")
-    parser.add_argument("--tail", type=_count, metavar="K", help="only the last K lines of each phase")
-    parser.add_argument("--json", action="store_true", help="print JSON: the lines of every phase")
-    parser.add_argument("--site", action="store_true", help="of submission N at the contest's site that 'login' opened")
+    parser.add_argument("run", type=int, metavar="N", help=tr("number of the run, as 'board' shows it"))
+    parser.add_argument("--phase", metavar="PHASE", help=tr("only this phase, for instance train or evaluate"))
+    parser.add_argument("--tail", type=_count, metavar="K", help=tr("only the last K lines of each phase"))
+    parser.add_argument("--json", action="store_true", help=tr("print JSON: the lines of every phase"))
+    parser.add_argument(
+        "--site", action="store_true", help=tr("of submission N at the contest's site that 'login' opened")
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,8 +44,15 @@ def run(args: argparse.Namespace) -> int:
     chosen, logs = book.run(args.run), book.logs(args.run)
     if args.phase is not None:
         if args.phase not in logs:
-            known = ", ".join(logs) or "none, because it ended before any began"
-            raise UserError(f"run {chosen.id} has no log of a phase {args.phase!r}; it has: {known}")
+            known = ", ".join(logs) or tr("none, because it ended before any began")
+            raise UserError(
+                tr(
+                    "run {id} has no log of a phase {phase!r}; it has: {known}",
+                    id=chosen.id,
+                    phase=args.phase,
+                    known=known,
+                )
+            )
         logs = {args.phase: logs[args.phase]}
     lines = {phase: _lines(path, args.tail) for phase, path in logs.items()}
     if args.json:
@@ -73,9 +83,15 @@ def _of_site(args: argparse.Namespace) -> int:
 
 
 def _ending(run: Run) -> str:
-    state = f"--- run {run.id} of {run.name} on {run.competition}: {run.state.value}"
+    state = tr(
+        "--- run {id} of {name} on {competition}: {state}",
+        id=run.id,
+        name=run.name,
+        competition=run.competition,
+        state=run.state.value,
+    )
     if run.code is None:
-        return state + (f", score {run.score}" if run.score is not None else "")
+        return state + (tr(", score {score}", score=run.score) if run.score is not None else "")
     return f"{state}\n{failure(run.code, run.detail, [], '')}"
 
 
@@ -84,11 +100,13 @@ def _lines(path: Path, tail: int | None) -> list[str]:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             return [line.rstrip("\n") for line in (deque(file, tail) if tail else file)]
     except FileNotFoundError as error:
-        raise UserError(f"the log file {str(path)!r} is gone: somebody removed it from the folder of runs") from error
+        raise UserError(
+            tr("the log file {path!r} is gone: somebody removed it from the folder of runs", path=str(path))
+        ) from error
 
 
 def _count(text: str) -> int:
     count = int(text)
     if count < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of lines: give 1 or more")
+        raise argparse.ArgumentTypeError(tr("{given} is not a number of lines: give 1 or more", given=text))
     return count

@@ -13,15 +13,20 @@ import sys
 from flyai_local.errors import UserError
 from flyai_local.remote.account import remember
 from flyai_local.remote.site import Site
+from protocol.language import later, tr
 
-EXIT_CODES = {0: "the token is kept", 1: "refused: a sentence on stderr says why", 2: "wrong usage"}
+EXIT_CODES = {
+    0: later("the token is kept"),
+    1: later("refused: a sentence on stderr says why"),
+    2: later("wrong usage"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `login`."""
-    parser.add_argument("url", metavar="URL", help="address of the site, for instance https://contest.example")
-    parser.add_argument("--name", metavar="NAME", help="your name there (asked for otherwise)")
-    parser.add_argument("--token", metavar="T", help="a token of yours, instead of name and password")
+    parser.add_argument("url", metavar="URL", help=tr("address of the site, for instance https://contest.example"))
+    parser.add_argument("--name", metavar="NAME", help=tr("your name there (asked for otherwise)"))
+    parser.add_argument("--token", metavar="T", help=tr("a token of yours, instead of name and password"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,13 +39,13 @@ def run(args: argparse.Namespace) -> int:
         given = Site(args.url).ask("POST", "/api/login", {"name": name, "password": password, "label": label})
         token = given["token"]
     site = Site(args.url, token)
-    contests = ", ".join(one["contest"] for one in site.ask("GET", "/api/mine")) or "none yet: join one on its page"
+    contests = ", ".join(one["contest"] for one in site.ask("GET", "/api/mine")) or tr("none yet: join one on its page")
     remember(site)
-    print(f"logged in to {args.url}; you take part in: {contests}")
+    print(tr("logged in to {url}; you take part in: {contests}", url=args.url, contests=contests))
     return 0
 
 
 def _asked(question: str) -> str:
     if not sys.stdin.isatty():
-        raise UserError("there is no terminal to ask for the name: give --name NAME and the password on stdin")
+        raise UserError(tr("there is no terminal to ask for the name: give --name NAME and the password on stdin"))
     return input(question).strip()

@@ -12,29 +12,42 @@ from flyai_local.board import records
 from flyai_local.home import runs_folder
 from flyai_local.run.pruning import KEPT_RUNS, prune
 from flyai_local.terminal import say
+from protocol.language import later, tr
 
-EXIT_CODES = {0: "done; a line says how much was given back", 1: "the records cannot be read", 2: "wrong usage"}
+EXIT_CODES = {
+    0: later("done; a line says how much was given back"),
+    1: later("the records cannot be read"),
+    2: later("wrong usage"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``prune``."""
     parser.add_argument(
-        "--keep", type=_count, default=KEPT_RUNS, metavar="N", help="newest runs that keep their folder (%(default)s)"
+        "--keep",
+        type=_count,
+        default=KEPT_RUNS,
+        metavar="N",
+        help=tr("newest runs that keep their folder (%(default)s)"),
     )
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would be given back")
+    parser.add_argument("--dry-run", action="store_true", help=tr("only tell what would be given back"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Give back and say what."""
     given = prune(records.open(), runs_folder(), args.keep, args.dry_run)
-    verb = "would give" if args.dry_run else "gave"
     for one in given:
-        say(f"run {one.run}: {one.bytes / 2**20:.1f} MB")
-    say(f"{len(given)} runs {verb} back {sum(one.bytes for one in given) / 2**20:.1f} MB")
+        say(tr("run {run}: {bytes:.1f} MB", run=one.run, bytes=one.bytes / 2**20))
+    told = (
+        later("{runs} runs would give back {size:.1f} MB")
+        if args.dry_run
+        else later("{runs} runs gave back {size:.1f} MB")
+    )
+    say(tr(told, runs=len(given), size=sum(one.bytes for one in given) / 2**20))
     return 0
 
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs: give 0 or more")
+        raise argparse.ArgumentTypeError(tr("{given!r} is no number of runs: give 0 or more", given=text))
     return int(text)

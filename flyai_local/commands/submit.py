@@ -15,13 +15,14 @@ from flyai_local.remote import told
 from flyai_local.remote.account import contest_of, known_site
 from flyai_local.remote.site import Site, UnreachableError
 from flyai_local.submission.pack import pack, select
+from protocol.language import later, tr
 
 EXIT_CODES = {
-    0: "the upload is in the queue; with --wait: the run ended with a score",
-    1: "refused, or with --wait the run ended without a score: what is printed says why",
-    2: "wrong usage",
-    3: "with --wait: the platform itself failed; the run does not count",
-    130: "stopped by Ctrl-C; the run goes on",
+    0: later("the upload is in the queue; with --wait: the run ended with a score"),
+    1: later("refused, or with --wait the run ended without a score: what is printed says why"),
+    2: later("wrong usage"),
+    3: later("with --wait: the platform itself failed; the run does not count"),
+    130: later("stopped by Ctrl-C; the run goes on"),
 }
 LOOK_SECONDS = 2.0
 
@@ -29,23 +30,33 @@ LOOK_SECONDS = 2.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `submit`."""
     parser.add_argument("submission", type=Path, nargs="?", default=Path(), metavar="DIR_ZIP_OR_CSV",
-                        help="what to upload (this folder)")  # fmt: skip
-    parser.add_argument("--contest", metavar="NAME", help="which contest (the only one that you are in)")
-    parser.add_argument("--note", default="", metavar="TEXT", help="a note for yourself")
-    parser.add_argument("--wait", action="store_true", help="stay until the run has ended")
+                        help=tr("what to upload (this folder)"))  # fmt: skip
+    parser.add_argument("--contest", metavar="NAME", help=tr("which contest (the only one that you are in)"))
+    parser.add_argument("--note", default="", metavar="TEXT", help=tr("a note for yourself"))
+    parser.add_argument("--wait", action="store_true", help=tr("stay until the run has ended"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Upload, and wait where that is wished."""
     if not args.submission.exists():
-        raise UserError(f"there is no {str(args.submission)!r}: name a folder, a zip or a CSV of predictions")
+        raise UserError(
+            tr(
+                "there is no {submission!r}: name a folder, a zip or a CSV of predictions",
+                submission=str(args.submission),
+            )
+        )
     site = known_site()
     contest = contest_of(site, args.contest)
     with tempfile.TemporaryDirectory(prefix="flyai-") as folder:
         file = _packed(args.submission, Path(folder))
         given = site.send(f"/api/c/{contest}/submissions", file, args.note)
     print(
-        f"submission {given['id']} of {contest}: {told.waiting(given)}; python -m flyai_local log {given['id']} --site"
+        tr(
+            "submission {id} of {contest}: {waiting}; python -m flyai_local log {id} --site",
+            id=given["id"],
+            contest=contest,
+            waiting=told.waiting(given),
+        )
     )
     return _wait(site, int(given["id"])) if args.wait else 0
 
@@ -55,7 +66,12 @@ def _packed(submission: Path, folder: Path) -> Path:
         return submission
     selection = select(submission)
     if selection.refused:
-        raise UserError(f"{selection.refused[0]}: python -m flyai_local pack lists everything that must be mended")
+        raise UserError(
+            tr(
+                "{refused}: python -m flyai_local pack lists everything that must be mended",
+                refused=selection.refused[0],
+            )
+        )
     return pack(submission, folder / "submission.zip", selection).archive
 
 

@@ -11,27 +11,28 @@ import os
 
 from flyai_local.errors import UserError
 from flyai_local.remote.site import Site
+from protocol.language import later, tr
 
 EXIT_CODES = {
-    0: "the queue was empty (with --once)",
-    1: "refused: a sentence on stderr says why",
-    2: "wrong usage",
-    130: "stopped by Ctrl-C; the run at work goes to another worker when its lease is over",
+    0: later("the queue was empty (with --once)"),
+    1: later("refused: a sentence on stderr says why"),
+    2: later("wrong usage"),
+    130: later("stopped by Ctrl-C; the run at work goes to another worker when its lease is over"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `worker`."""
-    parser.add_argument("--site", required=True, metavar="URL", help="the contest's site")
-    parser.add_argument("--token", default="", metavar="T", help="the worker's token (FLYAI_SITE_TOKEN)")
-    parser.add_argument("--once", action="store_true", help="end when the queue is empty")
+    parser.add_argument("--site", required=True, metavar="URL", help=tr("the contest's site"))
+    parser.add_argument("--token", default="", metavar="T", help=tr("the worker's token (FLYAI_SITE_TOKEN)"))
+    parser.add_argument("--once", action="store_true", help=tr("end when the queue is empty"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Work until told to stop."""
     token = args.token or os.environ.pop("FLYAI_SITE_TOKEN", "")
     if not token:
-        raise UserError("a worker needs --token T: the site's organiser makes one on the page of workers")
+        raise UserError(tr("a worker needs --token T: the site's organiser makes one on the page of workers"))
     from flyai_site.worker.loop import serve
 
     serve(Site(args.site, token), lambda line: print(line, flush=True), once=args.once)

@@ -5,6 +5,7 @@ hosted submission answers one class per picture.
 from __future__ import annotations
 
 from flyai_local.errors import UserError
+from protocol.language import tr
 from protocol.metrics import METRICS, Metric
 
 __all__ = ["METRICS", "Metric", "find"]
@@ -19,6 +20,10 @@ def find(name: str) -> Metric:
     if name in METRICS:
         return METRICS[name]
     raise UserError(
-        f"the board cannot score by the metric {name!r}: a submission answers one class per picture, which leaves no "
-        f"metric of probabilities; accepted: {', '.join(METRICS)}"
+        tr(
+            "the board cannot score by the metric {name!r}: a submission answers one class per "
+            "picture, which leaves no metric of probabilities; accepted: {metrics}",
+            name=name,
+            metrics=", ".join(METRICS),
+        )
     )

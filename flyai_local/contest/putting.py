@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flyai_local.errors import UserError
+from protocol.language import tr
 
 Way = Callable[[Path, Path], object]
 
@@ -26,10 +27,15 @@ def ways(embedded: bool, copy: bool) -> tuple[Way, ...]:
 def refuse_gone(gone: list[Path]) -> None:
     """Raises UserError that names the first of the pictures that are gone, if any."""
     if gone:
-        which, them = (f" and {len(gone) - 1} more are", "them") if len(gone) > 1 else (" is", "it")
+        which, them = (tr(" and {gone} more are", gone=len(gone) - 1), "them") if len(gone) > 1 else (" is", "it")
         raise UserError(
-            f"the picture {str(gone[0])!r}{which} gone: "
-            f"put {them} back, or add the competition with --replace; nothing was placed"
+            tr(
+                "the picture {gone!r}{which} gone: put {them} back, or add the competition with "
+                "--replace; nothing was placed",
+                gone=str(gone[0]),
+                which=which,
+                them=them,
+            )
         )
 
 

@@ -25,6 +25,7 @@ from flyai_local.errors import UserError
 from flyai_local.home import competitions_folder
 from protocol.findings import Finding
 from protocol.labels import Kind, kind_of, missing, read_as_missing, similar, value_of
+from protocol.language import tr
 from protocol.picture_paths import locate, readable
 from protocol.task import other_task
 
@@ -63,9 +64,11 @@ def add(
     _check_name(name, replace)
     metrics.find(metric)
     if hidden_csv is not None and hidden is not None:
-        raise UserError("--hidden-csv and --hidden exclude each other: name a table or a fraction, not both")
+        raise UserError(tr("--hidden-csv and --hidden exclude each other: name a table or a fraction, not both"))
     if not images.is_dir():
-        raise UserError(f"there is no folder {str(images)!r}: --images names the folder that holds the pictures")
+        raise UserError(
+            tr("there is no folder {images!r}: --images names the folder that holds the pictures", images=str(images))
+        )
     files = [file for file in (csv, hidden_csv) if file is not None]
     read = [notes_of(file, image_column, label_column, encoding) for file in files]
     kind = kind_of(row.label for rows, _ in read for row in rows)
@@ -106,16 +109,29 @@ def add(
 def _check_name(name: str, replace: bool) -> None:
     if not NAME.fullmatch(name) or RESERVED_NAMES.fullmatch(name):
         raise UserError(
-            f"the name {name!r} cannot be used: 1 to 64 letters (of any script), digits, '_' and '-', beginning with a "
-            "letter or digit, and no device name such as 'con'"
+            tr(
+                "the name {name!r} cannot be used: 1 to 64 letters (of any script), digits, '_' and '-', "
+                "beginning with a letter or digit, and no device name such as 'con'",
+                name=name,
+            )
         )
     taken = next((known for known in known_ids() if known.lower() == name.lower()), None)
     if taken in EMBEDDED:
-        raise UserError(f"the name {name!r} is taken by the embedded competition {taken!r}: choose another name")
+        raise UserError(
+            tr(
+                "the name {name!r} is taken by the embedded competition {taken!r}: choose another name",
+                name=name,
+                taken=taken,
+            )
+        )
     if taken and not (replace and taken == name):  # some file systems do not tell upper from lower case
         raise UserError(
-            f"the name {name!r} is taken by the competition {taken!r}: "
-            f"choose another, or use --replace to add {taken!r} anew"
+            tr(
+                "the name {name!r} is taken by the competition {taken!r}: choose another, or use "
+                "--replace to add {taken!r} anew",
+                name=name,
+                taken=taken,
+            )
         )
 
 
@@ -128,7 +144,12 @@ def _labelled(csv: Path, rows: list[Row], kind: Kind) -> tuple[list[Row], list[F
     empty = [row for row in rows if value_of(row.label, kind) is None]
     if len(empty) == len(rows):
         raise UserError(
-            f"{csv}, line {rows[0].line}: the label is empty, as in all {len(rows)} rows: label the pictures"
+            tr(
+                "{csv}, line {line}: the label is empty, as in all {rows} rows: label the pictures",
+                csv=csv,
+                line=rows[0].line,
+                rows=len(rows),
+            )
         )
     findings = [missing(csv, row.line) for row in empty]
     return [row for row in rows if row not in set(empty)] if empty else rows, findings
@@ -150,15 +171,37 @@ def _located(csv: Path, rows: list[Row], images: Path) -> tuple[Path, list[Row],
     located = [Row(picture, row.label, row.line) for picture, row in zip(pictures, rows, strict=True)]
     for row, written in zip(located, rows, strict=True):
         if row.picture.split("/", 1)[0] == "..":
-            raise UserError(f"{csv}, line {row.line}: the picture {written.picture!r} lies outside of {str(images)!r}")
+            raise UserError(
+                tr(
+                    "{csv}, line {line}: the picture {picture!r} lies outside of {images!r}",
+                    csv=csv,
+                    line=row.line,
+                    picture=written.picture,
+                    images=str(images),
+                )
+            )
         if readable(row.picture) != row.picture:
             shown = readable(row.picture)
-            raise UserError(f"{csv}, line {row.line}: the file name of {shown!r} is not in UTF-8: rename it")
+            raise UserError(
+                tr(
+                    "{csv}, line {line}: the file name of {shown!r} is not in UTF-8: rename it",
+                    csv=csv,
+                    line=row.line,
+                    shown=shown,
+                )
+            )
     gone = [at for at, path in enumerate(found) if not os.path.isfile(path)]  # noqa: PTH113  (no error for a long name)
     if gone:
         raise UserError(
-            f"{csv}, line {rows[gone[0]].line}: the picture is not there; tried {found[gone[0]]!r}. {len(gone)} of "
-            f"{len(rows)} pictures are missing: --images must name the folder that the paths begin from"
+            tr(
+                "{csv}, line {line}: the picture is not there; tried {found!r}. {gone} of {rows} "
+                "pictures are missing: --images must name the folder that the paths begin from",
+                csv=csv,
+                line=rows[gone[0]].line,
+                found=found[gone[0]],
+                gone=len(gone),
+                rows=len(rows),
+            )
         )
     _check_twice(csv, located)
     if all(row.picture.startswith("image/") for row in located):
@@ -171,8 +214,13 @@ def _check_twice(csv: Path, rows: list[Row]) -> None:
     for row in rows:
         if row.picture in first:
             raise UserError(
-                f"{csv}, line {row.line}: the picture {row.picture!r} is in line {first[row.picture]} already: "
-                "keep one row per picture"
+                tr(
+                    "{csv}, line {line}: the picture {picture!r} is in line {first} already: keep one row per picture",
+                    csv=csv,
+                    line=row.line,
+                    picture=row.picture,
+                    first=first[row.picture],
+                )
             )
         first[row.picture] = row.line
 
@@ -184,18 +232,35 @@ def _check_hidden(
     train_pictures = {folder / row.picture: row.line for row in rows}
     train_labels = {value_of(row.label, kind) for row in rows}
     for row in hidden_rows:
-        where = f"{hidden_csv}, line {row.line}"
+        where = tr("{hidden_csv}, line {line}", hidden_csv=hidden_csv, line=row.line)
         if hidden_folder / row.picture in train_pictures:
             line = train_pictures[hidden_folder / row.picture]
-            raise UserError(f"{where}: {row.picture!r} is also a training picture ({csv}, line {line}): keep one")
+            raise UserError(
+                tr(
+                    "{where}: {picture!r} is also a training picture ({csv}, line {line}): keep one",
+                    where=where,
+                    picture=row.picture,
+                    csv=csv,
+                    line=line,
+                )
+            )
         if value_of(row.label, kind) not in train_labels:
-            raise UserError(f"{where}: the label {row.label!r} is in no row of {csv}, so nothing could learn it")
+            raise UserError(
+                tr(
+                    "{where}: the label {label!r} is in no row of {csv}, so nothing could learn it",
+                    where=where,
+                    label=row.label,
+                    csv=csv,
+                )
+            )
 
 
 def _split(rows: list[Row], fraction: float, kind: Kind) -> tuple[list[Row], list[Row]]:
     """Training and hidden rows in table order; every class gives the fraction, rounded, and keeps at least one row."""
     if not 0 < fraction < 1:
-        raise UserError(f"--hidden {fraction:g} is not a fraction between 0 and 1: use for instance 0.25")
+        raise UserError(
+            tr("--hidden {fraction:g} is not a fraction between 0 and 1: use for instance 0.25", fraction=fraction)
+        )
     members = defaultdict(list)
     for at, row in enumerate(rows):
         members[value_of(row.label, kind)].append(at)
@@ -204,7 +269,13 @@ def _split(rows: list[Row], fraction: float, kind: Kind) -> tuple[list[Row], lis
         count = min(round(fraction * len(places)), len(places) - 1)
         hidden.update(random.Random(f"{SPLIT_SEED} {label}").sample(places, count))
     if not hidden:
-        raise UserError(f"--hidden {fraction:g} of {len(rows)} rows leaves no hidden picture: use a larger fraction")
+        raise UserError(
+            tr(
+                "--hidden {fraction:g} of {rows} rows leaves no hidden picture: use a larger fraction",
+                fraction=fraction,
+                rows=len(rows),
+            )
+        )
     return [row for at, row in enumerate(rows) if at not in hidden], [rows[at] for at in sorted(hidden)]
 
 

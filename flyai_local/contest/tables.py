@@ -10,6 +10,7 @@ from protocol.csv_file import read_rows
 from protocol.csv_file import write_rows as write_table
 from protocol.findings import DataError, Finding
 from protocol.labels import Value as Label
+from protocol.language import tr
 
 __all__ = ["Label", "Row", "notes_of", "read_table", "write_table"]
 
@@ -42,8 +43,8 @@ def notes_of(path: Path, image_column: str, label_column: str, encoding: str = "
     pictures, labels = columns.columns[image_column], columns.columns[label_column]
     rows = [Row(*row) for row in zip(pictures, labels, columns.lines, strict=True)]
     if not rows:
-        raise UserError(f"{path} has a header but no rows: a table needs at least one labelled picture")
+        raise UserError(tr("{path} has a header but no rows: a table needs at least one labelled picture", path=path))
     for row in rows:
         if not row.picture.strip():
-            raise UserError(f"{path}, line {row.line}: the picture is empty")
+            raise UserError(tr("{path}, line {line}: the picture is empty", path=path, line=row.line))
     return rows, notes

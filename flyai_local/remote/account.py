@@ -9,6 +9,7 @@ from typing import Any
 from flyai_local.errors import UserError
 from flyai_local.home import home
 from flyai_local.remote.site import Site
+from protocol.language import tr
 
 __all__ = ["contest_of", "known_site", "remember"]
 
@@ -34,7 +35,7 @@ def known_site() -> Site:
         kept = json.loads((home() / FILE).read_text(encoding="utf-8"))
         return Site(str(kept["url"]), str(kept["token"]))
     except (OSError, ValueError, KeyError, TypeError):
-        raise UserError("no site is known here: python -m flyai_local login URL") from None
+        raise UserError(tr("no site is known here: python -m flyai_local login URL")) from None
 
 
 def contest_of(site: Site, named: str | None) -> str:
@@ -48,5 +49,5 @@ def contest_of(site: Site, named: str | None) -> str:
     mine: list[dict[str, Any]] = site.ask("GET", "/api/mine")
     if len(mine) == 1:
         return str(mine[0]["contest"])
-    names = ", ".join(str(one["contest"]) for one in mine) or "none yet: open the contest's page and join it"
-    raise UserError(f"name the contest by --contest; you take part in: {names}")
+    names = ", ".join(str(one["contest"]) for one in mine) or tr("none yet: open the contest's page and join it")
+    raise UserError(tr("name the contest by --contest; you take part in: {names}", names=names))

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from flyai_local.errors import UserError
+from protocol.language import tr
 
 __all__ = ["RefusedError", "Site", "UnreachableError"]
 
@@ -78,7 +79,9 @@ class Site:
                     digest.update(piece)
                     sink.write(piece)
             if digest.hexdigest() != sha256:
-                raise UnreachableError(f"{self.url}{path} arrived with another hash: it is fetched again")
+                raise UnreachableError(
+                    tr("{url}{path} arrived with another hash: it is fetched again", url=self.url, path=path)
+                )
 
         self._exchange("GET", path, b"", {}, keep)
         unfinished.replace(target)
@@ -105,7 +108,7 @@ class Site:
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise UnreachableError(
-                f"{self.url} does not answer ({why}): is the address right and the site up?"
+                tr("{url} does not answer ({why}): is the address right and the site up?", url=self.url, why=why)
             ) from error
         finally:
             connection.close()
@@ -113,7 +116,9 @@ class Site:
     def _connection(self) -> tuple[http.client.HTTPConnection, str]:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UserError(f"{self.url!r} is not the address of a site: write https://HOST or http://HOST:PORT")
+            raise UserError(
+                tr("{url!r} is not the address of a site: write https://HOST or http://HOST:PORT", url=self.url)
+            )
         prefix = parts.path.rstrip("/")
         if parts.scheme == "http":
             return http.client.HTTPConnection(parts.hostname, parts.port, timeout=self.seconds), prefix
@@ -128,7 +133,7 @@ def _json(response: http.client.HTTPResponse) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise UnreachableError("the answer is not JSON: is this address a contest's site?") from None
+        raise UnreachableError(tr("the answer is not JSON: is this address a contest's site?")) from None
 
 
 def _sentence(response: http.client.HTTPResponse) -> str:
@@ -136,4 +141,4 @@ def _sentence(response: http.client.HTTPResponse) -> str:
     try:
         return str(json.loads(text)["error"])
     except (ValueError, KeyError, TypeError):
-        return f"the site answered {response.status} {response.reason}"
+        return tr("the site answered {status} {reason}", status=response.status, reason=response.reason)

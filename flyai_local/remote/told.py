@@ -8,6 +8,7 @@ from flyai_local.listing import aligned
 from flyai_local.run.progress import failure
 from flyai_local.states import Code
 from flyai_local.terminal import shown
+from protocol.language import tr
 
 __all__ = ["board", "ending", "log", "waiting"]
 
@@ -20,8 +21,15 @@ def board(told: dict[str, Any]) -> str:
         for row in told["rows"]
     ]
     ranked = "private" if private else "public"
-    head = f"{told['contest']}: {len(rows)} ranked by the {ranked} score ({told['metric']}), in percent"
-    return head + ("\n" + aligned([("rank", "name", "public", *private, "tries", "when"), *rows]) if rows else "")
+    head = tr(
+        "{contest}: {rows} ranked by the {ranked} score ({metric}), in percent",
+        contest=told["contest"],
+        rows=len(rows),
+        ranked=tr(ranked),
+        metric=told["metric"],
+    )
+    header = (tr("rank"), tr("name"), tr("public"), *map(tr, private), tr("tries"), tr("when"))
+    return head + ("\n" + aligned([header, *rows]) if rows else "")
 
 
 def waiting(told: dict[str, Any]) -> str:
@@ -29,20 +37,28 @@ def waiting(told: dict[str, Any]) -> str:
     if told["state"] != "queued":
         return str(told["state"])
     seconds = told["starts_in_seconds"]
-    when = "no worker is there yet" if seconds is None else f"expected to start in {seconds / 60:.0f} min"
-    return f"queued: {told['ahead']} before it, {when}"
+    when = (
+        tr("no worker is there yet")
+        if seconds is None
+        else tr("expected to start in {seconds:.0f} min", seconds=seconds / 60)
+    )
+    return tr("queued: {ahead} before it, {when}", ahead=told["ahead"], when=when)
 
 
 def ending(told: dict[str, Any]) -> str:
     """How a submission ended."""
-    lines = [f"submission {told['id']}: {told['state']}"]
+    lines = [tr("submission {id}: {state}", id=told["id"], state=told["state"])]
     if told["code"] in {code.value for code in Code}:
         lines.append(failure(Code(told["code"]), told["detail"], [], ""))
     if told["public"] is not None:
-        private = f", private {told['private']}" if "private" in told else ""
-        lines.append(f"{told['metric']}: public {told['public']}{private}")
+        private = tr(", private {private}", private=told["private"]) if "private" in told else ""
+        lines.append(
+            tr("{metric}: public {public}{private}", metric=told["metric"], public=told["public"], private=private)
+        )
     if told["per_class"]:
-        lines.append("per class: " + ", ".join(f"{name} {percent:g}" for name, percent in told["per_class"].items()))
+        lines.append(
+            tr("per class: ") + ", ".join(f"{name} {percent:g}" for name, percent in told["per_class"].items())
+        )
     return log("\n".join(lines))
 
 

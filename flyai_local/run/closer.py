@@ -15,6 +15,7 @@ from flyai_local.states import Code
 from flyai_local.submission.baseline import BASELINE, GONE_FROM_PYTHON
 from flyai_local.submission.package_names import brought, packages_of
 from flyai_local.terminal import shown
+from protocol.language import tr
 
 __all__ = ["looked_into"]
 
@@ -42,7 +43,7 @@ def looked_into(error: RunError, project: Path, log: Path | None) -> tuple[RunEr
         found = place.innermost(lines, project)
     except (OSError, ValueError, RuntimeError):
         return error, NOWHERE
-    where = f", at {shown(found, LONGEST_PLACE)}" if found.file else ""
+    where = tr(", at {found}", found=shown(found, LONGEST_PLACE)) if found.file else ""
     return RunError(code, shown(detail, LONGEST_DETAIL - len(where)) + where), found
 
 
@@ -54,7 +55,12 @@ def _exact(code: Code, detail: str, own: Code, project: Path, lines: Sequence[st
         return Code.OLD_LIBRARY_CALL, detail
     if code is Code.MISSING_WEIGHTS and (names := _wanted(lines)):
         where = " or ".join(f"DIR/{name}" for name in names)
-        return code, f"{names[0]} is not here; looked for as {where} of --weights DIR ({detail})"
+        return code, tr(
+            "{names} is not here; looked for as {where} of --weights DIR ({detail})",
+            names=names[0],
+            where=where,
+            detail=detail,
+        )
     module = re.search(r"No module named '([\w.]+)'", detail)
     return _missing(module[1], detail, project) if code is Code.MISSING_PACKAGE and module else (code, detail)
 
@@ -85,9 +91,12 @@ def _listed(module: str, project: Path) -> str:
     listed = [line.text for line in requirements.lines(project / "requirements.txt") if not line.skip]
     names = packages_of(module)
     if any(name in brought(listed) for name in names):
-        return f"requirements.txt names {names[0]}, and this interpreter lacks it: --fresh-env installs it"
+        return tr(
+            "requirements.txt names {names}, and this interpreter lacks it: --fresh-env installs it", names=names[0]
+        )
     if any(name in BASELINE for name in names):
-        return (
-            f"the platform had {names[0]}, and this interpreter lacks it: install it here, or list it for --fresh-env"
+        return tr(
+            "the platform had {names}, and this interpreter lacks it: install it here, or list it for --fresh-env",
+            names=names[0],
         )
     return ""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from flyai_local.box.limits import Outcome
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["RunError", "evaluation", "last_error", "training"]
 
@@ -68,8 +69,11 @@ def training(outcome: Outcome, tail: Sequence[str]) -> RunError | None:
     if outcome.returncode == 2 and any(": error: " in line for line in tail):
         return RunError(Code.MAIN_ARGUMENTS, text)
     if outcome.signal and not text:
-        return RunError(Code.KILLED, f"main.py was ended by signal {outcome.signal}")
-    return RunError(_by_rule(text) or Code.TRAINING_FAILED, text or f"main.py left with exit code {outcome.returncode}")
+        return RunError(Code.KILLED, tr("main.py was ended by signal {signal}", signal=outcome.signal))
+    return RunError(
+        _by_rule(text) or Code.TRAINING_FAILED,
+        text or tr("main.py left with exit code {returncode}", returncode=outcome.returncode),
+    )
 
 
 def evaluation(stage: str, reason: str, message: str, generation: str, tail: Sequence[str]) -> RunError:
@@ -94,7 +98,10 @@ def evaluation(stage: str, reason: str, message: str, generation: str, tail: Seq
         return RunError(BY_STAGE[stage], message)
     if reason == "not-a-list":
         return RunError(Code.WRONG_COUNT, message)
-    return RunError(_by_rule(text) or BY_STAGE.get(stage, Code.PREDICT_FAILED), f"{text} (stage: {stage})")
+    return RunError(
+        _by_rule(text) or BY_STAGE.get(stage, Code.PREDICT_FAILED),
+        tr("{given} (stage: {stage})", given=text, stage=stage),
+    )
 
 
 def ended(outcome: Outcome, tail: Sequence[str]) -> RunError:
@@ -102,9 +109,11 @@ def ended(outcome: Outcome, tail: Sequence[str]) -> RunError:
     if outcome.ended_by is not None:
         return RunError(outcome.ended_by, _limit_detail(outcome))
     if outcome.signal:
-        return RunError(Code.KILLED, f"the evaluation was ended by signal {outcome.signal}")
+        return RunError(Code.KILLED, tr("the evaluation was ended by signal {signal}", signal=outcome.signal))
     text = last_error(tail)
-    detail = f"the evaluation process left with exit code {outcome.returncode}" + (f": {text}" if text else "")
+    detail = tr("the evaluation process left with exit code {returncode}", returncode=outcome.returncode) + (
+        f": {text}" if text else ""
+    )
     return RunError(_by_rule(text) or Code.EVALUATION_EXIT, detail)
 
 
@@ -118,5 +127,10 @@ def _by_rule(text: str) -> Code | None:
 
 
 def _limit_detail(outcome: Outcome) -> str:
-    used = f"{outcome.seconds:.0f} s, {outcome.peak_mb:.0f} MB of memory, {outcome.disk_mb:.0f} MB written"
-    return f"ended at the limit after {used}"
+    used = tr(
+        "{seconds:.0f} s, {peak_mb:.0f} MB of memory, {disk_mb:.0f} MB written",
+        seconds=outcome.seconds,
+        peak_mb=outcome.peak_mb,
+        disk_mb=outcome.disk_mb,
+    )
+    return tr("ended at the limit after {used}", used=used)

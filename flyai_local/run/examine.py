@@ -23,6 +23,7 @@ from flyai_local.run import diagnose
 from flyai_local.run.answers import Answer, Other, parse
 from flyai_local.run.diagnose import RunError
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["Examined", "examine"]
 
@@ -109,7 +110,9 @@ class Dialogue:
         given = reply.get("answers")
         answers = [_accepted(answer) for answer in (given if isinstance(given, list) else [given])]
         if len(answers) != len(rows):
-            raise RunError(Code.WRONG_COUNT, f"{len(answers)} answers for {len(rows)} rows")
+            raise RunError(
+                Code.WRONG_COUNT, tr("{answers} answers for {rows} rows", answers=len(answers), rows=len(rows))
+            )
         for answer in answers:
             _refuse_unusable(answer, bare=True)
         return answers
@@ -134,7 +137,8 @@ class Dialogue:
             raise _wrong_class(message, self._failure(message))
         if message.get("event") != event or message.get("nonce") != nonce:
             raise RunError(
-                Code.EVALUATION_VIOLATED, f"the line {json.dumps(message)[:200]} does not answer the question asked"
+                Code.EVALUATION_VIOLATED,
+                tr("the line {dumps} does not answer the question asked", dumps=json.dumps(message)[:200]),
             )
         return message
 
@@ -148,7 +152,7 @@ class Dialogue:
         except (ValueError, RecursionError):
             message = None
         if not line.endswith(b"\n") or not isinstance(message, dict):
-            raise RunError(Code.EVALUATION_VIOLATED, f"the evaluator's pipe held {line[:100]!r}")
+            raise RunError(Code.EVALUATION_VIOLATED, tr("the evaluator's pipe held {line!r}", line=line[:100]))
         return message
 
     def _read(self, stream: IO[bytes], line_bytes: int) -> None:
@@ -176,11 +180,14 @@ def _refuse_unusable(answer: Answer, bare: bool = False) -> None:
     """The platform finds these out after the last row and ends without a score; here it is said at once."""
     shown = answer.value.shown if isinstance(answer.value, Other) else repr(answer.value)
     if answer.shape == "bare" and not bare:
-        raise RunError(Code.BARE_RETURN, f"predict returned {shown} of type {answer.kind}")
+        raise RunError(Code.BARE_RETURN, tr("predict returned {shown} of type {kind}", shown=shown, kind=answer.kind))
     if answer.shape == "no-label":
-        raise RunError(Code.NO_LABEL_KEY, f"predict returned a dict with the keys {shown}")
+        raise RunError(Code.NO_LABEL_KEY, tr("predict returned a dict with the keys {shown}", shown=shown))
     if isinstance(answer.value, Other) and answer.value.size not in (None, 1):
-        raise RunError(Code.LABEL_NOT_COMPARABLE, f"the label is a {answer.kind} of {answer.value.size} elements")
+        raise RunError(
+            Code.LABEL_NOT_COMPARABLE,
+            tr("the label is a {kind} of {size} elements", kind=answer.kind, size=answer.value.size),
+        )
 
 
 def _wrong_class(ready: dict[str, Any], error: RunError) -> RunError:
@@ -188,7 +195,12 @@ def _wrong_class(ready: dict[str, Any], error: RunError) -> RunError:
     candidates = _names(ready.get("candidates"))
     if ready.get("chosen") == "Prediction" or "Prediction" not in candidates:
         return error
-    detail = f"{str(ready.get('chosen'))[:100]} was taken, of {', '.join(candidates)}; then: {error.detail}"
+    detail = tr(
+        "{ready} was taken, of {candidates}; then: {detail}",
+        ready=str(ready.get("chosen"))[:100],
+        candidates=", ".join(candidates),
+        detail=error.detail,
+    )
     return (
         RunError(Code.WRONG_CLASS, detail) if error.code not in (Code.TIME_LIMIT, Code.EVALUATION_VIOLATED) else error
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from flyai_local.box.folders import removed
 from flyai_local.errors import UserError
 from flyai_local.run.answers import Label
+from protocol.language import tr
 
 __all__ = ["Question", "bring", "own_folder", "visible_mb"]
 
@@ -50,8 +51,12 @@ def bring(rows: Sequence[tuple[Path, Label]], hidden_images: Path, project: Path
         except OSError as error:
             why = error.strerror or str(error)
             raise UserError(
-                f"the hidden picture {str(picture)!r} cannot be copied ({why}): "
-                "put it back, or add the competition with --replace"
+                tr(
+                    "the hidden picture {picture!r} cannot be copied ({why}): put it back, or add the "
+                    "competition with --replace",
+                    picture=str(picture),
+                    why=why,
+                )
             ) from None
         questions.append(Question(f"{shown}/{name}", picture.relative_to(hidden_images).as_posix(), label))
     return questions

@@ -22,71 +22,96 @@ from flyai_local.run.stopping import stopping
 from flyai_local.states import Code, State
 from flyai_local.submission.apart import ids
 from flyai_local.terminal import say
+from protocol.language import later, tr
 
 __all__ = ["EXIT_CODES", "add_run_options", "add_training_options", "launch"]
 
 EXIT_CODES = {
-    0: "the run ended with a score",
-    1: "the run ended without a score (its code, cause and remedy are printed), or a sentence says why it never began",
-    2: "wrong usage",
-    3: "the platform itself failed; the run does not count",
-    130: "stopped by Ctrl-C (129 by SIGHUP, 143 by SIGTERM); the run does not count",
+    0: later("the run ended with a score"),
+    1: later(
+        "the run ended without a score (its code, cause and remedy are printed), or a sentence says why it never began"
+    ),
+    2: later("wrong usage"),
+    3: later("the platform itself failed; the run does not count"),
+    130: later("stopped by Ctrl-C (129 by SIGHUP, 143 by SIGTERM); the run does not count"),
 }
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Options of every command that runs a submission."""
     parser.add_argument(
-        "--competition", metavar="ID", help="competition to run on (the one that the submission names, if known here)"
+        "--competition",
+        metavar="ID",
+        help=tr("competition to run on (the one that the submission names, if known here)"),
     )
     parser.add_argument(
-        "--weights", type=Path, metavar="DIR", help="folder of pretrained files, for get_remote_data and torch hub"
+        "--weights", type=Path, metavar="DIR", help=tr("folder of pretrained files, for get_remote_data and torch hub")
     )
     parser.add_argument(
-        "--fresh-env", action="store_true", help="install requirements.txt into an environment of its own"
+        "--fresh-env", action="store_true", help=tr("install requirements.txt into an environment of its own")
     )
     parser.add_argument(
         "--engine",
         choices=("auto", "bubblewrap", *engine.ENGINES),
         default="auto",
-        help="what locks the submission in (%(default)s: bubblewrap where it works)",
+        help=tr("what locks the submission in (%(default)s: bubblewrap where it works)"),
     )
-    parser.add_argument("--image", metavar="NAME", help="of podman or docker, with Python and the packages inside")
+    parser.add_argument("--image", metavar="NAME", help=tr("of podman or docker, with Python and the packages inside"))
     parser.add_argument(
-        "--no-isolation", action="store_true", help="run as a plain process even where bubblewrap works"
+        "--no-isolation", action="store_true", help=tr("run as a plain process even where bubblewrap works")
     )
     parser.add_argument(
         "--time-limit",
         type=time_in("seconds"),
         metavar="SECONDS",
-        help="wall clock of each phase (local policy has its own)",
+        help=tr("wall clock of each phase (local policy has its own)"),
     )
     parser.add_argument(
-        "--memory-limit", type=_positive, metavar="MB", help="memory of all processes together (80 %% of the machine)"
+        "--memory-limit",
+        type=_positive,
+        metavar="MB",
+        help=tr("memory of all processes together (80 %% of the machine)"),
     )
-    parser.add_argument("--quiet", action="store_true", help="do not show what the submission prints; the log keeps it")
+    parser.add_argument(
+        "--quiet", action="store_true", help=tr("do not show what the submission prints; the log keeps it")
+    )
 
 
 def add_training_options(parser: argparse.ArgumentParser, epochs: int) -> None:
     """Options of the commands that train."""
     parser.add_argument(
-        "--submission", type=Path, default=Path(), metavar="DIR_OR_ZIP", help="what to run (this folder)"
+        "--submission", type=Path, default=Path(), metavar="DIR_OR_ZIP", help=tr("what to run (this folder)")
     )
-    parser.add_argument("-e", "--epochs", type=_positive, default=epochs, help="passed to main.py as -e (%(default)s)")
-    parser.add_argument("-b", "--batch", type=_positive, default=32, help="passed to main.py as -b (%(default)s)")
+    parser.add_argument(
+        "-e", "--epochs", type=_positive, default=epochs, help=tr("passed to main.py as -e (%(default)s)")
+    )
+    parser.add_argument("-b", "--batch", type=_positive, default=32, help=tr("passed to main.py as -b (%(default)s)"))
     add_run_options(parser)
 
 
 def launch(args: argparse.Namespace, command: str, training: Limits, sample: int | None = None) -> int:
     """Run what the options describe and print its end; returns the exit code."""
     if not args.submission.exists():
-        raise UserError(f"there is no folder or archive {str(args.submission)!r}: give --submission DIR_OR_ZIP")
+        raise UserError(
+            tr(
+                "there is no folder or archive {submission!r}: give --submission DIR_OR_ZIP",
+                submission=str(args.submission),
+            )
+        )
     if args.weights is not None and not args.weights.is_dir():
-        raise UserError(f"there is no folder {str(args.weights)!r}: --weights names a folder of pretrained files")
+        raise UserError(
+            tr(
+                "there is no folder {weights!r}: --weights names a folder of pretrained files",
+                weights=str(args.weights),
+            )
+        )
     container = _engine(args)
     if not args.no_isolation and container is None and bubblewrap.program() is None:
         say(
-            "bubblewrap is absent or does not work here: this run is not isolated. Run only submissions that you trust."
+            tr(
+                "bubblewrap is absent or does not work here: this run is not isolated. Run only "
+                "submissions that you trust."
+            )
         )
     chosen = _competition(args)
     job = Job(
@@ -114,16 +139,20 @@ def launch(args: argparse.Namespace, command: str, training: Limits, sample: int
 def _engine(args: argparse.Namespace) -> str | None:
     """Path of podman or docker, if one of them was chosen; says what root should know."""
     if hasattr(os, "getuid") and os.getuid() == 0:
-        say("running as root: a hole in the kernel would be root's. Let a host run as a user of its own.")
+        say(tr("running as root: a hole in the kernel would be root's. Let a host run as a user of its own."))
     if args.engine == "bubblewrap" and bubblewrap.program() is None:
-        raise UserError("--engine bubblewrap: it is absent or does not work here; take podman or docker")
+        raise UserError(tr("--engine bubblewrap: it is absent or does not work here; take podman or docker"))
     if args.engine not in engine.ENGINES:
         return None
     found = engine.program(args.engine)
     if found is None:
-        raise UserError(f"--engine {args.engine}: it is absent or does not answer '{args.engine} info' here")
+        raise UserError(
+            tr("--engine {engine}: it is absent or does not answer '{engine} info' here", engine=args.engine)
+        )
     if not args.image:
-        raise UserError(f"--engine {args.engine} needs --image NAME: an image that holds Python and the packages")
+        raise UserError(
+            tr("--engine {engine} needs --image NAME: an image that holds Python and the packages", engine=args.engine)
+        )
     return found
 
 
@@ -132,11 +161,14 @@ def _competition(args: argparse.Namespace) -> Competition:
     if args.competition is None:
         named = ids(args.submission) if args.submission.is_dir() else ()
         args.competition = next((name for name in named if name in known_ids()), next(iter(EMBEDDED)))
-        say(f"competition: {args.competition} (choose another with --competition ID)")
+        say(tr("competition: {competition} (choose another with --competition ID)", competition=args.competition))
     chosen = competition(args.competition)
     if chosen.hidden is None:
         raise UserError(
-            f"{chosen.id} has no hidden part, so nothing can be scored: add it again with --hidden 0.25 --replace"
+            tr(
+                "{id} has no hidden part, so nothing can be scored: add it again with --hidden 0.25 --replace",
+                id=chosen.id,
+            )
         )
     return chosen
 
@@ -156,10 +188,15 @@ def _told(args: argparse.Namespace, chosen: Competition) -> float | None:
 
 def _report(result: Result, chosen: Competition) -> int:
     for note in result.notes:
-        say(f"note: {note}")
+        say(tr("note: {note}", note=note))
     say(
-        f"run {result.run_id}: {result.state.value} after {result.seconds:.1f} s, "
-        f"at most {result.peak_mb:.0f} MB of memory"
+        tr(
+            "run {run_id}: {state} after {seconds:.1f} s, at most {peak_mb:.0f} MB of memory",
+            run_id=result.run_id,
+            state=result.state.value,
+            seconds=result.seconds,
+            peak_mb=result.peak_mb,
+        )
     )
     if result.score is None:
         code = result.code or Code.PLATFORM_FAULT
@@ -170,10 +207,16 @@ def _report(result: Result, chosen: Competition) -> int:
     if result.score.code is not None:
         _say_all(failure(result.score.code, result.score.detail, [], ""))
     say(
-        f"{result.score.metric}: public {result.score.public}, private {result.score.private} "
-        f"({result.score.correct} of {result.score.rows} rows right)"
+        tr(
+            "{metric}: public {public}, private {private} ({correct} of {rows} rows right)",
+            metric=result.score.metric,
+            public=result.score.public,
+            private=result.score.private,
+            correct=result.score.correct,
+            rows=result.score.rows,
+        )
     )
-    say("per class: " + ", ".join(f"{name} {percent:g}" for name, percent in result.score.per_class.items()))
+    say(tr("per class: ") + ", ".join(f"{name} {percent:g}" for name, percent in result.score.per_class.items()))
     say(_rank(result, chosen))
     say(final_line(result.score.total, result.score.metric))
     return 0
@@ -190,12 +233,18 @@ def _rank(result: Result, chosen: Competition) -> str:
     own = next((entry for entry in entries if entry.run.id == result.run_id), None)
     more = f"python -m flyai_local board --competition {chosen.id}"
     if own is None:
-        return f"not on the board: a test, or an earlier run of the same archive stands higher ({more})"
-    return f"rank {own.rank} of {len(entries)} on the board of {chosen.id} by the public score ({more})"
+        return tr("not on the board: a test, or an earlier run of the same archive stands higher ({more})", more=more)
+    return tr(
+        "rank {rank} of {entries} on the board of {id} by the public score ({more})",
+        rank=own.rank,
+        entries=len(entries),
+        id=chosen.id,
+        more=more,
+    )
 
 
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is too small: give 1 or more")
+        raise argparse.ArgumentTypeError(tr("{given} is too small: give 1 or more", given=text))
     return value

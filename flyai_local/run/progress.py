@@ -8,6 +8,7 @@ import time
 from flyai_local.run.causes import explain
 from flyai_local.states import STATES, Code, State
 from flyai_local.terminal import say, shown
+from protocol.language import language, tr
 
 __all__ = ["Progress", "Pulse", "failure"]
 
@@ -27,7 +28,7 @@ class Progress:
 
     def state(self, state: State) -> None:
         """Show that a new state begins."""
-        self.step(f"{state.value}: {STATES[state][0]} {STATES[state][1]}")
+        self.step(f"{state.value}: {tr(STATES[state])}")
 
     def step(self, text: str) -> None:
         """Show one line of the platform."""
@@ -73,7 +74,7 @@ class Pulse(Progress):
     def _beat(self) -> None:
         while not self._ended.wait(self._every / 5):
             if time.monotonic() - self._spoken >= self._every:
-                self._say(self._last or "... at work")
+                self._say(self._last or tr("... at work"))
 
     def _say(self, text: str) -> None:
         self._spoken = time.monotonic()
@@ -81,19 +82,16 @@ class Pulse(Progress):
 
 
 def failure(code: Code, detail: str, tail: list[str], log: str) -> str:
-    """What a participant reads about a failure: code, cause and remedy in both languages, last lines, where the log
-    is. What the submission wrote, in its detail too, keeps to its own lines.
+    """What a participant reads about a failure: code, cause and remedy, last lines, where the log is. What the
+    submission wrote, in its detail too, keeps to its own lines.
     """
-    cause, remedy = explain(code)
-    cause_zh, remedy_zh = explain(code, "zh")
+    cause, remedy = explain(code, language())
     last = [f"  {shown(line)}" for line in tail]
     return "\n".join(
         [
             f"[{code.value}] {cause}",
-            f"  here: {shown(detail)}",
-            f"  remedy: {remedy}",
-            f"  原因：{cause_zh}",
-            f"  解决：{remedy_zh}",
-            *([f"last lines of {shown(log)}:", *last] if last else []),
+            "  " + tr("here: {detail}", detail=shown(detail)),
+            "  " + tr("remedy: {remedy}", remedy=remedy),
+            *([tr("last lines of {log}:", log=shown(log)), *last] if last else []),
         ]
     )

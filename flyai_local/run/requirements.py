@@ -15,11 +15,13 @@ from flyai_local.box.logs import Log
 from flyai_local.run.diagnose import RunError
 from flyai_local.states import Code
 from flyai_local.submission.reading import regular, small
+from protocol.language import later, tr
 
 __all__ = ["Line", "install", "lines"]
 
 QUIET = ("--disable-pip-version-check", "--no-input", "--no-cache-dir")
 LARGEST, MOST_LINES = 2**18, 500
+OWN_LINE = later("the platform has its own")
 WHEELS = "wheels"  # below the private temporary folder
 # `flyai` on the public index is an unrelated package; the SDK is the platform's own.
 OWN_NAME = re.compile(r"(?i)flyai([_-]sdk)?\s*($|[=<>!~;\[ ])")
@@ -45,10 +47,10 @@ def lines(file: Path) -> Iterator[Line]:
         if not text:
             continue
         if OWN_NAME.match(text):
-            yield Line(number, text, "the platform has its own")
+            yield Line(number, text, OWN_LINE)
         elif not SPECIFIER.fullmatch(text):
             yield Line(
-                number, text, "not a package with an optional version: options, paths and addresses are left out"
+                number, text, later("not a package with an optional version: options, paths and addresses are left out")
             )
         else:
             yield Line(number, text)
@@ -70,12 +72,25 @@ def install(box: Box, environment: Path, log: Log, say: Callable[[str], None]) -
     failed = []
     for line in lines(box.project / "requirements.txt"):
         if line.skip:
-            say(f"requirements.txt:{line.number} {line.text}: skipped, {line.skip}")
+            say(
+                tr(
+                    "requirements.txt:{number} {given}: skipped, {skip}",
+                    number=line.number,
+                    given=line.text,
+                    skip=tr(line.skip),
+                )
+            )
             continue
-        say(f"requirements.txt:{line.number} {line.text}: installing")
+        say(tr("requirements.txt:{number} {given}: installing", number=line.number, given=line.text))
         if not (_fetched(clock, box, line, log) and _installed(clock, making, line, log)):
             failed.append(line.text)
-            say(f"requirements.txt:{line.number} {line.text}: not installed; the run goes on, as on the platform")
+            say(
+                tr(
+                    "requirements.txt:{number} {given}: not installed; the run goes on, as on the platform",
+                    number=line.number,
+                    given=line.text,
+                )
+            )
     return failed
 
 
@@ -102,7 +117,7 @@ class _Clock:
         left = max(1.0, self._until - time.monotonic())
         outcome = run(box, command, replace(INSTALL, seconds=left), log)
         if outcome.ended_by is not None:
-            raise RunError(outcome.ended_by, "while requirements.txt was being installed")
+            raise RunError(outcome.ended_by, tr("while requirements.txt was being installed"))
         if required and outcome.returncode != 0:
-            raise RunError(Code.INSTALL_FAILED, "python -m venv failed: " + " ".join(log.tail(2)))
+            raise RunError(Code.INSTALL_FAILED, tr("python -m venv failed: ") + " ".join(log.tail(2)))
         return outcome.returncode == 0

@@ -44,6 +44,7 @@ from flyai_local.submission.pack import pack, select, sha256_of
 from flyai_local.submission.submission import Submission
 from flyai_local.submission.unpack import MAX_MB, ArchiveError, unpack
 from flyai_local.terminal import shown
+from protocol.language import tr
 
 __all__ = ["execute"]
 
@@ -73,7 +74,7 @@ def execute(job: Job, progress: Progress, book: Book | None = None) -> Result:
         result.folder.mkdir(parents=True)
         if archive and job.command != "evaluate":
             shutil.move(archive, result.folder / "submission.zip")
-    waits = book.turn(run_id, lambda ahead: progress.step(f"waiting for run {ahead}"))
+    waits = book.turn(run_id, lambda ahead: progress.step(tr("waiting for run {ahead}", ahead=ahead)))
     with owned(result.folder), waits, _recorded(book, result):
         if refused is not None:
             raise refused
@@ -151,9 +152,13 @@ class _Run:
             submission = self.unpack()
         if submission.metric not in (None, self.job.competition.metric):
             self.result.notes.append(
-                f"app.yaml trains for {submission.metric} and {self.job.competition.id} is scored by "
-                f"{self.job.competition.metric}: "
-                "set competition.metric in app.yaml to choose epochs by the score that counts"
+                tr(
+                    "app.yaml trains for {metric} and {id} is scored by {metric_2}: set competition.metric "
+                    "in app.yaml to choose epochs by the score that counts",
+                    metric=submission.metric,
+                    id=self.job.competition.id,
+                    metric_2=self.job.competition.metric,
+                )
             )
         try:
             if self.job.fresh_env:
@@ -187,7 +192,13 @@ class _Run:
             if self.job.command != "evaluate":
                 take_back(self.job.competition, submission, self.box.project)
         except OSError as error:
-            self.result.notes.append(f"left behind in {self.result.folder}, until the next run begins: {error}")
+            self.result.notes.append(
+                tr(
+                    "left behind in {folder}, until the next run begins: {error}",
+                    folder=self.result.folder,
+                    error=error,
+                )
+            )
 
     def unpack(self) -> Submission:
         """Unpack the archive into a clean folder; an already trained folder is copied instead."""
@@ -204,14 +215,16 @@ class _Run:
         environment = (self.result.folder / "environment").absolute()
         with self.log("install", limits.INSTALL) as log:
             failed = requirements.install(self.box, environment, log, self.progress.step)
-        self.result.notes += [f"requirements.txt: {line} was not installed" for line in failed]
+        self.result.notes += [tr("requirements.txt: {line} was not installed", line=line) for line in failed]
         self.box = replace(self.box, environment=environment)
 
     def train(self, count: int) -> None:
         """Run `python main.py -e=E -b=B` in the work folder."""
         self.enter(State.TRAINING)
         arguments = [f"-e={self.job.epochs}", f"-b={self.job.batch}"]
-        self.progress.step(f"training on {count} pictures: python main.py {' '.join(arguments)}")
+        self.progress.step(
+            tr("training on {count} pictures: python main.py {arguments}", count=count, arguments=" ".join(arguments))
+        )
         bounds = self.job.within(self.job.train_limits)
         with self.log("train", bounds) as log:
             outcome = run(self.box, [str(self.box.layout().python), "main.py", *arguments], bounds, log)
@@ -237,7 +250,13 @@ class _Run:
             raise RunError(error.code, shown(error.detail, LONGEST_DETAIL)) from error
         self.used(found.outcome)
         if found.chosen not in ("Prediction", "Model"):
-            self.result.notes.append(f"the class {found.chosen} was taken, of {', '.join(found.candidates)}")
+            self.result.notes.append(
+                tr(
+                    "the class {chosen} was taken, of {candidates}",
+                    chosen=found.chosen,
+                    candidates=", ".join(found.candidates),
+                )
+            )
         self.result.score = score(chosen.id, [q.key for q in questions], [q.label for q in questions], found.answers,
                                   chosen.metric, training_classes(chosen))  # fmt: skip
 
@@ -251,7 +270,12 @@ class _Run:
         """Keep the highest memory of all phases."""
         self.result.peak_mb = max(self.result.peak_mb, outcome.peak_mb)
         self.progress.step(
-            f"{outcome.seconds:.1f} s, {outcome.peak_mb:.0f} MB of memory, {outcome.disk_mb:.0f} MB written"
+            tr(
+                "{seconds:.1f} s, {peak_mb:.0f} MB of memory, {disk_mb:.0f} MB written",
+                seconds=outcome.seconds,
+                peak_mb=outcome.peak_mb,
+                disk_mb=outcome.disk_mb,
+            )
         )
 
     @contextmanager
@@ -279,7 +303,9 @@ def _archive(job: Job, folder: Path, progress: Progress) -> tuple[Path | None, R
         return pack(job.submission, archive, select(job.submission, with_model=True)).archive, None
     if job.submission.is_file():
         if job.submission.stat().st_size > MAX_MB * 2**20:
-            return None, RunError(Code.ARCHIVE_TOO_LARGE, f"the archive itself is larger than {MAX_MB} MB")
+            return None, RunError(
+                Code.ARCHIVE_TOO_LARGE, tr("the archive itself is larger than {max_mb} MB", max_mb=MAX_MB)
+            )
         shutil.copyfile(job.submission, archive)
         return archive, None
     selection = select(job.submission)
@@ -289,14 +315,21 @@ def _archive(job: Job, folder: Path, progress: Progress) -> tuple[Path | None, R
     if forbidden:
         return None, RunError(Code.PACK_REFUSED, str(forbidden[0]))
     packed = pack(job.submission, archive, selection)
-    progress.step(f"{len(packed.names)} files, {packed.size_bytes / 2**20:.2f} MB, sha256 {packed.sha256[:16]}")
+    progress.step(
+        tr(
+            "{names} files, {size_bytes:.2f} MB, sha256 {sha256}",
+            names=len(packed.names),
+            size_bytes=packed.size_bytes / 2**20,
+            sha256=packed.sha256[:16],
+        )
+    )
     return archive, None
 
 
 def _sampled(rows: list[tuple[Path, int | float | str]], sample: int | None) -> list[tuple[Path, int | float | str]]:
     """All hidden rows, or `sample` of them: the same ones each time."""
     if not rows:
-        raise RunError(Code.PLATFORM_FAULT, "the competition has no hidden part; add it again with --hidden 0.25")
+        raise RunError(Code.PLATFORM_FAULT, tr("the competition has no hidden part; add it again with --hidden 0.25"))
     if sample is None or sample >= len(rows):
         return rows
     seed = int.from_bytes(hashlib.sha256(str(len(rows)).encode()).digest()[:4], "big")

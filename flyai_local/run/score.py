@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from flyai_local.contest.metrics import METRICS, Metric
 from flyai_local.run.answers import Answer, Label, Other, equal, equal_as_text
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["PUBLIC_PERCENT", "Score", "final_line", "is_public", "percent", "score"]
 
@@ -137,20 +138,36 @@ def _type_trouble(judge: _Judge, answers: Sequence[Answer]) -> tuple[Code | None
     """Find answers that are right as text but not by ==, where the platform would only say zero."""
     labels, given = judge.labels, [answer.value for answer in answers]
     wrong = [at for at, value in enumerate(given) if not equal(value, labels[at]) and equal_as_text(value, labels[at])]
-    holds = f"the label column holds {type(labels[0]).__name__}"
+    holds = tr("the label column holds {labels}", labels=type(labels[0]).__name__)
     if wrong:
         mended = [labels[at] if equal_as_text(value, labels[at]) else value for at, value in enumerate(given)]
         return Code.LABEL_TYPE, (
-            f"{len(wrong)} of {len(labels)} answers are right but of type {answers[wrong[0]].kind} where {holds}; with "
-            f"the right type the score would be {judge.percent(mended)} instead of {judge.percent(given)}."
+            tr(
+                "{wrong} of {labels} answers are right but of type {kind} where {holds}; with the right "
+                "type the score would be {percent} instead of {percent_2}.",
+                wrong=len(wrong),
+                labels=len(labels),
+                kind=answers[wrong[0]].kind,
+                holds=holds,
+                percent=judge.percent(mended),
+                percent_2=judge.percent(given),
+            )
         )
     classes = list(judge.number)
     if all(isinstance(label, str) for label in classes) and all(_is_number_of(classes, value) for value in given):
         named = [classes[int(value)] for value in given]  # type: ignore[arg-type]
         return Code.LABEL_TYPE, (
-            f"all {len(labels)} answers are class numbers of type {answers[0].kind} where {holds}, such as "
-            f"{labels[0]!r}; as numbers of the classes in sorted order they would score {judge.percent(named)} instead "
-            f"of {judge.percent(given)}."
+            tr(
+                "all {labels} answers are class numbers of type {kind} where {holds}, such as "
+                "{labels_2!r}; as numbers of the classes in sorted order they would score {percent} "
+                "instead of {percent_2}.",
+                labels=len(labels),
+                kind=answers[0].kind,
+                holds=holds,
+                labels_2=labels[0],
+                percent=judge.percent(named),
+                percent_2=judge.percent(given),
+            )
         )
     return None, ""
 

@@ -21,6 +21,7 @@ from flyai_local.submission.submission import Submission
 from flyai_local.submission.submission import ids as ids_here
 from flyai_local.submission.submission import read as read_here
 from flyai_local.submission.unpack import ArchiveError
+from protocol.language import tr
 
 __all__ = ["ids", "read"]
 
@@ -58,7 +59,11 @@ def _asked(what: str, folder: Path) -> dict[str, Any]:
     except (subprocess.TimeoutExpired, ValueError):
         raise ArchiveError(
             Code.BAD_FOLDER,
-            f"its files cannot be looked at within {SECONDS} s and {MEMORY // 2**30} GB: leave generated code out",
+            tr(
+                "its files cannot be looked at within {seconds} s and {memory} GB: leave generated code out",
+                seconds=SECONDS,
+                memory=MEMORY // 2**30,
+            ),
         ) from None
     return dict(answer)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flyai_local.errors import UserError
+from protocol.language import tr
 from protocol.plain_files import Unreadable, parse_yaml
 
 __all__ = ["app_json", "parse", "read_text"]
@@ -35,7 +36,7 @@ def decoded(content: bytes, name: str) -> str:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise UserError(f"{name} is neither UTF-8 nor GB 18030 text: save it in UTF-8")
+    raise UserError(tr("{name} is neither UTF-8 nor GB 18030 text: save it in UTF-8", name=name))
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -47,9 +48,11 @@ def parse(text: str) -> dict[str, Any]:
     try:
         card = parse_yaml(text)
     except Unreadable as error:
-        raise UserError(f"app.yaml cannot be read: {error}. Correct the line it names, or remove the file") from error
+        raise UserError(
+            tr("app.yaml cannot be read: {error}. Correct the line it names, or remove the file", error=error)
+        ) from error
     if not isinstance(card, dict):
-        raise UserError("app.yaml must hold names with values, such as 'competition:'; it holds something else")
+        raise UserError(tr("app.yaml must hold names with values, such as 'competition:'; it holds something else"))
     return card
 
 

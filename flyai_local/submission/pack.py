@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from flyai_local.submission import appcard
 from flyai_local.submission.refusals import MAX_FILE_MB, Refused, examine_file, examine_link
+from protocol.language import later, tr
 
 __all__ = ["Packed", "Selection", "pack", "select"]
 
@@ -17,7 +18,7 @@ __all__ = ["Packed", "Selection", "pack", "select"]
 # import).
 OWN = ("main.py", "prediction.py", "path.py", "app.yaml", "app.json", "requirements.txt", "LICENSE")
 OWN_FOLDERS = (PurePosixPath("recipe"), PurePosixPath("protocol"), PurePosixPath("flyai_local/sdk"))
-OWN_ENDINGS = {".py", ".html", ".md"}  # code, and the templates of pages that stand beside it
+OWN_ENDINGS = {".py", ".html", ".md", ".mo"}  # code, and the templates of pages and the sentences beside it
 # Of any other project, files with these endings: code, cards, tables, and small things that code reads.
 CODE_ENDINGS = {".py", ".pyx", ".pyi", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".so", ".sh", ".ipynb"}
 TEXT_ENDINGS = {
@@ -55,7 +56,7 @@ MODEL_ENDINGS = {".pth", ".pt", ".safetensors", ".h5", ".hdf5", ".keras", ".ckpt
 MODEL_ENDINGS |= {".weights", ".pdparams", ".params"}
 MODEL_FOLDER = PurePosixPath("data/output/model")
 RUN_CARDS = ("run.json", "metrics.json", "fold.json", "ensemble.json", "export.json", "model.xml")
-STAYING = {"last": "state for resuming", "snapshots": "weights on the way, for soups"}
+STAYING = {"last": later("state for resuming"), "snapshots": later("weights on the way, for soups")}
 LEFT_FOLDERS = {"__pycache__", "node_modules", "build", "dist", "venv", "env", "wandb", "mlruns", "htmlcov"}
 ARCHIVE_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that zip can hold
 PLAIN_FILE = 0o100644 << 16
@@ -102,7 +103,7 @@ def select(folder: Path, with_model: bool = False, max_mb: float = MAX_FILE_MB) 
             selection.refused.append(link)
             continue
         if not file.is_file():
-            selection.left_out[name] = "a pipe, a socket or a device"
+            selection.left_out[name] = tr("a pipe, a socket or a device")
             continue
         selection.refused += examine_file(name, file, max_mb)
         selection.files[name] = file
@@ -151,7 +152,7 @@ def _walk(folder: Path, top: Path, selection: Selection, with_model: bool) -> Se
         elif path.is_symlink():
             refused = examine_link(name.as_posix(), path, top)
             selection.refused += [refused] if refused else []
-            selection.left_out[name.as_posix() + "/"] = "a link to a folder"
+            selection.left_out[name.as_posix() + "/"] = tr("a link to a folder")
         else:
             found += _walk(path, top, selection, with_model)
     return found
@@ -160,12 +161,12 @@ def _walk(folder: Path, top: Path, selection: Selection, with_model: bool) -> Se
 def _not_entered(path: Path, name: PurePosixPath, with_model: bool) -> str | None:
     on_the_way = name in MODEL_FOLDER.parents or name == MODEL_FOLDER or MODEL_FOLDER in name.parents
     if name.parts[0] == "data" and not (with_model and on_the_way):
-        return "data stays here"
+        return tr("data stays here")
     if name.name.startswith("."):
         return "hidden"
     if name.name in LEFT_FOLDERS or name.name.endswith(".egg-info") or (path / "pyvenv.cfg").exists():
-        return "made by tools"
-    return STAYING.get(name.name) if MODEL_FOLDER in name.parents else None
+        return tr("made by tools")
+    return tr(STAYING.get(name.name, "")) or None if MODEL_FOLDER in name.parents else None
 
 
 def _left_out(name: PurePosixPath, own: bool, with_model: bool) -> str | None:
@@ -174,14 +175,16 @@ def _left_out(name: PurePosixPath, own: bool, with_model: bool) -> str | None:
         return "hidden"
     model = name.suffix.lower() in MODEL_ENDINGS
     if MODEL_FOLDER in name.parents:
-        return None if model or name.name in RUN_CARDS else "not needed to predict"
+        return None if model or name.name in RUN_CARDS else tr("not needed to predict")
     if own:
         beside = len(name.parts) == 1 and name.suffix == ".py"
         inside = any(folder in name.parents for folder in OWN_FOLDERS) and name.suffix in OWN_ENDINGS
-        return None if str(name) in OWN or beside or inside else "not part of this project's submission"
+        return None if str(name) in OWN or beside or inside else tr("not part of this project's submission")
     if model:
-        return None if with_model else "a model; --with-model takes it along"
-    return None if name.suffix.lower() in ENDINGS or name.name in ("LICENSE", "Makefile") else "ending not on the list"
+        return None if with_model else tr("a model; --with-model takes it along")
+    return (
+        None if name.suffix.lower() in ENDINGS or name.name in ("LICENSE", "Makefile") else tr("ending not on the list")
+    )
 
 
 def _cards(folder: Path, selection: Selection) -> dict[str, bytes]:

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from protocol.language import tr
+
 __all__ = ["regular", "small"]
 
 FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -28,8 +30,8 @@ def small(file: Path, most: int) -> bytes:
     handle = os.open(file, FLAGS)
     with open(handle, "rb") as opened:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(f"{file.name} is no regular file")
+            raise OSError(tr("{name} is no regular file", name=file.name))
         content = opened.read(most + 1)
     if len(content) > most:
-        raise OSError(f"{file.name} is larger than {most} bytes")
+        raise OSError(tr("{name} is larger than {most} bytes", name=file.name, most=most))
     return content

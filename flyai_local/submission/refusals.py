@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flyai_local.submission.reading import regular, small
+from protocol.language import later, tr
 
 __all__ = ["MAX_FILE_MB", "Refused", "examine_file", "examine_link"]
 
@@ -22,22 +23,25 @@ ABSOLUTE = re.compile(
     r"|[A-Za-z]:(?:\\|/(?!/))[^\s\"'<>|]+|\\\\[\w.-]+\\\w[^\s\"'<>|]*)"
 )
 SECRETS = (
-    ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
-    ("an AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("an Alibaba Cloud access key", re.compile(r"\bLTAI[0-9A-Za-z]{12,26}\b")),
-    ("a Google API key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
-    ("a GitHub token", re.compile(r"\b(?:gh[pousr]_[0-9A-Za-z]{36,}|github_pat_[0-9A-Za-z_]{40,})\b")),
-    ("a Hugging Face token", re.compile(r"\bhf_[0-9A-Za-z]{30,}\b")),
-    ("a Slack token", re.compile(r"\bxox[abprs]-[0-9A-Za-z-]{10,}")),
-    ("a secret API key", re.compile(r"\bsk-[0-9A-Za-z_-]{32,}\b")),
+    (later("a private key"), re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
+    (later("an AWS access key"), re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    (later("an Alibaba Cloud access key"), re.compile(r"\bLTAI[0-9A-Za-z]{12,26}\b")),
+    (later("a Google API key"), re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
+    (later("a GitHub token"), re.compile(r"\b(?:gh[pousr]_[0-9A-Za-z]{36,}|github_pat_[0-9A-Za-z_]{40,})\b")),
+    (later("a Hugging Face token"), re.compile(r"\bhf_[0-9A-Za-z]{30,}\b")),
+    (later("a Slack token"), re.compile(r"\bxox[abprs]-[0-9A-Za-z-]{10,}")),
+    (later("a secret API key"), re.compile(r"\bsk-[0-9A-Za-z_-]{32,}\b")),
     (
-        "a password or token",
+        later("a password or token"),
         re.compile(
             r"(?i)(?:password|passwd|secret|token|api_?key|access_?key)[\"']?\s*[:=]\s*[\"']"
             r"(?=[^\"']*[0-9])(?=[^\"']*[A-Za-z])[0-9A-Za-z+/_=.-]{20,}[\"']"
         ),
     ),
-    ("a password in an address", re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"']{1,200}:[^\s/:@\"']{3,200}@")),
+    (
+        later("a password in an address"),
+        re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"']{1,200}:[^\s/:@\"']{3,200}@"),
+    ),
 )
 
 
@@ -62,7 +66,14 @@ def examine_file(name: str, file: Path, max_mb: float = MAX_FILE_MB) -> Iterator
     size_mb = file.stat().st_size / 2**20
     if size_mb > max_mb:
         yield Refused(
-            "file-too-large", name, 0, f"{size_mb:.1f} MB; at most {max_mb:g} MB pass. Leave it out or shrink it"
+            "file-too-large",
+            name,
+            0,
+            tr(
+                "{size_mb:.1f} MB; at most {max_mb:g} MB pass. Leave it out or shrink it",
+                size_mb=size_mb,
+                max_mb=max_mb,
+            ),
         )
     if size_mb * 2**20 > LARGEST_TEXT:
         return
@@ -74,7 +85,10 @@ def examine_file(name: str, file: Path, max_mb: float = MAX_FILE_MB) -> Iterator
         for what, pattern in SECRETS:
             if pattern.search(line):
                 yield Refused(
-                    "secret", name, number, f"this looks like {what}: remove it, and replace it where it is valid"
+                    "secret",
+                    name,
+                    number,
+                    tr("this looks like {what}: remove it, and replace it where it is valid", what=tr(what)),
                 )
                 break
     for number, path in _absolute_paths(file.suffix, text):
@@ -82,7 +96,7 @@ def examine_file(name: str, file: Path, max_mb: float = MAX_FILE_MB) -> Iterator
             "absolute-path",
             name,
             number,
-            f"{path!r} exists on this machine only: use a path relative to the project root",
+            tr("{path!r} exists on this machine only: use a path relative to the project root", path=path),
         )
 
 
@@ -90,11 +104,11 @@ def examine_link(name: str, link: Path, folder: Path) -> Refused | None:
     """A reason to refuse a link: its target lies outside of the folder that is packed."""
     target = link.resolve()
     if not target.exists():
-        return Refused("link-outside", name, 0, "a link to nothing: remove it")
+        return Refused("link-outside", name, 0, tr("a link to nothing: remove it"))
     if target.is_relative_to(folder.resolve()):
         return None
     return Refused(
-        "link-outside", name, 0, "a link to something outside of the project: copy the file into the project"
+        "link-outside", name, 0, tr("a link to something outside of the project: copy the file into the project")
     )
 
 

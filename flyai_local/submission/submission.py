@@ -14,6 +14,7 @@ from flyai_local.states import Code
 from flyai_local.submission import appcard, columns
 from flyai_local.submission.reading import regular, small
 from flyai_local.submission.unpack import ArchiveError
+from protocol.language import tr
 from protocol.plain_files import MOST_BYTES
 
 __all__ = ["Submission", "ids", "read"]
@@ -61,8 +62,8 @@ def read(folder: Path) -> Submission:
     """
     if not regular(folder / "main.py"):
         nested = [path.parent.name for path in folder.glob("*/main.py")]
-        hint = f"; there is one in the folder {nested[0]!r}" if nested else ""
-        raise ArchiveError(Code.NESTED_FOLDER if nested else Code.NO_MAIN, f"no main.py at the top{hint}")
+        hint = tr("; there is one in the folder {nested!r}", nested=nested[0]) if nested else ""
+        raise ArchiveError(Code.NESTED_FOLDER if nested else Code.NO_MAIN, tr("no main.py at the top{hint}", hint=hint))
     card = _mapping(folder / "app.yaml")
     old = isinstance(card.get("model"), dict) and regular(folder / "model.py") and regular(folder / "processor.py")
     new = regular(folder / "prediction.py")
@@ -78,12 +79,16 @@ def _lacking(folder: Path, card: dict[str, Any]) -> str:
     """What is missing of either form; a folder with model.py or processor.py was meant to be 1.x."""
     found = [name for name in ("model.py", "processor.py") if (folder / name).is_file()]
     if not found:
-        return "neither prediction.py nor model.py with processor.py and app.yaml"
+        return tr("neither prediction.py nor model.py with processor.py and app.yaml")
     absent = [name for name in ("model.py", "processor.py", "app.yaml") if not (folder / name).is_file()]
     if absent:
-        return f"{' and '.join(found)} of the 1.x form, but no {' and no '.join(absent)}"
-    why = "cannot be read" if not card else "has no section `model` (processor, input, output)"
-    return f"model.py and processor.py of the 1.x form, but app.yaml {why}"
+        return tr(
+            "{found} of the 1.x form, but no {absent}",
+            found=tr(" and ").join(found),
+            absent=tr(" and no ").join(absent),
+        )
+    why = tr("cannot be read") if not card else tr("has no section `model` (processor, input, output)")
+    return tr("model.py and processor.py of the 1.x form, but app.yaml {why}", why=why)
 
 
 def ids(folder: Path) -> tuple[str, ...]:

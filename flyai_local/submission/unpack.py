@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from flyai_local.inside import OutsideError, inside
 from flyai_local.states import Code
+from protocol.language import tr
 
 __all__ = ["MAX_FILES", "MAX_MB", "ArchiveError", "unpack"]
 
@@ -75,12 +76,17 @@ class _Bounded:
     def read(self, count: int = -1) -> bytes:
         content = self._file.read(self._most + 1 if count < 0 else min(count, self._most + 1))
         if len(content) > self._most:
-            raise ArchiveError(Code.ARCHIVE_TOO_LARGE, f"its list of entries is longer than {self._most} bytes")
+            raise ArchiveError(
+                Code.ARCHIVE_TOO_LARGE, tr("its list of entries is longer than {most} bytes", most=self._most)
+            )
         return content
 
 
 def _corrupt(archive: Path, error: Exception) -> ArchiveError:
-    return ArchiveError(Code.BAD_ARCHIVE, f"{archive.name} cannot be unpacked: {error or type(error).__name__}")
+    return ArchiveError(
+        Code.BAD_ARCHIVE,
+        tr("{name} cannot be unpacked: {error}", name=archive.name, error=error or type(error).__name__),
+    )
 
 
 def _judge(entries: list[zipfile.ZipInfo], folder: Path, max_mb: float, max_files: int) -> None:
@@ -88,13 +94,21 @@ def _judge(entries: list[zipfile.ZipInfo], folder: Path, max_mb: float, max_file
     for entry in entries:
         reason = _unsafe(entry, folder)
         if reason:
-            raise ArchiveError(Code.UNSAFE_ARCHIVE, f"the entry {entry.filename[:200]!r} {reason}")
+            raise ArchiveError(
+                Code.UNSAFE_ARCHIVE, tr("the entry {filename!r} {reason}", filename=entry.filename[:200], reason=reason)
+            )
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ArchiveError(Code.BAD_ARCHIVE, f"{entry.filename!r} is neither stored nor deflated: pack it anew")
+            raise ArchiveError(
+                Code.BAD_ARCHIVE,
+                tr("{filename!r} is neither stored nor deflated: pack it anew", filename=entry.filename),
+            )
     total_mb = sum(entry.file_size for entry in entries) / 2**20
     if total_mb > max_mb:
         raise ArchiveError(
-            Code.ARCHIVE_TOO_LARGE, f"the archive unpacks to {total_mb:.0f} MB; at most {max_mb:g} MB pass"
+            Code.ARCHIVE_TOO_LARGE,
+            tr(
+                "the archive unpacks to {total_mb:.0f} MB; at most {max_mb:g} MB pass", total_mb=total_mb, max_mb=max_mb
+            ),
         )
     _judge_together([(_parts(entry), entry.is_dir()) for entry in entries], max_files)
 
@@ -107,19 +121,24 @@ def _judge_together(names: list[tuple[tuple[str, ...], bool]], max_files: int) -
     for parts, is_folder in names:
         place = _folded(parts)
         if place in seen and not (is_folder and parts in folders):
-            raise ArchiveError(Code.UNSAFE_ARCHIVE, f"the entry {'/'.join(parts)!r} is there twice (or once per case)")
+            raise ArchiveError(
+                Code.UNSAFE_ARCHIVE, tr("the entry {parts!r} is there twice (or once per case)", parts="/".join(parts))
+            )
         seen.add(place)
     files = [parts for parts, is_folder in names if not is_folder]
     tops = {parts[0] for parts in files}
     if len(tops) == 1 and any(len(parts) == 2 and parts[1] == "main.py" for parts in files):
         raise ArchiveError(
-            Code.NESTED_FOLDER, f"everything lies in the folder {tops.pop()!r}; main.py must be at the top"
+            Code.NESTED_FOLDER, tr("everything lies in the folder {pop!r}; main.py must be at the top", pop=tops.pop())
         )
 
 
 def _refuse_many(count: int, most: int) -> None:
     if count > most:
-        raise ArchiveError(Code.ARCHIVE_TOO_LARGE, f"the archive holds {count} files and folders; at most {most} pass")
+        raise ArchiveError(
+            Code.ARCHIVE_TOO_LARGE,
+            tr("the archive holds {count} files and folders; at most {most} pass", count=count, most=most),
+        )
 
 
 def _parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
@@ -136,16 +155,16 @@ def _unsafe(entry: zipfile.ZipInfo, folder: Path) -> str | None:
     name, kind, parts = entry.filename, stat.S_IFMT(entry.external_attr >> 16), _parts(entry)
     # An archive from Windows may use backslashes; zipfile turns those into slashes only on Windows.
     if not parts or "\\" in name or "\0" in entry.orig_filename:
-        return "has no usable name: use plain names with forward slashes"
+        return tr("has no usable name: use plain names with forward slashes")
     if any(unicodedata.category(mark) in INVISIBLE for mark in name):
-        return "has an invisible character in its name"
+        return tr("has an invisible character in its name")
     if len(parts) > MAX_DEPTH or len(name.encode()) > MAX_PATH or max(len(part.encode()) for part in parts) > MAX_NAME:
-        return f"is deeper than {MAX_DEPTH} folders, or its name is too long"
+        return tr("is deeper than {max_depth} folders, or its name is too long", max_depth=MAX_DEPTH)
     if name.startswith("/") or ".." in parts or any(":" in part for part in parts) or not _lies_in(folder, name):
-        return "would be written outside of the folder"
+        return tr("would be written outside of the folder")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link or a special file"
-    return "is encrypted" if entry.flag_bits & 1 else None
+        return tr("is a link or a special file")
+    return tr("is encrypted") if entry.flag_bits & 1 else None
 
 
 def _lies_in(folder: Path, name: str) -> bool:

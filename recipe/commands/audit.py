@@ -11,6 +11,7 @@ import numpy as np
 
 from protocol.csv_file import read_rows
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.task import other_task
 from recipe.console import Bar, say
 from recipe.data.image_paths import find_images
@@ -22,63 +23,70 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which data, compared with what, and where the page goes."""
-    parser.epilog = (
-        "Exit codes: 0 done; 1 stopped with a reason in a sentence, or with --strict: something to "
-        "mend was found; 2 an unknown option."
+    parser.epilog = tr(
+        "Exit codes: 0 done; 1 stopped with a reason in a sentence, or with --strict: something "
+        "to mend was found; 2 an unknown option."
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "--csv", type=Path, metavar="FILE", help="table of pictures and labels; with --run, by default the run's own"
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help=tr("table of pictures and labels; with --run, by default the run's own"),
     )
     source.add_argument(
         "--competition-folder",
         type=Path,
         metavar="DIR",
-        help="folder with a train.csv, with CIFAR files or with a folder per class",
+        help=tr("folder with a train.csv, with CIFAR files or with a folder per class"),
     )
     parser.add_argument(
         "--images",
         type=Path,
         metavar="DIR",
-        help="folder that the CSV's paths are relative to; the CSV's own by default",
+        help=tr("folder that the CSV's paths are relative to; the CSV's own by default"),
     )
-    parser.add_argument("--image-column", metavar="NAME", help="column of the paths [image_path, or as the run has it]")
-    parser.add_argument("--label-column", metavar="NAME", help="column of the labels [label, or as the run has it]")
-    parser.add_argument("--group-column", metavar="NAME", help="column whose equal values belong together")
-    parser.add_argument("--encoding", default="", metavar="NAME", help="of the CSV, such as cp1252 [UTF-8, or GBK]")
+    parser.add_argument(
+        "--image-column", metavar="NAME", help=tr("column of the paths [image_path, or as the run has it]")
+    )
+    parser.add_argument("--label-column", metavar="NAME", help=tr("column of the labels [label, or as the run has it]"))
+    parser.add_argument("--group-column", metavar="NAME", help=tr("column whose equal values belong together"))
+    parser.add_argument("--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]"))
     parser.add_argument(
         "--against",
         type=Path,
         metavar="CSV",
-        help="a second set to compare with, such as the hidden one where you may look at it",
+        help=tr("a second set to compare with, such as the hidden one where you may look at it"),
     )
     parser.add_argument(
         "--run",
         type=Path,
         dest="run_folder",
         metavar="DIR",
-        help="finished run whose out-of-fold probabilities are used instead of a probe",
+        help=tr("finished run whose out-of-fold probabilities are used instead of a probe"),
     )
     parser.add_argument(
         "--backbone",
         default="tf_efficientnet_lite0",
         metavar="NAME",
-        help="network of the probe [tf_efficientnet_lite0]",
+        help=tr("network of the probe [tf_efficientnet_lite0]"),
     )
-    parser.add_argument("--image-size", type=int, default=128, metavar="PIXELS", help="of the probe [128]")
-    parser.add_argument("--folds", type=int, default=5, metavar="N", help="of the probe [5]")
-    parser.add_argument("--no-labels", action="store_true", help="do not look for wrong labels: no network is needed")
+    parser.add_argument("--image-size", type=int, default=128, metavar="PIXELS", help=tr("of the probe [128]"))
+    parser.add_argument("--folds", type=int, default=5, metavar="N", help=tr("of the probe [5]"))
+    parser.add_argument(
+        "--no-labels", action="store_true", help=tr("do not look for wrong labels: no network is needed")
+    )
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit code 1 if a picture is unreadable, or a duplicate has two labels or lies in both sets",
+        help=tr("exit code 1 if a picture is unreadable, or a duplicate has two labels or lies in both sets"),
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("data/output/audit"),
         metavar="DIR",
-        help="folder of the page [data/output/audit]",
+        help=tr("folder of the page [data/output/audit]"),
     )
 
 
@@ -96,13 +104,13 @@ def run(arguments: argparse.Namespace) -> int:
     )
     hidden = _second_set(arguments.against, image_column, arguments.encoding) if arguments.against else []
     probs = out_of_fold(arguments.run_folder, table) if arguments.run_folder else None
-    network, note = None, "not asked for" if probs is None else judged(probs, arguments.run_folder)
+    network, note = None, tr("not asked for") if probs is None else judged(probs, arguments.run_folder)
     if not arguments.no_labels and probs is None:
         try:
             network = FrozenNetwork(arguments.backbone, arguments.image_size)
         except UserError as error:
-            note = f"no search for wrong labels: {error}"
-    with Bar((2 if network else 1) * len(table) + len(hidden), "picture", "looking") as bar:
+            note = tr("no search for wrong labels: {error}", error=error)
+    with Bar((2 if network else 1) * len(table) + len(hidden), "picture", tr("looking")) as bar:
         found = audit(
             table, hidden, network, probs, arguments.folds, note=note, progress=lambda ready, total: bar.advance()
         )
@@ -111,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     say(figures(found))
     if said := [*table.findings, *other_task(table.source, table.label_texts), *mend]:
         say(summary(said))
-    say(f"page     {page}")
+    say(tr("page     {page}", page=page))
     return 1 if arguments.strict and mend else 0
 
 
@@ -125,8 +133,8 @@ def table_asked(arguments: argparse.Namespace) -> tuple[Path, str, str]:
 
     source, image, label = arguments.csv or arguments.competition_folder, "image_path", "label"
     if source is None and arguments.run_folder is None:
-        raise UserError("what shall be looked at? Name a table with --csv, a folder with --competition-folder, or a "
-                        "finished run with --run.")  # fmt: skip
+        raise UserError(tr("what shall be looked at? Name a table with --csv, a folder with --competition-folder, "
+"or a finished run with --run."))  # fmt: skip
     if source is None:
         source, image, label = own_source(arguments.run_folder)
     return source, arguments.image_column or image, arguments.label_column or label
@@ -135,25 +143,50 @@ def table_asked(arguments: argparse.Namespace) -> tuple[Path, str, str]:
 def judged(probs: np.ndarray, run: Path) -> str:
     """What a run could say of the rows."""
     known = int(np.isfinite(probs).all(axis=1).sum())
-    rest = f"; {len(probs) - known} could not be judged: the run holds no answer for them" if known < len(probs) else ""
-    return f"{known} of {len(probs)} judged by the out-of-fold probabilities of {run}{rest}"
+    rest = (
+        tr("; {probs} could not be judged: the run holds no answer for them", probs=len(probs) - known)
+        if known < len(probs)
+        else ""
+    )
+    return tr(
+        "{known} of {probs} judged by the out-of-fold probabilities of {run}{rest}",
+        known=known,
+        probs=len(probs),
+        run=run,
+        rest=rest,
+    )
 
 
 def figures(found: Audit) -> str:
     """The audit in a few lines."""
     counts, kinds = found.table.counts, [pair.kind for pair in found.pairs]
     lines = [
-        f"pictures {len(found.table)} in {len(found.table.classes)} classes ({counts.min()} to {counts.max()} each), "
-        f"{len(found.unreadable)} unreadable",
-        f"pairs    {kinds.count('exact')} exact, {kinds.count('near')} resized or saved anew, "
-        f"{kinds.count('mirrored')} mirrored; "
-        f"{len(found.across_labels)} under two labels, {len(found.across_sets)} in both sets",
-        f"labels   {len(found.suspects)} probably wrong ({found.note})",
+        tr(
+            "pictures {table} in {classes} classes ({counts} to {counts_2} each), {unreadable} unreadable",
+            table=len(found.table),
+            classes=len(found.table.classes),
+            counts=counts.min(),
+            counts_2=counts.max(),
+            unreadable=len(found.unreadable),
+        ),
+        tr(
+            "pairs    {count} exact, {count_2} resized or saved anew, {count_3} mirrored; "
+            "{across_labels} under two labels, {across_sets} in both sets",
+            count=kinds.count("exact"),
+            count_2=kinds.count("near"),
+            count_3=kinds.count("mirrored"),
+            across_labels=len(found.across_labels),
+            across_sets=len(found.across_sets),
+        ),
+        tr("labels   {suspects} probably wrong ({note})", suspects=len(found.suspects), note=found.note),
     ]
     if np.isfinite(found.plain_accuracy):
         lines.append(
-            f"folds    probe {found.plain_accuracy:.4f} with plain folds, "
-            f"{found.aware_accuracy:.4f} with duplicates together"
+            tr(
+                "folds    probe {plain_accuracy:.4f} with plain folds, {aware_accuracy:.4f} with duplicates together",
+                plain_accuracy=found.plain_accuracy,
+                aware_accuracy=found.aware_accuracy,
+            )
         )
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from protocol.arguments import Parser
+from protocol.language import tr
 from recipe.console import say
 from recipe.console import table as aligned
 from recipe.flags import add_config_flags, overrides_of
@@ -26,34 +27,39 @@ LEVEL = 0.05  # of the p value below which the mean of the folds is worse beyond
 
 def add_arguments(parser: Parser) -> None:
     """The run, where the student goes, what judges it, and its settings."""
-    parser.add_argument("folder", type=Path, metavar="RUN", help="finished run with two folds or more")
+    parser.add_argument("folder", type=Path, metavar="RUN", help=tr("finished run with two folds or more"))
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="run folder of the one network [RUN-student, or RUN-average]"
+        "--out", type=Path, metavar="DIR", help=tr("run folder of the one network [RUN-student, or RUN-average]")
     )
     parser.add_argument(
         "--fold",
         type=int,
         default=0,
         metavar="N",
-        help="the fold whose rows judge the student; it trains on the others [0]",
+        help=tr("the fold whose rows judge the student; it trains on the others [0]"),
     )
     parser.add_argument(
-        "--test", type=Path, metavar="CSV", help="labelled pictures that neither has seen: a CSV, or a folder per class"
+        "--test",
+        type=Path,
+        metavar="CSV",
+        help=tr("labelled pictures that neither has seen: a CSV, or a folder per class"),
     )
     parser.add_argument(
-        "--average", action="store_true", help="average the folds' weights instead of training; needs --test"
+        "--average", action="store_true", help=tr("average the folds' weights instead of training; needs --test")
     )
     parser.add_argument(
         "--data",
         type=Path,
         metavar="FOLDER",
-        help="the pictures of the run, where they are no longer where it found them",
+        help=tr("the pictures of the run, where they are no longer where it found them"),
     )
-    parser.add_argument("--image-column", default="image_path", metavar="NAME", help="column of the paths [image_path]")
-    parser.add_argument("--label-column", default="label", metavar="NAME", help="column of the labels [label]")
-    parser.add_argument("--resume", action="store_true", help="go on with the student in --out")
     parser.add_argument(
-        "--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later"
+        "--image-column", default="image_path", metavar="NAME", help=tr("column of the paths [image_path]")
+    )
+    parser.add_argument("--label-column", default="label", metavar="NAME", help=tr("column of the labels [label]"))
+    parser.add_argument("--resume", action="store_true", help=tr("go on with the student in --out"))
+    parser.add_argument(
+        "--no-report", action="store_true", help=tr("leave report.html out; python -m recipe report writes it later")
     )
     add_config_flags(parser, "those of the run")
 
@@ -69,11 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
         f"{arguments.folder.name}-{'average' if arguments.average else 'student'}"
     )
     rows = _averaged(arguments, out) if arguments.average else _taught(arguments, out)
-    say("measuring size and time of both ...")
+    say(tr("measuring size and time of both ..."))
     rows += costs(arguments.folder, out)
     say("\n" + aligned(("", str(arguments.folder.name), out.name, "difference"), rows))
     write_json(out / "distill.json", as_json(rows))
-    say(f"\none network  {out}\ntable        {out / 'distill.json'}")
+    say(tr("\none network  {out}\ntable        {out_2}", out=out, out_2=out / "distill.json"))
     return 0
 
 
@@ -88,15 +94,21 @@ def _taught(arguments: argparse.Namespace, out: Path) -> list[Line]:
     table = teacher.table(arguments.data, arguments.image_column, arguments.label_column)
     task = lesson_of(teacher, table, arguments.fold, overrides_of(arguments))
     say(
-        f"teacher  {arguments.folder}: {len(teacher.folds)} networks, "
-        f"out-of-fold probabilities of {len(table)} pictures"
+        tr(
+            "teacher  {folder}: {folds} networks, out-of-fold probabilities of {table} pictures",
+            folder=arguments.folder,
+            folds=len(teacher.folds),
+            table=len(table),
+        )
     )
     student = train_student(task, out, teacher.metric, arguments.resume)
     after_training(out, task.config, None if arguments.no_report else table)
     if arguments.test is None:
         say(
-            "the rows of the fold may flatter the student, since its teachers have seen them (docs/distill.md); "
-            "--test CSV is free of that"
+            tr(
+                "the rows of the fold may flatter the student, since its teachers have seen them "
+                "(docs/distill.md); --test CSV is free of that"
+            )
         )
     held = task.fold.valid_rows
     probs = read_oof(arguments.folder / "oof.csv", teacher.classes).probs
@@ -116,9 +128,11 @@ def _averaged(arguments: argparse.Namespace, out: Path) -> list[Line]:
 
     if arguments.test is None:
         raise DistillError(
-            "the mean of the folds has seen every row of the run through one of them, so no out-of-fold row can "
-            "judge it: name labelled pictures "
-            "of their own with --test CSV, or leave --average out and train a student."
+            tr(
+                "the mean of the folds has seen every row of the run through one of them, so no "
+                "out-of-fold row can judge it: name labelled pictures of their own with --test CSV, or "
+                "leave --average out and train a student."
+            )
         )
     teacher = open_run_folder(arguments.folder)
     write_average(arguments.folder, out)
@@ -126,9 +140,14 @@ def _averaged(arguments: argparse.Namespace, out: Path) -> list[Line]:
     if found.difference < 0 and found.p < LEVEL:
         shutil.rmtree(out)
         raise DistillError(
-            f"the mean of the folds is refused: {row[0]} falls from {row[1]} to {row[2]} (p {found.p:.3f}); train "
-            "a student instead "
-            "(leave --average out)."
+            tr(
+                "the mean of the folds is refused: {row} falls from {row_2} to {row_3} (p {p:.3f}); "
+                "train a student instead (leave --average out).",
+                row=row[0],
+                row_2=row[1],
+                row_3=row[2],
+                p=found.p,
+            )
         )
     return [row]
 
@@ -143,8 +162,13 @@ def _tested(arguments: argparse.Namespace, out: Path, metric: str, seen: set[str
     table, labels = read_labelled(arguments.test, before.values, arguments.image_column, arguments.label_column)
     if known := len(seen & set(table.names)):
         say(
-            f"{known} of the {len(table)} pictures of {arguments.test} bear the name of one the run was trained "
-            "on: the scores flatter"
+            tr(
+                "{known} of the {table} pictures of {test} bear the name of one the run was trained on: "
+                "the scores flatter",
+                known=known,
+                table=len(table),
+                test=arguments.test,
+            )
         )
     answers: list[Any] = [ensemble.probs_of_files(table.paths, progress=True) for ensemble in (before, after)]
     what = (

@@ -6,20 +6,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from protocol.language import tr
 from recipe.commands import inputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The table, the run and where the page goes."""
     parser.add_argument(
-        "csv", type=Path, metavar="CSV", help="labelled pictures: a CSV, or a folder with one folder per class"
+        "csv", type=Path, metavar="CSV", help=tr("labelled pictures: a CSV, or a folder with one folder per class")
     )
     inputs.add_run(parser)
-    inputs.add_table(parser, "column of the CSV that holds the labels")
+    inputs.add_table(parser, tr("column of the CSV that holds the labels"))
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the page and its files [RUN/evaluation-NAME]"
+        "--out", type=Path, metavar="DIR", help=tr("folder of the page and its files [RUN/evaluation-NAME]")
     )
-    parser.add_argument("--no-page", action="store_true", help="the scores alone, without the page")
+    parser.add_argument("--no-page", action="store_true", help=tr("the scores alone, without the page"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(note)
     if not arguments.no_page:
         folder = arguments.out or arguments.folder / f"evaluation-{arguments.csv.stem}"
-        say(f"page  {write_page(evidence, folder / 'evaluation.html', folder / 'report')}")
+        say(tr("page  {write_page}", write_page=write_page(evidence, folder / "evaluation.html", folder / "report")))
     return 0
 
 
@@ -71,17 +72,24 @@ def answered(arguments: argparse.Namespace) -> Any:
     notes = [summary(list(table.findings))] if table.findings else []
     if ensemble.unreadable:
         notes.append(
-            f"{len(ensemble.unreadable)} pictures could not be read and count "
-            f"with the class prior: {', '.join(ensemble.unreadable[:3])}"
+            tr(
+                "{unreadable} pictures could not be read and count with the class prior: {unreadable_2}",
+                unreadable=len(ensemble.unreadable),
+                unreadable_2=", ".join(ensemble.unreadable[:3]),
+            )
         )
     if known := len(set(table.names) & set(read_oof(arguments.folder / "oof.csv", info["classes"]).names)):
         notes.append(
-            f"{known} of the {len(table)} pictures bear the name of one the run was trained on: the scores flatter."
+            tr(
+                "{known} of the {table} pictures bear the name of one the run was trained on: the scores flatter.",
+                known=known,
+                table=len(table),
+            )
         )
     pictures = Pictures(table.paths, short_side(ensemble.members[0].preprocessing), cache_mb=256)
     return Evidence(
         arguments.folder,
-        f"{arguments.csv.name}, answered by {arguments.folder.name}",
+        tr("{name}, answered by {name_2}", name=arguments.csv.name, name_2=arguments.folder.name),
         info,
         totals,
         logs,

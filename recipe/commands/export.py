@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from protocol.language import tr
 from recipe.serving.exported import FILES
 
 
@@ -16,14 +17,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default=Path("data/output/model"),
         metavar="RUN",
-        help="run folder [data/output/model]",
+        help=tr("run folder [data/output/model]"),
     )
     parser.add_argument(
-        "--format", choices=list(FILES), dest="fmt", help="onnx for OpenVINO and ONNX Runtime, openvino for "
-                                                          "OpenVINO alone, torchscript for torch "
-        "without timm [onnx where a runtime is installed, else torchscript]",
-    )  # fmt: skip
-    parser.add_argument("--again", action="store_true", help="write anew what is there and still valid")
+        "--format",
+        choices=list(FILES),
+        dest="fmt",
+        help=tr(
+            "onnx for OpenVINO and ONNX Runtime, openvino for OpenVINO alone, torchscript for torch without timm "
+            "[onnx where a runtime is installed, else torchscript]"
+        ),
+    )
+    parser.add_argument("--again", action="store_true", help=tr("write anew what is there and still valid"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     folds = folds_of(arguments.folder)
     fmt = arguments.fmt or format_for_here()
-    with Bar(len(folds), "fold", f"exporting to {fmt}") as bar:
+    with Bar(len(folds), "fold", tr("exporting to {fmt}", fmt=fmt)) as bar:
         for fold in folds:
             say(line(export_fold(fold, fmt, arguments.again), fmt, arguments.folder))
             bar.advance()
@@ -48,9 +53,9 @@ def line(outcome, fmt: str, run_folder: Path) -> str:  # type: ignore[no-untyped
         if how.endswith(fmt)
     ]
     shown = (
-        f"largest difference of a probability: {', '.join(proofs)}"
+        tr("largest difference of a probability: {proofs}", proofs=", ".join(proofs))
         if proofs
-        else "no runtime is installed to prove it; it is proven when it is loaded"
+        else tr("no runtime is installed to prove it; it is proven when it is loaded")
     )
     name = outcome.fold.folder.relative_to(run_folder).as_posix()
     return f"{name}  {', '.join(FILES[fmt])}  {'was there and stands; ' if outcome.already else ''}{shown}"

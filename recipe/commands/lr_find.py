@@ -7,6 +7,7 @@ from pathlib import Path
 
 from protocol.arguments import Parser
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.cli import Options, options_of
 from recipe.flags import add_run_flags, overrides_of
 from recipe.proposal import proposed
@@ -17,15 +18,19 @@ MACHINE = {"workers", "cache_mb"}  # flags that do not belong in the command to 
 def add_arguments(parser: Parser) -> None:
     """The flags of main.py, where the data lies, and the range."""
     parser.add_argument(
-        "--steps", type=int, default=100, metavar="N", help="steps from the lowest to the highest rate [100]"
+        "--steps", type=int, default=100, metavar="N", help=tr("steps from the lowest to the highest rate [100]")
     )
-    parser.add_argument("--lowest", type=float, default=1e-6, metavar="LR", help="first rate [1e-6]")
+    parser.add_argument("--lowest", type=float, default=1e-6, metavar="LR", help=tr("first rate [1e-6]"))
     parser.add_argument(
-        "--highest", type=float, default=10.0, metavar="LR", help="last rate, unless the loss diverges before it [10]"
+        "--highest",
+        type=float,
+        default=10.0,
+        metavar="LR",
+        help=tr("last rate, unless the loss diverges before it [10]"),
     )
-    parser.add_argument("--fold", type=int, default=0, metavar="N", help="whose training rows are used [0]")
+    parser.add_argument("--fold", type=int, default=0, metavar="N", help=tr("whose training rows are used [0]"))
     parser.add_argument(
-        "--out", type=Path, default=Path("data/output/lr_find"), metavar="DIR", help="folder of the results"
+        "--out", type=Path, default=Path("data/output/lr_find"), metavar="DIR", help=tr("folder of the results")
     )
     add_run_flags(parser)
 
@@ -41,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = options_of(arguments, Path("app.yaml"))
     _check(arguments, asked)
     prepared = prepare(asked, data_folder(arguments.data, asked))
-    with Bar(arguments.steps, "step", "range test") as bar:
+    with Bar(arguments.steps, "step", tr("range test")) as bar:
         found = find(
             prepared,
             exponential_rates(arguments.lowest, arguments.highest, arguments.steps),
@@ -53,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     say(text)
     picture = write_curve(arguments.out, found, suggestion, f"{asked.config.backbone}, {asked.config.optimizer}")
     write_bytes(arguments.out / "lr_find.txt", (text + "\n").encode("utf-8"))
-    say(f"\npicture  {picture}")
+    say(tr("\npicture  {picture}", picture=picture))
     return 0
 
 
@@ -68,24 +73,37 @@ def data_folder(given: Path | None, asked: Options) -> Path:
     if folder.exists():
         return folder
     raise UserError(
-        f"{folder} does not exist. Run `{proposed('main', competition=competition)}` once or `python -m flyai_local "
-        f"download {competition}`, "
-        "or name the folder of the pictures with --data."
+        tr(
+            "{folder} does not exist. Run `{proposed}` once or `python -m flyai_local download "
+            "{competition}`, or name the folder of the pictures with --data.",
+            folder=folder,
+            proposed=proposed("main", competition=competition),
+            competition=competition,
+        )
     )
 
 
 def _check(arguments: argparse.Namespace, asked: Options) -> None:
     if arguments.steps < 8:
-        raise UserError(f"--steps {arguments.steps} is too few to see a curve; take 8 or more (100 is usual).")
+        raise UserError(
+            tr("--steps {steps} is too few to see a curve; take 8 or more (100 is usual).", steps=arguments.steps)
+        )
     if not 0 < arguments.lowest < arguments.highest:
         raise UserError(
-            f"--lowest {arguments.lowest} and --highest {arguments.highest} are refused: "
-            "0 < lowest < highest is needed."
+            tr(
+                "--lowest {lowest} and --highest {highest} are refused: 0 < lowest < highest is needed.",
+                lowest=arguments.lowest,
+                highest=arguments.highest,
+            )
         )
     if not 0 <= arguments.fold < asked.config.folds:
         raise UserError(
-            f"--fold {arguments.fold} does not exist; "
-            f"with --folds {asked.config.folds} the folds are 0 to {asked.config.folds - 1}."
+            tr(
+                "--fold {fold} does not exist; with --folds {folds} the folds are 0 to {folds_2}.",
+                fold=arguments.fold,
+                folds=asked.config.folds,
+                folds_2=asked.config.folds - 1,
+            )
         )
 
 
@@ -93,24 +111,29 @@ def _report(found, suggestion, arguments: argparse.Namespace, asked: Options) ->
     from recipe.sweep.lr_curve import text_plot
     from recipe.sweep.lr_find import setting_for
 
-    last = f"{len(found.rates)} steps"
+    last = tr("{rates} steps", rates=len(found.rates))
     lines = [
         text_plot(found, suggestion),
         "",
-        f"{last}; the loss diverged there" if found.diverged else f"{last}; no divergence",
+        tr("{last}; the loss diverged there", last=last) if found.diverged else tr("{last}; no divergence", last=last),
     ]
     if suggestion is None:
         return "\n".join(
-            [*lines, "too few steps before the loss diverged: take a smaller --lowest or --highest, or more --steps"]
+            [
+                *lines,
+                tr("too few steps before the loss diverged: take a smaller --lowest or --highest, or more --steps"),
+            ]
         )
-    for name, rate in (("steepest descent", suggestion.steepest), ("minimum / 10", suggestion.tenth)):
+    for name, rate in ((tr("steepest descent"), suggestion.steepest), (tr("minimum / 10"), suggestion.tenth)):
         lines.append(f"{name:<17} {rate:.1e}   {command(arguments, setting_for(rate, asked.config))}")
-    lines.append(f"suggestion        {suggestion.lr:.1e}   the more careful of the two")
+    lines.append(tr("suggestion        {lr:.1e}   the more careful of the two", lr=suggestion.lr))
     if not suggestion.clear:
         lines.append(
-            "but the loss falls by less than its noise from step to step, so these rates say little: a probe's "
-            "start is already low. "
-            "Run it again with --head-init random, or with --steps 300"
+            tr(
+                "but the loss falls by less than its noise from step to step, so these rates say little: "
+                "a probe's start is already low. Run it again with --head-init random, or with --steps "
+                "300"
+            )
         )
     return "\n".join(lines)
 

@@ -6,6 +6,7 @@ import argparse
 import inspect
 
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.nearest import nearest
 from recipe import plugins
 from recipe.components.families import FAMILIES, family
@@ -13,12 +14,16 @@ from recipe.components.families import FAMILIES, family
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The family, and whether timm's backbones are listed too."""
-    parser.add_argument("family", nargs="?", help=f"one of {', '.join(FAMILIES)}; all without it")
+    parser.add_argument("family", nargs="?", help=tr("one of {families}; all without it", families=", ".join(FAMILIES)))
     parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE", help="with those of a file beside main.py; repeatable"
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=tr("with those of a file beside main.py; repeatable"),
     )
     parser.add_argument(
-        "--timm", action="store_true", help="after the project's own backbones, those of timm that have weights"
+        "--timm", action="store_true", help=tr("after the project's own backbones, those of timm that have weights")
     )
 
 
@@ -26,7 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints a line per component."""
     if arguments.family and arguments.family not in FAMILIES:
         raise UserError(
-            f"unknown family {arguments.family!r}.{nearest(arguments.family, FAMILIES)} Known: {', '.join(FAMILIES)}."
+            tr(
+                "unknown family {family!r}.{nearest} Known: {families}.",
+                family=arguments.family,
+                nearest=nearest(arguments.family, FAMILIES),
+                families=", ".join(FAMILIES),
+            )
         )
     plugins.ask(",".join(arguments.plugin))
     for name in [arguments.family] if arguments.family else FAMILIES:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from protocol.csv_file import read_rows
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.picture_paths import pictures_below, readable
 from recipe.commands import inputs
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
@@ -22,21 +23,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures",
         type=Path,
         metavar="DIR_OR_CSV",
-        help="a folder (searched with its sub-folders) or a CSV with a column of paths",
+        help=tr("a folder (searched with its sub-folders) or a CSV with a column of paths"),
     )
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="FILE",
-        help="the table to write: the pictures as they were named, and the label",
+        help=tr("the table to write: the pictures as they were named, and the label"),
     )
     inputs.add_run(parser)
-    inputs.add_table(parser, "name of the column of answers")
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N pictures alone")
-    parser.add_argument("--probs", action="store_true", help="add a column of probability per class")
+    inputs.add_table(parser, tr("name of the column of answers"))
+    parser.add_argument("--limit", type=int, metavar="N", help=tr("the first N pictures alone"))
+    parser.add_argument("--probs", action="store_true", help=tr("add a column of probability per class"))
     parser.add_argument(
-        "--runtime", default="", help=f"auto, {', '.join(names())} or torch, and no other [as ensemble.json says]"
+        "--runtime",
+        default="",
+        help=tr("auto, {names} or torch, and no other [as ensemble.json says]", names=", ".join(names())),
     )
 
 
@@ -60,15 +63,20 @@ def run(arguments: argparse.Namespace) -> int:
                 *(f"p_{value}" for value in ensemble.values if arguments.probs),
             ]
         )
-        with Bar(len(paths), "picture", "predicting") as bar:
+        with Bar(len(paths), "picture", tr("predicting")) as bar:
             for name, answer in zip(names, ensemble.stream(paths), strict=True):
                 shares = [f"{p:.6f}" for p in answer.probs if arguments.probs]
                 writer.writerow([readable(str(name)), answer.label, *shares])
                 unreadable += answer.status == "unreadable"
                 bar.advance()
     print(
-        f"{len(names)} answers in {arguments.out}, by {ensemble.how}; {unreadable} pictures could not be read and "
-        "got the class prior"
+        tr(
+            "{names} answers in {out}, by {how}; {unreadable} pictures could not be read and got the class prior",
+            names=len(names),
+            out=arguments.out,
+            how=ensemble.how,
+            unreadable=unreadable,
+        )
     )
     return 0
 
@@ -87,7 +95,13 @@ def listed(arguments: argparse.Namespace) -> tuple[list[str], Sequence[Path]]:
         names = read_rows(source, [arguments.image_column], arguments.encoding)[0].columns[arguments.image_column]
         paths = find_images(source, names, arguments.images or source.parent)[0]
     else:
-        raise UserError(f"there is no folder or CSV {str(source)!r}; check the path.")
+        raise UserError(tr("there is no folder or CSV {source!r}; check the path.", source=str(source)))
     if not paths:
-        raise UserError(f"{source} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}).")
+        raise UserError(
+            tr(
+                "{source} holds no pictures ({picture_suffixes}).",
+                source=source,
+                picture_suffixes=", ".join(sorted(PICTURE_SUFFIXES)),
+            )
+        )
     return names, paths

@@ -6,6 +6,8 @@ import argparse
 import time
 from pathlib import Path
 
+from protocol.language import tr
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, and where its pictures are if they have moved."""
@@ -15,13 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("data/output/model"),
         metavar="RUN",
-        help="run folder [data/output/model]",
+        help=tr("run folder [data/output/model]"),
     )
     parser.add_argument(
         "--data",
         type=Path,
         metavar="FOLDER",
-        help="the competition's folder or CSV, where it is no longer where the run found it",
+        help=tr("the competition's folder or CSV, where it is no longer where the run found it"),
     )
 
 
@@ -37,6 +39,19 @@ def run(arguments: argparse.Namespace) -> int:
     keep_freed_blocks()
     begin = time.perf_counter()
     page = write_report(arguments.folder, data=arguments.data)
-    say(f"report      {page} ({page.stat().st_size / 2**20:.1f} MB, {duration(time.perf_counter() - begin)})")
-    say(f"model card  {arguments.folder / 'model_card.md'}\nPNG, CSV    {arguments.folder / 'report'}")
+    say(
+        tr(
+            "report      {page} ({page_2:.1f} MB, {duration})",
+            page=page,
+            page_2=page.stat().st_size / 2**20,
+            duration=duration(time.perf_counter() - begin),
+        )
+    )
+    say(
+        tr(
+            "model card  {folder}\nPNG, CSV    {folder_2}",
+            folder=arguments.folder / "model_card.md",
+            folder_2=arguments.folder / "report",
+        )
+    )
     return 0

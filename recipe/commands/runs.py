@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from protocol.language import tr
 from recipe.console import duration, table
 from recipe.runs import record
 from recipe.runs.record import (
@@ -37,30 +38,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("data/output") / FILE,
         metavar="FILE",
-        help=f"the record [data/output/{FILE}]",
+        help=tr("the record [data/output/{file}]", file=FILE),
     )
     parser.add_argument(
-        "--sort", default="", metavar="NAME", help="by a column, largest or best first; as they were run without it"
+        "--sort", default="", metavar="NAME", help=tr("by a column, largest or best first; as they were run without it")
     )
-    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--reverse", action="store_true", help=tr("the other way round"))
     parser.add_argument(
         "--filter",
         action="append",
         default=[],
         metavar="CONDITION",
-        help="such as score>=0.9 or backbone=tf_*; repeatable",
+        help=tr("such as score>=0.9 or backbone=tf_*; repeatable"),
     )
-    parser.add_argument("--competition", metavar="ID", help="the runs of this competition alone")
+    parser.add_argument("--competition", metavar="ID", help=tr("the runs of this competition alone"))
     parser.add_argument(
-        "--columns", nargs="+", metavar="NAME", help="these settings; by default those that differ among the runs shown"
+        "--columns",
+        nargs="+",
+        metavar="NAME",
+        help=tr("these settings; by default those that differ among the runs shown"),
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N alone")
+    parser.add_argument("--limit", type=int, metavar="N", help=tr("the first N alone"))
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
-        "--diff", nargs=2, metavar=("A", "B"), help="what differs between two runs: names, or numbers such as -1"
+        "--diff", nargs=2, metavar=("A", "B"), help=tr("what differs between two runs: names, or numbers such as -1")
     )
-    how.add_argument("--csv", action="store_true", help="the table as CSV")
-    how.add_argument("--html", type=Path, metavar="FILE", help="the table as a coloured page")
+    how.add_argument("--csv", action="store_true", help=tr("the table as CSV"))
+    how.add_argument("--html", type=Path, metavar="FILE", help=tr("the table as a coloured page"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -79,10 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(as_csv(found, settings))
     elif arguments.html:
         write_page(arguments.html, found, settings)
-        print(f"{len(found)} runs in {arguments.html}")
+        print(tr("{found} runs in {html}", found=len(found), html=arguments.html))
     else:
         print(terminal_table(found, settings))
-        print(f"\n{len(found)} of {len(rows)} runs in {arguments.records}")
+        print(tr("\n{found} of {rows} runs in {records}", found=len(found), rows=len(rows), records=arguments.records))
     return 0
 
 
@@ -109,7 +113,7 @@ def _cut(text: str, length: int = 28) -> str:
 def diff_table(first: RunRow, second: RunRow) -> str:
     """Two runs side by side, where they differ."""
     lines = [(name, shown(name, here), shown(name, there)) for name, here, there in difference(first, second)]
-    return table(("", first["run"], second["run"]), lines) if lines else "the two runs do not differ"
+    return table(("", first["run"], second["run"]), lines) if lines else tr("the two runs do not differ")
 
 
 def write_page(file: Path, rows: Sequence[RunRow], settings: Sequence[str]) -> None:

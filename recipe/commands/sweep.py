@@ -8,29 +8,35 @@ import time
 from pathlib import Path
 
 from protocol.errors import UserError
+from protocol.language import tr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The file, and what this start changes of it."""
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="the sweep; docs/sweeps.md describes it, examples/sweeps/ holds some"
+        "file",
+        type=Path,
+        metavar="FILE",
+        help=tr("the sweep; docs/sweeps.md describes it, examples/sweeps/ holds some"),
     )
-    parser.add_argument("--data", metavar="FOLDER", help="the pictures, instead of those that the file names")
+    parser.add_argument("--data", metavar="FOLDER", help=tr("the pictures, instead of those that the file names"))
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=VALUE", dest="changes", help="settings for all rows"
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", dest="changes", help=tr("settings for all rows")
     )
-    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="seeds instead of those in the file")
-    parser.add_argument("--workers", type=int, metavar="N", help="rows at the same time, each in its own process")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help=tr("seeds instead of those in the file"))
+    parser.add_argument("--workers", type=int, metavar="N", help=tr("rows at the same time, each in its own process"))
     parser.add_argument(
-        "--threads", type=int, default=0, metavar="N", help="threads of each worker; 0 shares the cores [0]"
+        "--threads", type=int, default=0, metavar="N", help=tr("threads of each worker; 0 shares the cores [0]")
     )
-    parser.add_argument("--retry", action="store_true", help="run failed rows again")
-    parser.add_argument("--list", action="store_true", help="list the rows and end")
+    parser.add_argument("--retry", action="store_true", help=tr("run failed rows again"))
+    parser.add_argument("--list", action="store_true", help=tr("list the rows and end"))
     parser.add_argument(
-        "--report-only", action="store_true", help="write tables and pictures of what is finished; run nothing"
+        "--report-only", action="store_true", help=tr("write tables and pictures of what is finished; run nothing")
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results [data/output/sweeps/NAME]")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table as a section of this file")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=tr("folder of the results [data/output/sweeps/NAME]"))
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help=tr("also write the table as a section of this file")
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         print(
             "\n".join(row.name for row in listed_rows(file))
-            or f"{file.trials} rows, chosen by {file.search} as the sweep goes on"
+            or tr("{trials} rows, chosen by {search} as the sweep goes on", trials=file.trials, search=file.search)
         )
         return 0
     sweep = Sweep(file, arguments.out or Path("data/output/sweeps") / file.name, objective_of(file))
@@ -57,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         failed = _report(sweep, arguments)
     if interrupted:
-        print("interrupted; what is finished is kept, and the same command goes on.", file=sys.stderr)
+        print(tr("interrupted; what is finished is kept, and the same command goes on."), file=sys.stderr)
         return 130
     return 1 if failed else 0
 
@@ -74,10 +80,10 @@ def _report(sweep, arguments: argparse.Namespace) -> int:  # type: ignore[no-unt
         return 0
     page = write_tables(sweep.folder, summary, write_pictures(sweep.folder, sweep.file, summary))
     say("\n" + terminal(summary))
-    say(f"\npage     {page}")
+    say(tr("\npage     {page}", page=page))
     if arguments.markdown:
         write_markdown(arguments.markdown, summary, time.strftime("%Y-%m-%d %H:%M"), arguments.file.as_posix())
-        say(f"section  {arguments.markdown}")
+        say(tr("section  {markdown}", markdown=arguments.markdown))
     return sum(row.count("failed") for row in summary.rows)
 
 
@@ -85,5 +91,7 @@ def _settings(changes: list[str]) -> dict[str, str]:
     """`epochs=3 views=identity()` as settings; their values are checked with the rows."""
     for change in changes:
         if "=" not in change:
-            raise UserError(f"--set {change!r} is refused: write NAME=VALUE, for example --set epochs=3.")
+            raise UserError(
+                tr("--set {change!r} is refused: write NAME=VALUE, for example --set epochs=3.", change=change)
+            )
     return dict(change.split("=", 1) for change in changes)

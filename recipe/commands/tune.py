@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.console import say
 from recipe.console import table as aligned
 
@@ -24,24 +25,32 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which runs, and what is tried."""
     parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="run folders; the first is the one that is written to"
+        "runs", type=Path, nargs="+", metavar="RUN", help=tr("run folders; the first is the one that is written to")
     )
     parser.add_argument(
-        "--data", type=Path, metavar="DIR_OR_CSV", help="the training pictures; by default where the run found them"
+        "--data", type=Path, metavar="DIR_OR_CSV", help=tr("the training pictures; by default where the run found them")
     )
-    parser.add_argument("--image-column", default="image_path", metavar="NAME", help="column of the paths [image_path]")
-    parser.add_argument("--label-column", default="label", metavar="NAME", help="column of the labels [label]")
     parser.add_argument(
-        "--views", action="append", metavar="VIEWS", help='views to try, such as "identity(), hflip()"; may be repeated'
+        "--image-column", default="image_path", metavar="NAME", help=tr("column of the paths [image_path]")
     )
-    parser.add_argument("--test-sizes", metavar="PIXELS,...", help="input sizes to try, such as 128,160,192")
-    parser.add_argument("--soup", action="store_true", help="try averaging each fold's weights with its snapshots")
-    parser.add_argument("--temperature", action="store_true", help="try a temperature for calibrated probabilities")
-    parser.add_argument("--weights", action="store_true", help="try weights for several runs, besides equal ones")
+    parser.add_argument("--label-column", default="label", metavar="NAME", help=tr("column of the labels [label]"))
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write a lean copy of the run there instead of changing the first RUN"
+        "--views",
+        action="append",
+        metavar="VIEWS",
+        help=tr('views to try, such as "identity(), hflip()"; may be repeated'),
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
+    parser.add_argument("--test-sizes", metavar="PIXELS,...", help=tr("input sizes to try, such as 128,160,192"))
+    parser.add_argument("--soup", action="store_true", help=tr("try averaging each fold's weights with its snapshots"))
+    parser.add_argument("--temperature", action="store_true", help=tr("try a temperature for calibrated probabilities"))
+    parser.add_argument("--weights", action="store_true", help=tr("try weights for several runs, besides equal ones"))
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help=tr("write a lean copy of the run there instead of changing the first RUN"),
+    )
+    parser.add_argument("--device", default="auto", help=tr("auto, cpu, cuda, cuda:N or mps [auto]"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,16 +65,22 @@ def run(arguments: argparse.Namespace) -> int:
 
     wishes, device = wished(arguments), choose_device(arguments.device)
     if arguments.out is not None and arguments.out.exists() and any(arguments.out.iterdir()):
-        raise UserError(f"--out {arguments.out} is not empty; name a new folder.")
+        raise UserError(tr("--out {out} is not empty; name a new folder.", out=arguments.out))
     runs = open_run_folders(arguments.runs)
     columns = (arguments.image_column, arguments.label_column)
-    with Bar(sum(pictures_to_answer(one, wishes) for one in runs), "picture", "out of fold") as bar:
+    with Bar(sum(pictures_to_answer(one, wishes) for one in runs), "picture", tr("out of fold")) as bar:
         outcome = tune([OutOfFold(one, one.paths(arguments.data, *columns), device, bar) for one in runs], wishes)
     target = write_outcome(outcome, arguments.out)
     say(report(outcome.trials))
     say()
     export_again(target)
-    say(f"choice       {target / 'ensemble.json'}\ntable        {target / 'tune.json'}")
+    say(
+        tr(
+            "choice       {target}\ntable        {target_2}",
+            target=target / "ensemble.json",
+            target_2=target / "tune.json",
+        )
+    )
     return 0
 
 
@@ -95,15 +110,19 @@ def _sizes(text: str | None) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",")] if text else []
     if wrong := [word for word in words if not word.isdecimal() or int(word) < 8]:
         raise UserError(
-            f"--test-sizes {text!r}: {wrong[0]!r} is no size; "
-            "give pixels, at least 8, with commas, such as 128,160,192."
+            tr(
+                "--test-sizes {given!r}: {wrong!r} is no size; give pixels, at least 8, with commas, "
+                "such as 128,160,192.",
+                given=text,
+                wrong=wrong[0],
+            )
         )
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
 def report(trials: Sequence[Trial]) -> str:
     """The table: one line per candidate."""
-    header = ("candidate", "out of fold", "difference", "p", "ms/picture", "", "")
+    header = ("candidate", tr("out of fold"), "difference", "p", "ms/picture", "", "")
     return aligned(header, [_line(trial) for trial in trials])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from protocol.language import tr
 from recipe import plugins
 from recipe.config import Config, ConfigError
 from recipe.registry import Registry, SpecError, parse, parse_many
@@ -49,6 +50,6 @@ def check_components(config: Config) -> None:
             for spec in parse_many(text) if setting in SEVERAL else [parse(text)]:
                 family(name).check(spec)
             if setting == "views" and not text.strip():
-                raise SpecError("'' names no view; 'identity()' is the plain picture.")
+                raise SpecError(tr("'' names no view; 'identity()' is the plain picture."))
         except SpecError as error:
             raise ConfigError(f"{setting}: {error}") from None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from protocol.language import tr
 from recipe.registry import Fraction, NotNegative, Positive, Probability, Registry, Spec, SpecError, parse
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -97,8 +98,10 @@ class Weighted:
 def _weighted(base: Loss, weights: torch.Tensor) -> Weighted:
     if isinstance(base, Deferred):
         raise SpecError(
-            "loss 'deferred' cannot be weighted as a whole; "
-            "put the weighted loss inside it: deferred(ce(), class_balanced())."
+            tr(
+                "loss 'deferred' cannot be weighted as a whole; put the weighted loss inside it: "
+                "deferred(ce(), class_balanced())."
+            )
         )
     return Weighted(base, (weights / weights.mean()).float())
 
@@ -155,7 +158,10 @@ def arcface(counts: torch.Tensor, /, margin: NotNegative = 0.5, scale: Positive 
     """
     if margin > math.pi / 2:
         raise SpecError(
-            f"loss 'arcface': margin={margin} is refused: an angle in radians of at most 1.57; the paper takes 0.5."
+            tr(
+                "loss 'arcface': margin={margin} is refused: an angle in radians of at most 1.57; the paper takes 0.5.",
+                margin=margin,
+            )
         )
 
     def penalise(cosine: torch.Tensor) -> torch.Tensor:
@@ -233,9 +239,13 @@ def check_head(loss: Loss, scale: float | None) -> None:
     """
     for margin in margins(loss):
         if scale != margin.scale:
-            found = "another head" if scale is None else f"a cosine head with scale={scale:g}"
+            found = tr("another head") if scale is None else tr("a cosine head with scale={scale:g}", scale=scale)
             raise SpecError(
-                f"arcface and cosface need head 'cosine(scale={margin.scale:g})', and the settings have {found}."
+                tr(
+                    "arcface and cosface need head 'cosine(scale={scale:g})', and the settings have {found}.",
+                    scale=margin.scale,
+                    found=found,
+                )
             )
 
 
@@ -261,5 +271,5 @@ def ohem(keep: Positive = 0.7) -> Reduction:
             SpecError: keep above 1.
     """
     if keep > 1:
-        raise SpecError(f"reduction 'ohem': keep={keep} is refused: a share above 0 and at most 1.")
+        raise SpecError(tr("reduction 'ohem': keep={keep} is refused: a share above 0 and at most 1.", keep=keep))
     return lambda losses: losses.topk(max(1, math.ceil(keep * len(losses) - 1e-9))).values.mean()

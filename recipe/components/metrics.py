@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.metrics import METRICS as LABEL_METRICS
 from protocol.metrics import Metric as LabelMetric
 from recipe.registry import Count, Registry
@@ -52,17 +53,30 @@ def checked(labels: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     labels, probs = np.asarray(labels).astype(np.int64), np.asarray(probs, dtype=np.float64)
     if probs.ndim != 2 or labels.shape != probs.shape[:1] or not len(labels):
         raise MetricError(
-            f"labels {labels.shape} and probabilities {probs.shape} do not fit: "
-            "(N,) and (N, K) with N of at least 1 are needed."
+            tr(
+                "labels {shape} and probabilities {shape_2} do not fit: (N,) and (N, K) with N of at "
+                "least 1 are needed.",
+                shape=labels.shape,
+                shape_2=probs.shape,
+            )
         )
     if labels.min() < 0 or labels.max() >= probs.shape[1]:
         raise MetricError(
-            f"labels from {labels.min()} to {labels.max()} do not fit {probs.shape[1]} columns of probabilities."
+            tr(
+                "labels from {labels} to {labels_2} do not fit {shape} columns of probabilities.",
+                labels=labels.min(),
+                labels_2=labels.max(),
+                shape=probs.shape[1],
+            )
         )
     bad = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (probs.sum(1) <= 0)
     if bad.any():
         raise MetricError(
-            f"{bad.sum()} rows hold probabilities that are negative or not numbers, the first is row {bad.argmax()}."
+            tr(
+                "{bad} rows hold probabilities that are negative or not numbers, the first is row {argmax}.",
+                bad=bad.sum(),
+                argmax=bad.argmax(),
+            )
         )
     return labels, probs / probs.sum(1, keepdims=True)
 
@@ -88,8 +102,13 @@ def refuse_unscorable(name: str, labels: np.ndarray, classes: int, fold: int) ->
         METRICS[name](labels, np.full((len(labels), classes), 1 / classes))
     except MetricError as error:
         raise MetricError(
-            f"The metric {name} has no value on fold {fold}: {error} Choose fewer folds or another metric, or add "
-            "pictures."
+            tr(
+                "The metric {name} has no value on fold {fold}: {error} Choose fewer folds or another "
+                "metric, or add pictures.",
+                name=name,
+                fold=fold,
+                error=error,
+            )
         ) from None
 
 
@@ -148,7 +167,11 @@ def _one_against_rest(labels: np.ndarray, probs: np.ndarray, area: Callable[...,
     present = np.unique(labels)
     if len(present) == 1:
         raise MetricError(
-            f"all {len(labels)} rows have label {present[0]}: an area under a curve needs rows of two classes at least."
+            tr(
+                "all {labels} rows have label {present}: an area under a curve needs rows of two classes at least.",
+                labels=len(labels),
+                present=present[0],
+            )
         )
     return float(np.mean([area(labels == label, probs[:, label]) for label in present]))
 

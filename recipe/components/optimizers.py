@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch.optim import Optimizer
 
+from protocol.language import tr
 from recipe.components.optimizer_wrappers import Lookahead
 from recipe.components.sam import ASAM, GSAM, SAM, LookSAM
 from recipe.registry import Count, Fraction, NotNegative, Positive, Probability, Registry, Spec, SpecError, parse
@@ -59,7 +60,9 @@ def sgd(groups: Groups, lr: float, /, momentum: Fraction = 0.9, nesterov: bool =
     Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013, section 2.
     """
     if nesterov and not momentum:
-        raise SpecError("sgd: nesterov=True needs a momentum above 0, for example sgd(momentum=0.9, nesterov=True).")
+        raise SpecError(
+            tr("sgd: nesterov=True needs a momentum above 0, for example sgd(momentum=0.9, nesterov=True).")
+        )
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from protocol.language import tr
 from recipe.components.optimizer_wrappers import Closure, Wrapper, chain
 from recipe.config import ConfigError
 
@@ -196,8 +197,12 @@ def perturbs_alone(optimizer: torch.optim.Optimizer, ranks: str) -> bool:
     kinds = [type(each) for each in chain(optimizer) if isinstance(each, SAM)]
     if kinds and kinds[0] in (SAM, ASAM):
         return True
-    what = f"{kinds[0].__name__} uses the first gradient again" if kinds else "this optimizer perturbs nothing"
-    raise ConfigError(f"sam_ranks: own is for sam() and asam(); {what}. Set --sam-ranks together.")
+    what = (
+        tr("{kinds} uses the first gradient again", kinds=kinds[0].__name__)
+        if kinds
+        else tr("this optimizer perturbs nothing")
+    )
+    raise ConfigError(tr("sam_ranks: own is for sam() and asam(); {what}. Set --sam-ranks together.", what=what))
 
 
 def perturbation(grads: Tensors, rho: float) -> list[torch.Tensor]:

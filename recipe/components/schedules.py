@@ -13,6 +13,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
+from protocol.language import tr
 from recipe.registry import Count, NotNegative, Positive, Probability, Registry, SpecError
 
 Schedule = Callable[[float], float]
@@ -30,7 +31,9 @@ def with_warmup(schedule: Schedule, fraction: float, start: float = 0.01) -> Sch
     Limit: fraction=0 is the schedule itself.
     """
     if not 0 <= fraction < 1:
-        raise SpecError(f"warm-up {fraction} is refused: a share of the run, at least 0 and below 1.")
+        raise SpecError(
+            tr("warm-up {fraction} is refused: a share of the run, at least 0 and below 1.", fraction=fraction)
+        )
 
     def warmed(progress: float) -> float:
         if progress < fraction:

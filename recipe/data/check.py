@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from protocol.language import later, tr
 from protocol.task import other_task
 from recipe.data.findings import DataError, Finding, summary
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures, Progress
 from recipe.system.processes.world import here
 
-NO_TABLE = (
-    "There is no train.csv, so each folder was taken for a class: if the data came by a download that "
-    "failed, see its message and fetch it again."
+NO_TABLE = later(
+    "There is no train.csv, so each folder was taken for a class: if the data came by a "
+    "download that failed, see its message and fetch it again."
 )
 
 
@@ -47,19 +48,33 @@ def check(
     findings += other
     if strict and (fatal := [finding for finding in findings if finding.drops or finding.kind == "small-class"]):
         raise DataError(
-            f"{table.source} has {len(fatal)} faults, and strict mode accepts none:\n{summary(fatal, examples=10)}"
+            tr(
+                "{source} has {fatal} faults, and strict mode accepts none:\n{summary}",
+                source=table.source,
+                fatal=len(fatal),
+                summary=summary(fatal, examples=10),
+            )
         )
     if np.count_nonzero(usable.counts) < 2:
         classes = [name for name, count in zip(usable.classes, usable.counts, strict=True) if count]
         raise DataError(
-            f"{table.source} has {len(classes)} class with readable pictures ({', '.join(classes) or 'none'}), and "
-            "at least 2 are needed. "
-            f"{'Check the label column.' if table.source.is_file() else NO_TABLE}\n{summary(findings)}"
+            tr(
+                "{source} has {classes} class with readable pictures ({classes_2}), and at least 2 are "
+                "needed. {hint}\n{summary}",
+                source=table.source,
+                classes=len(classes),
+                classes_2=", ".join(classes) or tr("none"),
+                hint=tr("Check the label column.") if table.source.is_file() else tr(NO_TABLE),
+                summary=summary(findings),
+            )
         )
     if usable.counts.max() < 2:
         raise DataError(
-            f"No class of {table.source} has two readable pictures, so nothing can be learned and checked.\n"
-            f"{summary(other)}"
+            tr(
+                "No class of {source} has two readable pictures, so nothing can be learned and checked.\n{summary}",
+                source=table.source,
+                summary=summary(other),
+            )
         )
     return replace(usable, findings=tuple(findings)), findings
 
@@ -77,29 +92,39 @@ def _refuse_wrong_folder(table: Table) -> None:
         return
     row = missing[0]
     raise DataError(
-        f"{_place(table, row)}: {len(missing)} of {len(table)} pictures are missing; {table.names[row]!r} was "
-        "looked for as "
-        f"{table.paths[row]}. Give the folder that the paths are relative to (images)."
+        tr(
+            "{place}: {missing} of {table} pictures are missing; {names!r} was looked for as "
+            "{paths}. Give the folder that the paths are relative to (images).",
+            place=_place(table, row),
+            missing=len(missing),
+            table=len(table),
+            names=table.names[row],
+            paths=table.paths[row],
+        )
     )
 
 
 def _place(table: Table, row: int) -> str:
-    return f"{table.source}, line {table.lines[row]}" if table.lines[row] else str(table.source)
+    return (
+        tr("{source}, line {lines}", source=table.source, lines=table.lines[row])
+        if table.lines[row]
+        else str(table.source)
+    )
 
 
 def _finding(table: Table, row: int, failure: Exception) -> Finding:
     if isinstance(failure, FileNotFoundError):
         kind, what, remedy = (
             "missing-file",
-            f"there is no file {table.paths[row]}",
-            "add the picture or remove the line",
+            tr("there is no file {paths}", paths=table.paths[row]),
+            tr("add the picture or remove the line"),
         )
     else:
         reason = getattr(failure, "reason", failure)
         kind, what, remedy = (
             "unreadable-picture",
-            f"{table.paths[row]} cannot be read: {reason}",
-            "left out of training",
+            tr("{paths} cannot be read: {reason}", paths=table.paths[row], reason=reason),
+            tr("left out of training"),
         )
     return Finding(table.source, table.lines[row], kind, what, remedy, drops=True)
 
@@ -109,9 +134,20 @@ def _class_findings(table: Table, folds: int) -> list[Finding]:
     findings = []
     for name, count in zip(table.classes, table.counts, strict=True):
         if count < folds:
-            what = f"the class {name!r} has {count} rows for {folds} folds, so some folds are validated without it"
+            what = tr(
+                "the class {name!r} has {count} rows for {folds} folds, so some folds are validated without it",
+                name=name,
+                count=count,
+                folds=folds,
+            )
             findings.append(
-                Finding(table.source, 0, "small-class", what, f"add pictures, or choose at most {max(count, 1)} folds")
+                Finding(
+                    table.source,
+                    0,
+                    "small-class",
+                    what,
+                    tr("add pictures, or choose at most {count} folds", count=max(count, 1)),
+                )
             )
     return findings + _of_groups(table)
 
@@ -123,6 +159,9 @@ def _of_groups(table: Table) -> list[Finding]:
     findings = []
     for label in np.flatnonzero(table.counts > 1).tolist():
         if len(np.unique(table.groups[table.labels == label])) == 1:
-            what = f"the class {table.classes[label]!r} lies in one group, so one fold is validated on it untrained"
-            findings.append(Finding(table.source, 0, "class-in-one-group", what, "add pictures of another group"))
+            what = tr(
+                "the class {classes!r} lies in one group, so one fold is validated on it untrained",
+                classes=table.classes[label],
+            )
+            findings.append(Finding(table.source, 0, "class-in-one-group", what, tr("add pictures of another group")))
     return findings

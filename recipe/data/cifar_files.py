@@ -18,6 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from protocol.language import tr
 from recipe.data.findings import DataError
 
 _ALLOWED = {
@@ -67,7 +68,7 @@ def read_cifar_files(folder: Path, part: str = "train") -> CifarFiles:
     """
     marker, names_key, labels_key, parts = next(layout for layout in _LAYOUTS if (folder / layout[0]).is_file())
     if part not in parts:
-        raise DataError(f"CIFAR has the parts {', '.join(parts)}, not {part!r}.")
+        raise DataError(tr("CIFAR has the parts {parts}, not {part!r}.", parts=", ".join(parts), part=part))
     classes = tuple(name.decode("utf-8") for name in _unpickle(folder / marker)[names_key])
     paths: list[Path] = []
     labels: list[int] = []
@@ -84,12 +85,18 @@ def _unpickle(file: Path) -> dict[bytes, Any]:
         content = _ArrayUnpickler(io.BytesIO(file.read_bytes()), encoding="bytes").load()
     except FileNotFoundError:
         raise DataError(
-            f"The CIFAR file {file} is missing. Unpack the archive again, whole, into one folder."
+            tr("The CIFAR file {file} is missing. Unpack the archive again, whole, into one folder.", file=file)
         ) from None
     except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"The CIFAR file {file} cannot be read: {error}. Unpack the original archive again.") from None
+        raise DataError(
+            tr(
+                "The CIFAR file {file} cannot be read: {error}. Unpack the original archive again.",
+                file=file,
+                error=error,
+            )
+        ) from None
     if not isinstance(content, dict):
-        raise DataError(f"The CIFAR file {file} holds no dictionary. Unpack the original archive again.")
+        raise DataError(tr("The CIFAR file {file} holds no dictionary. Unpack the original archive again.", file=file))
     return content
 
 
@@ -97,7 +104,11 @@ def _pixels(file: Path, data: object, labels: int) -> np.ndarray:
     """(N, 32, 32, 3) uint8 RGB."""
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (labels, 3072) or not labels:
         raise DataError(
-            f"The CIFAR file {file} does not hold one row of 3,072 bytes per label. Unpack the original archive again."
+            tr(
+                "The CIFAR file {file} does not hold one row of 3,072 bytes per label. Unpack the "
+                "original archive again.",
+                file=file,
+            )
         )
     return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
 
@@ -114,7 +125,11 @@ def _write_pngs(folder: Path, pixels: np.ndarray) -> list[Path]:
                 part.replace(path)
     except OSError as error:
         raise DataError(
-            f"The CIFAR pictures cannot be written to {folder} ({error.strerror}). "
-            "Copy the files to a folder with write access."
+            tr(
+                "The CIFAR pictures cannot be written to {folder} ({strerror}). Copy the files to a "
+                "folder with write access.",
+                folder=folder,
+                strerror=error.strerror,
+            )
         ) from None
     return paths

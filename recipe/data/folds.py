@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from protocol.language import tr
 from recipe.data.findings import DataError
 from recipe.data.table import Table
 
@@ -40,21 +41,29 @@ def make_folds(table: Table, folds: int, seed: int, groups: np.ndarray | None = 
     """
     groups = table.groups if groups is None else np.unique(groups, return_inverse=True)[1]
     if folds < 1:
-        raise DataError(f"{folds} folds are refused; 2 or more cross-validate, 1 holds out a fifth.")
+        raise DataError(tr("{folds} folds are refused; 2 or more cross-validate, 1 holds out a fifth.", folds=folds))
     parts = folds if folds > 1 else min(HOLD_OUT_PARTS, most_parts(table, groups))
     if parts > most_parts(table, groups) or parts < 2:
         raise DataError(
-            f"{folds} folds are more than the data allow: the largest class has {table.counts.max()} rows"
-            + ("" if groups is None else f" and there are {len(np.unique(groups))} groups")
-            + ". Choose fewer folds or add pictures."
+            tr(
+                "{folds} folds are more than the data allow: the largest class has {counts} rows",
+                folds=folds,
+                counts=table.counts.max(),
+            )
+            + ("" if groups is None else tr(" and there are {unique} groups", unique=len(np.unique(groups))))
+            + tr(". Choose fewer folds or add pictures.")
         )
     splits = _split(table.labels, parts, seed, groups)
     made = tuple(Fold(index, train, valid) for index, (train, valid) in enumerate(splits[:folds]))
     empty = [fold.index for fold in made if not len(fold.valid_rows) or not len(fold.train_rows)]
     if empty:
         raise DataError(
-            f"Fold {empty[0]} would be empty: the groups are too large for {folds} folds. "
-            "Choose fewer folds or smaller groups."
+            tr(
+                "Fold {empty} would be empty: the groups are too large for {folds} folds. Choose fewer "
+                "folds or smaller groups.",
+                empty=empty[0],
+                folds=folds,
+            )
         )
     for fold in made:
         _refuse_unlearnable(table, fold)
@@ -66,11 +75,25 @@ def _refuse_unlearnable(table: Table, fold: Fold) -> None:
     train, valid = (np.unique(table.labels[rows]) for rows in (fold.train_rows, fold.valid_rows))
     if len(train) > 1 and np.intersect1d(train, valid).size:
         return
-    what = f"would train on the class {table.classes[train[0]]!r} alone"
+    what = tr("would train on the class {classes!r} alone", classes=table.classes[train[0]])
     if len(train) > 1:
-        what = f"would be validated on the class {table.classes[valid[0]]!r}, of which it has trained on no picture"
-    why = "the groups hold whole classes" if table.groups is not None else "the other classes have too few pictures"
-    raise DataError(f"Fold {fold.index} {what}: {why}. Add pictures, divide the groups, or choose other folds.")
+        what = tr(
+            "would be validated on the class {classes!r}, of which it has trained on no picture",
+            classes=table.classes[valid[0]],
+        )
+    why = (
+        tr("the groups hold whole classes")
+        if table.groups is not None
+        else tr("the other classes have too few pictures")
+    )
+    raise DataError(
+        tr(
+            "Fold {index} {what}: {why}. Add pictures, divide the groups, or choose other folds.",
+            index=fold.index,
+            what=what,
+            why=why,
+        )
+    )
 
 
 def most_parts(table: Table, groups: np.ndarray | None) -> int:

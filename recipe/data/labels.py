@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from protocol.labels import Value, kind_of, kind_of_values, missing, similar, values_of
+from protocol.language import tr
 from protocol.nearest import nearest
 from recipe.data.findings import Finding
 
@@ -51,5 +52,7 @@ def _unusable(file: Path, line: int, text: str, value: Value | None, known: Sequ
     if value is None:
         return missing(file, line)
     close = nearest(str(value), map(str, known))
-    what = f"the label {text!r} is none of the {len(known)} known classes.{close}".rstrip(".")
-    return Finding(file, line, "unknown-label", what, "correct it, or train with it", drops=True)
+    what = tr(
+        "the label {given!r} is none of the {known} known classes.{close}", given=text, known=len(known), close=close
+    ).rstrip(".")
+    return Finding(file, line, "unknown-label", what, tr("correct it, or train with it"), drops=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from protocol.csv_file import read_rows
+from protocol.language import tr
 from recipe.data.findings import DataError
 from recipe.data.folds import Fold
 from recipe.data.table import Table
@@ -38,22 +39,40 @@ def own_folds(table: Table, file: Path, image_column: str, fold_column: str, enc
     missing = [name for name in table.names if _plain(name) not in value_of]
     if missing:
         raise DataError(
-            f"{file} says nothing of {len(missing)} of the {len(table)} pictures, the first is {missing[0]!r}; give "
-            f"each a value in the column {fold_column!r} (-1 for one that is never validated)."
+            tr(
+                "{file} says nothing of {missing} of the {table} pictures, the first is {missing_2!r}; "
+                "give each a value in the column {fold_column!r} (-1 for one that is never validated).",
+                file=file,
+                missing=len(missing),
+                table=len(table),
+                missing_2=missing[0],
+                fold_column=fold_column,
+            )
         )
     given = np.array([value_of[_plain(name)] for name in table.names])
     folds = [Fold(index, np.flatnonzero(given != value), np.flatnonzero(given == value))
              for index, value in enumerate(sorted(set(given.tolist()) - NEVER, key=_order))]  # fmt: skip
     if not folds or any(not len(fold.train_rows) for fold in folds):
         raise DataError(
-            f"{file}: the column {fold_column!r} holds {len(folds)} folds; give at least two values, or one value and "
-            "-1 for the pictures that are trained on."
+            tr(
+                "{file}: the column {fold_column!r} holds {folds} folds; give at least two values, or "
+                "one value and -1 for the pictures that are trained on.",
+                file=file,
+                fold_column=fold_column,
+                folds=len(folds),
+            )
         )
     for fold in folds:
         if len(trained := np.unique(table.labels[fold.train_rows])) == 1:
             raise DataError(
-                f"{file}: fold {fold.index} of the column {fold_column!r} would train on the class "
-                f"{table.classes[trained[0]]!r} alone; cut the folds so that each leaves pictures of two classes."
+                tr(
+                    "{file}: fold {index} of the column {fold_column!r} would train on the class {classes!r} "
+                    "alone; cut the folds so that each leaves pictures of two classes.",
+                    file=file,
+                    index=fold.index,
+                    fold_column=fold_column,
+                    classes=table.classes[trained[0]],
+                )
             )
     return tuple(folds)
 

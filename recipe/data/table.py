@@ -23,6 +23,7 @@ import numpy as np
 
 from protocol.csv_file import read_rows
 from protocol.labels import Value
+from protocol.language import tr
 from protocol.picture_paths import is_litter, pictures_below
 from recipe.data.cifar_files import is_cifar, read_cifar_files
 from recipe.data.findings import DataError, Finding
@@ -99,8 +100,12 @@ def read(
         return read_csv(source, image_column, label_column, images, group_column, values, encoding)
     if not source.is_dir():
         raise DataError(
-            f"There is no file or folder {os.fspath(source)!r} (working directory {Path.cwd()}). Check the path, "
-            "and what a download said."
+            tr(
+                "There is no file or folder {source!r} (working directory {cwd}). Check the path, and "
+                "what a download said.",
+                source=os.fspath(source),
+                cwd=Path.cwd(),
+            )
         )
     if (source / "train.csv").is_file():
         return read_csv(source / "train.csv", image_column, label_column, images, group_column, values, encoding)
@@ -175,22 +180,33 @@ def read_folder(folder: str | os.PathLike[str]) -> Table:
         trains = [path for path in classes if path.name.lower() in ("train", "training")]
         if not trains:
             raise DataError(
-                f"{folder} holds {', '.join(path.name for path in classes)} but no train folder; "
-                "give the folder with the classes."
+                tr(
+                    "{folder} holds {classes} but no train folder; give the folder with the classes.",
+                    folder=folder,
+                    classes=", ".join(path.name for path in classes),
+                )
             )
         return read_folder(trains[0])
     files = [(path, label) for label, sub in enumerate(classes) for path in _pictures_below(sub)]
     if not files:
         raise DataError(
-            f"{folder} holds no pictures to learn from. Accepted are a CSV file, a folder with a train.csv, "
-            f"a folder with one folder of pictures per class ({', '.join(sorted(PICTURE_SUFFIXES))}), "
-            "and the unpacked CIFAR-10 or CIFAR-100 files."
+            tr(
+                "{folder} holds no pictures to learn from. Accepted are a CSV file, a folder with a "
+                "train.csv, a folder with one folder of pictures per class ({picture_suffixes}), and the "
+                "unpacked CIFAR-10 or CIFAR-100 files.",
+                folder=folder,
+                picture_suffixes=", ".join(sorted(PICTURE_SUFFIXES)),
+            )
         )
     names = tuple(path.name for path in classes)
     empty = set(range(len(names))) - {label for _, label in files}
     findings = [
         Finding(
-            folder / names[label], 0, "empty-class", "the class folder holds no picture", "add pictures or remove it"
+            folder / names[label],
+            0,
+            "empty-class",
+            tr("the class folder holds no picture"),
+            tr("add pictures or remove it"),
         )
         for label in empty
     ]
@@ -247,14 +263,23 @@ def _distinct(
             continue
         if numbers[first] != numbers[row]:
             raise DataError(
-                f"{csv}, lines {lines[first]} and {lines[row]}: the picture {paths[row].name} is labelled "
-                f"{texts[first]!r} and "
-                f"{texts[row]!r}. Keep the right one."
+                tr(
+                    "{csv}, lines {lines} and {lines_2}: the picture {name} is labelled {texts!r} and "
+                    "{texts_2!r}. Keep the right one.",
+                    csv=csv,
+                    lines=lines[first],
+                    lines_2=lines[row],
+                    name=paths[row].name,
+                    texts=texts[first],
+                    texts_2=texts[row],
+                )
             )
-        what = f"the same picture and label as in line {lines[first]}; counted once"
-        findings.append(Finding(csv, lines[row], "duplicate-row", what, "remove the line", drops=True))
+        what = tr("the same picture and label as in line {lines}; counted once", lines=lines[first])
+        findings.append(Finding(csv, lines[row], "duplicate-row", what, tr("remove the line"), drops=True))
     if not kept:
-        raise DataError(f"{csv} holds no labelled row. Each line after the header names a picture and its label.")
+        raise DataError(
+            tr("{csv} holds no labelled row. Each line after the header names a picture and its label.", csv=csv)
+        )
     return np.array(list(kept.values()), np.int64), findings
 
 
@@ -290,7 +315,11 @@ def read_labelled(
     unknown = [name for name in map(str, table.values) if name not in number]
     if unknown:
         raise DataError(
-            f"{table.source} has the class {unknown[0]!r}, which the run does not know; "
-            f"it knows {', '.join(list(number)[:10])}."
+            tr(
+                "{source} has the class {unknown!r}, which the run does not know; it knows {number}.",
+                source=table.source,
+                unknown=unknown[0],
+                number=", ".join(list(number)[:10]),
+            )
         )
     return table, np.array([number[str(value)] for value in table.values], np.int64)[table.labels]

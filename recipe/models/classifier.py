@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from protocol.language import tr
 from protocol.nearest import nearest
 from recipe.components.cifar import BACKBONES
 from recipe.components.heads import HEADS
@@ -73,7 +74,11 @@ def _own(config: Config) -> Any:
     if config.drop_path:
         if "drop_path" not in BACKBONES.settings(spec.name) or "drop_path" in spec.kwargs:
             raise ConfigError(
-                f"drop_path: {config.drop_path} does not go with backbone {config.backbone!r}; set drop_path: 0."
+                tr(
+                    "drop_path: {drop_path} does not go with backbone {backbone!r}; set drop_path: 0.",
+                    drop_path=config.drop_path,
+                    backbone=config.backbone,
+                )
             )
         spec = replace(spec, kwargs=spec.kwargs | {"drop_path": config.drop_path})
     return BACKBONES.build(spec)
@@ -87,16 +92,28 @@ def _backbone(config: Config) -> Any:
     if not timm.is_model(config.backbone):
         known = [*BACKBONES, *timm.list_models(), *timm.list_pretrained()]
         raise ConfigError(
-            f"unknown backbone {config.backbone!r}.{nearest(config.backbone, known)} "
-            f"`{proposed('names', family='backbone')}` lists all."
+            tr(
+                "unknown backbone {backbone!r}.{nearest} `{proposed}` lists all.",
+                backbone=config.backbone,
+                nearest=nearest(config.backbone, known),
+                proposed=proposed("names", family="backbone"),
+            )
         )
     settings: dict[str, Any] = {"drop_path_rate": config.drop_path} if config.drop_path else {}
     try:
         return timm.create_model(config.backbone, pretrained=False, num_classes=0, **settings)
     except TypeError as error:
-        raise ConfigError(f"backbone {config.backbone!r} does not take drop_path: {error}. Set drop_path: 0.") from None
+        raise ConfigError(
+            tr(
+                "backbone {backbone!r} does not take drop_path: {error}. Set drop_path: 0.",
+                backbone=config.backbone,
+                error=error,
+            )
+        ) from None
     except RuntimeError as error:
-        raise ConfigError(f"unknown backbone {config.backbone!r}: {error}.") from None
+        raise ConfigError(
+            tr("unknown backbone {backbone!r}: {error}.", backbone=config.backbone, error=error)
+        ) from None
 
 
 def timm_names() -> list[str]:
@@ -108,7 +125,7 @@ def timm_names() -> list[str]:
 
 def _checkpoint_gradients(backbone: Any, name: str) -> None:
     if not hasattr(backbone, "set_grad_checkpointing"):
-        raise ConfigError(f"backbone {name!r} cannot recompute activations; set grad_checkpoint: false.")
+        raise ConfigError(tr("backbone {name!r} cannot recompute activations; set grad_checkpoint: false.", name=name))
     backbone.set_grad_checkpointing(True)
 
 
@@ -118,8 +135,12 @@ def _check_feature_map(model: Classifier, config: Config) -> None:
     shape = tuple(model.eval().features(torch.zeros(1, 3, side, side)).shape)
     if len(shape) != 4:
         raise ConfigError(
-            f"head {config.head!r} needs a feature map, "
-            f"but backbone {config.backbone!r} gives tokens {shape}; use head linear()."
+            tr(
+                "head {head!r} needs a feature map, but backbone {backbone!r} gives tokens {shape}; use head linear().",
+                head=config.head,
+                backbone=config.backbone,
+                shape=shape,
+            )
         )
 
 
@@ -132,7 +153,9 @@ def take_weights(model: Classifier, config: Config, fetch: Fetch | None = None) 
     if not config.pretrained:
         return _random_start(model, config)
     if own_backbone(config):
-        raise ConfigError(f"backbone {config.backbone!r} has no pretrained weights; set pretrained: false.")
+        raise ConfigError(
+            tr("backbone {backbone!r} has no pretrained weights; set pretrained: false.", backbone=config.backbone)
+        )
     return load_pretrained(model.backbone, config.backbone, config.weights, fetch)
 
 
@@ -141,11 +164,11 @@ def _random_start(model: Classifier, config: Config) -> str:
     try:
         if config.init == "kaiming":
             kaiming(model)
-            done.append("Kaiming initialisation")
+            done.append(tr("Kaiming initialisation"))
         if config.zero_gamma:
-            done.append(f"zero gamma in {zero_gamma(model.backbone)} blocks")
+            done.append(tr("zero gamma in {zero_gamma} blocks", zero_gamma=zero_gamma(model.backbone)))
     except ValueError as error:
-        raise ConfigError(f"zero_gamma: {error}") from None
+        raise ConfigError(tr("zero_gamma: {error}", error=error)) from None
     return ", ".join(done)
 
 

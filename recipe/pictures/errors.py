@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protocol.errors import UserError
+from protocol.language import tr
 
 
 class UnreadablePicture(UserError, ValueError):  # noqa: N818  (says what it is)
@@ -13,7 +14,7 @@ class UnreadablePicture(UserError, ValueError):  # noqa: N818  (says what it is)
         self.name, self.reason = name, reason
 
     def __str__(self) -> str:
-        return f"The picture {self.name} cannot be read: {self.reason}."
+        return tr("The picture {name} cannot be read: {reason}.", name=self.name, reason=self.reason)
 
 
 class StuckPicture(UserError, RuntimeError):  # noqa: N818  (says what it is)

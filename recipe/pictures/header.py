@@ -13,6 +13,7 @@ import struct
 from collections import Counter
 from typing import NamedTuple
 
+from protocol.language import tr
 from recipe.pictures import tiff as tiff_tags
 
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # a marker, but no stuffed byte (FF00) and no restart (FFD0 to FFD7)
@@ -64,11 +65,13 @@ def unknown_format(encoded: bytes) -> str:
     """What bytes of an empty format are, a clause."""
     for name, signature in _REFUSED:
         if signature.match(encoded):
-            return f"it is a {name} file, which is not read here; convert it to JPEG or PNG"
+            return tr("it is a {name} file, which is not read here; convert it to JPEG or PNG", name=name)
     start = encoded[:24]
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):
-        return f"it is no picture but text, beginning {start.decode('ascii').strip()!r}"
-    return f"it is in no known picture format (first bytes {start[:8].hex(' ')}); convert it to JPEG or PNG"
+        return tr("it is no picture but text, beginning {start!r}", start=start.decode("ascii").strip())
+    return tr(
+        "it is in no known picture format (first bytes {start}); convert it to JPEG or PNG", start=start[:8].hex(" ")
+    )
 
 
 def _mode(bits: int, *names: str) -> str:
@@ -103,17 +106,18 @@ def _jpeg(name: str, encoded: bytes) -> Header:
 def _png(name: str, encoded: bytes) -> Header:
     """OpenCV forgets the one transparent value (tRNS) of a grey PNG."""
     if not encoded.startswith(_IHDR, 8):
-        return Header(name, refused="the PNG is damaged")
+        return Header(name, refused=tr("the PNG is damaged"))
     width, height, bits, colour = struct.unpack_from(">IIBB", encoded, 16)
     chunks, packed, whole = _png_chunks(encoded)
     raw = height * (1 + width * bits * _PNG_CHANNELS.get(colour, 1) // 8)
-    refused = "" if all(map(bytes.isalpha, chunks)) else "the PNG is damaged"  # OpenCV dies of such a chunk in an APNG
+    # OpenCV dies of such a chunk in an APNG.
+    refused = "" if all(map(bytes.isalpha, chunks)) else tr("the PNG is damaged")
     if (
         packed > 2 * raw + _BOX_BYTES
         or chunks[b"zTXt"] + chunks[b"iTXt"] > _MOST_TEXTS
         or chunks.total() == _MOST_CHUNKS
     ):
-        refused = "it holds far more data than its pixels need, which would take minutes to unpack; save it anew"
+        refused = tr("it holds far more data than its pixels need, which would take minutes to unpack; save it anew")
     keyed = colour == 0 and b"tRNS" in chunks
     return Header(name, width, height, whole, _mode(bits, _PNG_MODES.get(colour, "")), plain=not keyed, refused=refused)
 
@@ -185,12 +189,12 @@ def _tiff_refused(tags: dict[int, int]) -> str:
     """What neither decoder reads, or one of them reads wrongly (tests/pictures/test_against_writers.py counts)."""
     tile = tags.get(tiff_tags.TILE_WIDTH, 0), tags.get(tiff_tags.TILE_HEIGHT, 0)
     if tile[0] * tile[1] > _MOST_TILE_PIXELS:
-        return f"it claims tiles of {tile[0]} x {tile[1]} pixels; save it anew"
+        return tr("it claims tiles of {tile} x {tile_2} pixels; save it anew", tile=tile[0], tile_2=tile[1])
     bits, colours = tags.get(tiff_tags.BITS, 1), tags.get(tiff_tags.PHOTOMETRIC, 0)
     if bits > 16:
-        return f"its values have {bits} bits, and 8 or 16 are accepted; convert it to PNG"
+        return tr("its values have {bits} bits, and 8 or 16 are accepted; convert it to PNG", bits=bits)
     if bits > 8 and colours == 0:
-        return "in its 16-bit values 0 is white, and 0 for black is accepted; convert it to PNG"
+        return tr("in its 16-bit values 0 is white, and 0 for black is accepted; convert it to PNG")
     return _channels_refused(bits, colours, tags.get(tiff_tags.SAMPLES, 1), tags)
 
 
@@ -198,12 +202,12 @@ def _channels_refused(bits: int, colours: int, samples: int, tags: dict[int, int
     extra = tags.get(tiff_tags.EXTRA_SAMPLES) if samples > _TIFF_SAMPLES.get(colours, samples) else None
     if tags.get(tiff_tags.PLANES) == 2 and samples > 1:
         if bits > 8:
-            return "its 16-bit colours lie in separate planes, and interleaved ones are accepted; convert it to PNG"
+            return tr("its 16-bit colours lie in separate planes, and interleaved ones are accepted; convert it to PNG")
         if samples > _TIFF_SAMPLES.get(colours, samples) and (colours, extra) != (2, 2):
-            return "a further channel lies in a plane apart, and interleaved ones are accepted; convert it to PNG"
+            return tr("a further channel lies in a plane apart, and interleaved ones are accepted; convert it to PNG")
     if colours in (0, 1) and samples > 1 and (bits > 8 or extra == 1):
-        kind = f"grey of {bits} bits" if bits > 8 else "grey that is multiplied by its alpha"
-        return f"it holds {kind} and a further channel, which nothing here reads; convert it to PNG"
+        kind = tr("grey of {bits} bits", bits=bits) if bits > 8 else tr("grey that is multiplied by its alpha")
+        return tr("it holds {kind} and a further channel, which nothing here reads; convert it to PNG", kind=kind)
     return ""
 
 
@@ -240,7 +244,9 @@ def _netpbm(name: str, encoded: bytes) -> Header:
         return Header(name)
     white = 1 if encoded[1:2] in b"14" else int(numbers[3])
     refused = (
-        "" if white in (1, 255, 65535) else f"its white is {white}, and 255 or 65535 is accepted; convert it to PNG"
+        ""
+        if white in (1, 255, 65535)
+        else tr("its white is {white}, and 255 or 65535 is accepted; convert it to PNG", white=white)
     )
     return Header(name, int(numbers[1]), int(numbers[2]), refused=refused)
 

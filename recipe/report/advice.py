@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.components.metrics import METRICS
 from recipe.data.audit.label_noise import likely_wrong
 from recipe.proposal import proposed
@@ -25,14 +26,14 @@ def _start(evidence: Evidence) -> str:
     if not evidence.out_of_fold or probe is None:
         return ""
     if evidence.config.epochs == 0:
-        return "This is the start alone (0 epochs): train some epochs to see what fine-tuning adds."
+        return tr("This is the start alone (0 epochs): train some epochs to see what fine-tuning adds.")
     gain = score(evidence, evidence.metric) - probe
     better = gain if METRICS[evidence.metric].higher_is_better else -gain
     if better > 0:
         return ""
-    return (
-        "Fine-tuning has not beaten the probe on the start's features: "
-        "lower --lr, keep BatchNorm frozen, or train longer."
+    return tr(
+        "Fine-tuning has not beaten the probe on the start's features: lower --lr, keep "
+        "BatchNorm frozen, or train longer."
     )
 
 
@@ -42,9 +43,11 @@ def _length(evidence: Evidence) -> str:
     last = sum(epoch == evidence.config.epochs > 0 for epoch in kept.values())
     if not evidence.out_of_fold or 2 * last <= len(kept):
         return ""
-    return (
-        f"The last epoch was the best in {last} of {len(kept)} folds: "
-        f"a longer run may score higher (-e {2 * evidence.config.epochs})."
+    return tr(
+        "The last epoch was the best in {last} of {kept} folds: a longer run may score higher (-e {epochs}).",
+        last=last,
+        kept=len(kept),
+        epochs=2 * evidence.config.epochs,
     )
 
 
@@ -55,9 +58,9 @@ def _overfitting(evidence: Evidence) -> str:
     ]
     if not turned or 2 * len(turned) < len(ends):
         return ""
-    return (
-        "The validation loss rises towards the end while training goes on: more augmentation, mixing or weight "
-        "decay, or fewer epochs."
+    return tr(
+        "The validation loss rises towards the end while training goes on: more augmentation, "
+        "mixing or weight decay, or fewer epochs."
     )
 
 
@@ -67,10 +70,13 @@ def _pair(evidence: Evidence) -> str:
     if not found or found[0].rows < max(3, 0.05 * wrong):
         return ""
     top = found[0]
-    return (
-        f"{evidence.classes[top.label]} is answered as {evidence.classes[top.answer]} {top.rows} times "
-        f"({top.share:.0%} of its pictures): look at "
-        "these mistakes below; larger pictures (--image-size) help where details decide."
+    return tr(
+        "{classes} is answered as {classes_2} {rows} times ({share:.0%} of its pictures): look "
+        "at these mistakes below; larger pictures (--image-size) help where details decide.",
+        classes=evidence.classes[top.label],
+        classes_2=evidence.classes[top.answer],
+        rows=top.rows,
+        share=top.share,
     )
 
 
@@ -79,10 +85,10 @@ def _labels(evidence: Evidence) -> str:
     suspects = likely_wrong(evidence.labels[rows], evidence.probs[rows])
     if len(suspects) < max(3, 0.01 * len(rows)):
         return ""
-    return f"{len(suspects)} labels are doubtful by confident learning: " + (
-        f"`{proposed('audit', run_folder=evidence.folder)}` shows them."
+    return tr("{suspects} labels are doubtful by confident learning: ", suspects=len(suspects)) + (
+        tr("`{proposed}` shows them.", proposed=proposed("audit", run_folder=evidence.folder))
         if evidence.out_of_fold
-        else "they are among the surest mistakes below."
+        else tr("they are among the surest mistakes below.")
     )
 
 
@@ -93,10 +99,11 @@ def _copies(evidence: Evidence) -> str:
     seen = copies.with_a_copy(evidence)
     if len(seen) < max(3, 0.01 * len(evidence.scored)):
         return ""
-    return (
-        f"{len(seen)} pictures have a copy in another fold, which moves the score by "
-        f"{copies.optimism(evidence, seen):+.4f}: set "
-        "group_duplicates: true to be judged on new pictures only."
+    return tr(
+        "{seen} pictures have a copy in another fold, which moves the score by {optimism:+.4f}: "
+        "set group_duplicates: true to be judged on new pictures only.",
+        seen=len(seen),
+        optimism=copies.optimism(evidence, seen),
     )
 
 
@@ -111,9 +118,10 @@ def _weak(evidence: Evidence) -> str:
     ]
     if not weak:
         return ""
-    return (
-        f"Worse than the rest beyond chance: {', '.join(weak[:6])}{' and others' if len(weak) > 6 else ''}. "
-        "More pictures of these pay most."
+    return tr(
+        "Worse than the rest beyond chance: {weak}{hint}. More pictures of these pay most.",
+        weak=", ".join(weak[:6]),
+        hint=tr(" and others") if len(weak) > 6 else "",
     )
 
 
@@ -122,7 +130,9 @@ def _sure(evidence: Evidence) -> str:
     if (error := METRICS["calibration_error"](labels, probs)) < 0.03:
         return ""
     warmth = fit_temperature(labels, probs)
-    return (
-        f"Probabilities are off by {error:.1%} on average; "
-        f"a temperature of {warmth:.2f} mends it (`{proposed('tune', runs=[evidence.folder], temperature=True)}`)."
+    return tr(
+        "Probabilities are off by {error:.1%} on average; a temperature of {warmth:.2f} mends it (`{proposed}`).",
+        error=error,
+        warmth=warmth,
+        proposed=proposed("tune", runs=[evidence.folder], temperature=True),
     )

@@ -6,10 +6,11 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from protocol.language import later, tr
 from recipe.report.evidence import Evidence
 from recipe.report.numbers import counts, order, pairs, shares
 from recipe.report.scores import number
-from recipe.report.section import COLOURS, INK, Drawing, Grid, Section, draw, shortened
+from recipe.report.section import COLOURS, INK, Drawing, Grid, Section, draw, in_chart, shortened
 
 NUMBERED = 25  # classes up to which every cell shows its number
 BLUE = LinearSegmentedColormap.from_list(
@@ -27,11 +28,14 @@ def confusion_section(evidence: Evidence) -> Section:
     found = pairs(matrix)
     drawings = [
         _matrix(
-            "confusion_counts", "Confusion matrix in pictures: true class in rows, answer in columns", ordered, names
+            "confusion_counts",
+            tr("Confusion matrix in pictures: true class in rows, answer in columns"),
+            ordered,
+            names,
         ),
         _matrix(
             "confusion_shares",
-            "Confusion matrix in percent of the true class's pictures",
+            tr("Confusion matrix in percent of the true class's pictures"),
             np.round(100 * shares(ordered)).astype(int),
             names,
         ),
@@ -40,27 +44,34 @@ def confusion_section(evidence: Evidence) -> Section:
         _pair_grid(evidence, found),
         Grid(
             "confusion",
-            ["true class", *names],
+            [later("true class"), *names],
             [[name, *row] for name, row in zip(names, ordered.tolist(), strict=True)],
             shown=0,
         ),
     ]
-    return Section("confusion", "Where wrong", _text(evidence, found, len(labels)), drawings, grids=grids)
+    return Section("confusion", tr("Where wrong"), _text(evidence, found, len(labels)), drawings, grids=grids)
 
 
 def _text(evidence: Evidence, found: list, rows: int) -> list[str]:  # type: ignore[type-arg]
     wrong = sum(pair.rows for pair in found)
     if not wrong:
-        return ["No picture was answered wrongly."]
+        return [tr("No picture was answered wrongly.")]
     top = found[0]
     share = sum(pair.rows for pair in found[:5]) / wrong
     return [
-        f"{wrong} of {rows} pictures are wrong. The five most frequent confusions make up {share:.0%} of them; the "
-        "first is "
-        f"{evidence.classes[top.label]} answered as {evidence.classes[top.answer]} ({top.rows} times, "
-        f"{top.share:.0%} of the class). Classes are "
-        "ordered by hierarchical clustering, so that those which are confused lie together: "
-        "look for blocks on the diagonal."
+        tr(
+            "{wrong} of {rows} pictures are wrong. The five most frequent confusions make up "
+            "{share:.0%} of them; the first is {classes} answered as {classes_2} ({rows_2} times, "
+            "{share_2:.0%} of the class). Classes are ordered by hierarchical clustering, so that "
+            "those which are confused lie together: look for blocks on the diagonal.",
+            wrong=wrong,
+            rows=rows,
+            share=share,
+            classes=evidence.classes[top.label],
+            classes_2=evidence.classes[top.answer],
+            rows_2=top.rows,
+            share_2=top.share,
+        )
     ]
 
 
@@ -71,9 +82,9 @@ def _pair_grid(evidence: Evidence, found: list) -> Grid:  # type: ignore[type-ar
     ]
     return Grid(
         "confusions",
-        ["true class", "answered", "pictures", "share of the class"],
+        [later("true class"), later("answered"), later("pictures"), later("share of the class")],
         rows,
-        "The most frequent confusions",
+        tr("The most frequent confusions"),
         shown=12,
     )
 
@@ -90,8 +101,8 @@ def _matrix(name: str, caption: str, matrix: np.ndarray, names: list[str]) -> Dr
         axes.set_xticks(range(size), labels, rotation=0 if max(map(len, labels), default=0) <= 2 else 90)
         axes.set_yticks(range(size), labels)
         axes.tick_params(labelsize=9 if size <= NUMBERED else 7, length=0)
-        axes.set_xlabel("answer")
-        axes.set_ylabel("true class")
+        axes.set_xlabel(in_chart("answer"))
+        axes.set_ylabel(in_chart("true class"))
         axes.grid(visible=False)
         for row, column in np.argwhere(matrix) if size <= NUMBERED else ():
             value = matrix[row, column]
@@ -107,27 +118,41 @@ def balance_section(evidence: Evidence) -> Section:
     filled = counts[counts > 0]
     ratio = counts.max() / max(1, filled.min())
     spread = (
-        f"all of them have {counts.max()}"
+        tr("all of them have {counts}", counts=counts.max())
         if ratio == 1
-        else f"the largest has {counts.max()} and the smallest {filled.min()}, {ratio:.1f} times less"
+        else tr(
+            "the largest has {counts} and the smallest {filled}, {ratio:.1f} times less",
+            counts=counts.max(),
+            filled=filled.min(),
+            ratio=ratio,
+        )
     )
-    text = [f"{len(evidence.labels)} pictures in {len(filled)} classes; {spread}."]
+    text = [
+        tr(
+            "{labels} pictures in {filled} classes; {spread}.",
+            labels=len(evidence.labels),
+            filled=len(filled),
+            spread=spread,
+        )
+    ]
     if len(filled) < len(counts):
-        text.append(f"{len(counts) - len(filled)} known classes have no picture here.")
+        text.append(tr("{counts} known classes have no picture here.", counts=len(counts) - len(filled)))
     if ratio >= 3:
         text.append(
-            "The classes are uneven: judge by balanced_accuracy or macro_f1 too, "
-            "and try --sampler class_balanced or --loss class_balanced."
+            tr(
+                "The classes are uneven: judge by balanced_accuracy or macro_f1 too, and try --sampler "
+                "class_balanced or --loss class_balanced."
+            )
         )
     rows = [
         [name, int(count), f"{count / counts.sum():.4f}"] for name, count in zip(evidence.classes, counts, strict=True)
     ]
     return Section(
         "balance",
-        "Class balance",
+        tr("Class balance"),
         text,
         [_bars(evidence, counts)],
-        grids=[Grid("balance", ["class", "pictures", "share"], rows, shown=0)],
+        grids=[Grid("balance", [later("class"), later("pictures"), later("share")], rows, shown=0)],
     )
 
 
@@ -139,11 +164,11 @@ def _bars(evidence: Evidence, counts: np.ndarray) -> Drawing:
         axes = figure.add_subplot()
         axes.barh(range(len(order)), counts[order], color=COLOURS[0], height=0.75)
         axes.invert_yaxis()
-        axes.set_xlabel("pictures")
+        axes.set_xlabel(in_chart("pictures"))
         axes.grid(axis="y", visible=False)
         if many:
-            axes.set_ylabel("class, by size")
+            axes.set_ylabel(in_chart("class, by size"))
         else:
             axes.set_yticks(range(len(order)), [shortened(evidence.classes[label]) for label in order])
 
-    return draw("balance", "Pictures per class", paint, (4.7, 4.0 if many else 0.8 + 0.25 * len(order)))
+    return draw("balance", tr("Pictures per class"), paint, (4.7, 4.0 if many else 0.8 + 0.25 * len(order)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from protocol.language import later, tr
 from recipe.proposal import proposed
 from recipe.report.evidence import Evidence
 from recipe.report.numbers import wilson
@@ -17,14 +18,19 @@ SHOWN = 6  # pairs
 def copies_section(evidence: Evidence) -> Section:
     """A table of both parts, the flattery in words, and some pairs."""
     if not evidence.out_of_fold or evidence.pictures is None:
-        why = f"The pictures cannot be compared: {evidence.no_pictures}." if evidence.out_of_fold else (
-            "Whether these pictures are copies of training ones is said by "
-            f"`{proposed('audit', run_folder=evidence.folder, against=evidence.table)}`.")  # fmt: skip
-        return Section("copies", "Copies across folds", [why])
+        why = (
+            tr("The pictures cannot be compared: {no_pictures}.", no_pictures=evidence.no_pictures)
+            if evidence.out_of_fold
+            else tr(
+                "Whether these pictures are copies of training ones is said by `{proposed}`.",
+                proposed=proposed("audit", run_folder=evidence.folder, against=evidence.table),
+            )
+        )
+        return Section("copies", tr("Copies across folds"), [why])
     seen = with_a_copy(evidence)
     return Section(
         "copies",
-        "Copies across folds",
+        tr("Copies across folds"),
         [sentence(evidence, seen)],
         tiles=_pairs(evidence, seen),
         grids=[_grid(evidence, seen)] if len(seen) else [],
@@ -51,24 +57,37 @@ def optimism(evidence: Evidence, seen: np.ndarray) -> float:
 def sentence(evidence: Evidence, seen: np.ndarray) -> str:
     """How many copies there are and what they do to the score."""
     if not len(seen):
-        kept = "the folds keep them together" if evidence.config.group_duplicates else "no two folds share one"
-        return (
-            f"No {evidence.rows_word[:-1]} has a copy among the pictures its network was trained on: {kept}, "
-            "and the score is not flattered."
-        )
+        kept = tr("the folds keep them together") if evidence.config.group_duplicates else tr("no two folds share one")
+        none = (
+            later("No out-of-fold picture has a copy among the pictures its network was trained on: {kept}, and the "
+                  "score is not flattered.")
+            if evidence.out_of_fold
+            else later("No picture of the table has a copy among the pictures its network was trained on: {kept}, and "
+                       "the score is not flattered.")
+        )  # fmt: skip
+        return tr(none, kept=kept)
     flattery = optimism(evidence, seen)
-    return (
-        f"{len(seen)} of {len(evidence.scored)} {evidence.rows_word} have a copy (resized, saved anew or mirrored) "
-        "among those their network was "
-        f"trained on. Without them {evidence.metric} is {number(score(evidence, evidence.metric) - flattery)}, a "
-        f"difference of {flattery:+.4f}. "
-        "`group_duplicates: true` keeps copies in one fold, so that the score is that of new pictures."
+    return tr(
+        "{seen} of {scored} {rows_word} have a copy (resized, saved anew or mirrored) among "
+        "those their network was trained on. Without them {metric} is {number}, a difference of "
+        "{flattery:+.4f}. `group_duplicates: true` keeps copies in one fold, so that the score "
+        "is that of new pictures.",
+        seen=len(seen),
+        scored=len(evidence.scored),
+        rows_word=evidence.rows_word,
+        metric=evidence.metric,
+        number=number(score(evidence, evidence.metric) - flattery),
+        flattery=flattery,
     )
 
 
 def _grid(evidence: Evidence, seen: np.ndarray) -> Grid:
     """Accuracy with its interval, and the run's own metric, of both parts and of all."""
-    parts = {"with a copy in training": seen, "without": np.setdiff1d(evidence.scored, seen), "all": evidence.scored}
+    parts = {
+        tr("with a copy in training"): seen,
+        tr("without"): np.setdiff1d(evidence.scored, seen),
+        tr("all"): evidence.scored,
+    }
     rows = []
     for name, part in parts.items():
         if not len(part):
@@ -80,9 +99,9 @@ def _grid(evidence: Evidence, seen: np.ndarray) -> Grid:
     judged_by = [] if evidence.metric == "accuracy" else [evidence.metric]
     return Grid(
         "copies",
-        ["pictures", "count", *judged_by, "accuracy", "from", "to"],
+        [later("pictures"), later("count"), *judged_by, later("accuracy"), later("from"), later("to")],
         rows,
-        "Scored pictures, by whether a copy was trained on",
+        tr("Scored pictures, by whether a copy was trained on"),
     )
 
 
@@ -97,8 +116,10 @@ def _pairs(evidence: Evidence, seen: np.ndarray) -> list[Tiles]:
                 Tile(square(pictures[0]), caption(evidence, row), str(evidence.names[row]), mood),
                 Tile(
                     square(pictures[1]),
-                    f"trained on: {evidence.classes[evidence.labels[other]]}",
+                    tr("trained on: {classes}", classes=evidence.classes[evidence.labels[other]]),
                     str(evidence.names[other]),
                 ),
             ]
-    return [Tiles("copies_pairs", "Scored pictures, each beside the copy that was trained on", tiles)] if tiles else []
+    return (
+        [Tiles("copies_pairs", tr("Scored pictures, each beside the copy that was trained on"), tiles)] if tiles else []
+    )

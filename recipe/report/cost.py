@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from protocol.language import tr
 from recipe.config import Config
 from recipe.console import duration
 from recipe.models.counting import cost
@@ -23,19 +24,23 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def cost_section(evidence: Evidence) -> Section:
     """One table."""
     text = [
-        "FLOPs are counted as 2 x MACs (the multiplication and the addition each count); many papers print MACs "
-        "under the name FLOPs. "
-        "Times are those of this machine, in a process of its own, "
-        "on a random JPEG of 500 x 375 pixels, decoding included."
+        tr(
+            "FLOPs are counted as 2 x MACs (the multiplication and the addition each count); many "
+            "papers print MACs under the name FLOPs. Times are those of this machine, in a process "
+            "of its own, on a random JPEG of 500 x 375 pixels, decoding included."
+        )
     ]
     rows = size_rows(evidence)
     try:
         rows += serving_rows(measure(evidence.folder))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         text.append(
-            f"Load time, time per picture and memory are left out: {type(error).__name__} while measuring them."
+            tr(
+                "Load time, time per picture and memory are left out: {error} while measuring them.",
+                error=type(error).__name__,
+            )
         )
-    return Section("cost", "What a prediction costs", text, grids=[Grid("cost", ["", ""], rows, prose=True)])
+    return Section("cost", tr("What a prediction costs"), text, grids=[Grid("cost", ["", ""], rows, prose=True)])
 
 
 def size_rows(evidence: Evidence) -> list[list[str]]:
@@ -46,23 +51,29 @@ def size_rows(evidence: Evidence) -> list[list[str]]:
     megabytes = [path.stat().st_size / 2**20 for path in files]
     size = network.preprocessing.size
     return [
-        ["parameters of one network", f"{counted.parameters:,}"],
-        [f"FLOPs of one picture at {size} px (2 x MACs)", f"{counted.flops / 1e9:.3f} G"],
-        [f"MACs of one picture at {size} px", f"{counted.macs / 1e9:.3f} G"],
-        ["weight files", f"{sum(megabytes):.1f} MB in {len(files)} (2**20 bytes)"],
+        [tr("parameters of one network"), f"{counted.parameters:,}"],
+        [tr("FLOPs of one picture at {size} px (2 x MACs)", size=size), f"{counted.flops / 1e9:.3f} G"],
+        [tr("MACs of one picture at {size} px", size=size), f"{counted.macs / 1e9:.3f} G"],
+        [
+            tr("weight files"),
+            tr("{megabytes:.1f} MB in {files} (2**20 bytes)", megabytes=sum(megabytes), files=len(files)),
+        ],
     ]
 
 
 def serving_rows(found: dict[str, Any]) -> list[list[str]]:
     """What the process of its own has measured."""
-    ensemble = f"{found['passes']} passes: networks x views, {found['device']}"
-    memory = "not said by this system" if found["peak_mb"] is None else f"{found['peak_mb']:.0f} MB"
+    ensemble = tr("{passes} passes: networks x views, {device}", passes=found["passes"], device=found["device"])
+    memory = tr("not said by this system") if found["peak_mb"] is None else f"{found['peak_mb']:.0f} MB"
     return [
-        ["load time: libraries", f"{found['import_seconds']:.1f} s"],
-        ["load time: networks", f"{found['load_seconds']:.2f} s"],
-        [f"one picture, alone ({ensemble})", f"{found['single_ms']:.0f} ms"],
-        [f"one picture of 16 ({ensemble})", f"{found['batch_ms']:.0f} ms"],
-        ["peak memory of predicting", memory],
+        [tr("load time: libraries"), f"{found['import_seconds']:.1f} s"],
+        [tr("load time: networks"), f"{found['load_seconds']:.2f} s"],
+        [
+            tr("one picture, alone ({ensemble})", ensemble=ensemble),
+            tr("{single_ms:.0f} ms", single_ms=found["single_ms"]),
+        ],
+        [tr("one picture of 16 ({ensemble})", ensemble=ensemble), tr("{batch_ms:.0f} ms", batch_ms=found["batch_ms"])],
+        [tr("peak memory of predicting"), memory],
     ]
 
 
@@ -78,21 +89,21 @@ def measure(folder: Path, runtime: str = "auto") -> dict[str, Any]:
 def settings_section(evidence: Evidence) -> Section:
     """Two tables: where the run comes from, and its settings."""
     info, totals = evidence.info, evidence.totals
-    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(info["began"])) if "began" in info else "unknown"
+    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(info["began"])) if "began" in info else tr("unknown")
     origin = [
-        ["run folder", str(evidence.folder)],
-        ["began", began],
-        ["took", duration(totals["seconds"])],
-        ["commit", info.get("commit") or "unknown (no git)"],
-        ["data", info.get("source", "unknown")],
-        ["data fingerprint", info["fingerprint"]],
-        ["seed", evidence.config.seed],
-        ["views chosen out of fold", totals["views"]],
-        ["machine", info.get("machine", "unknown")],
+        [tr("run folder"), str(evidence.folder)],
+        [tr("began"), began],
+        [tr("took"), duration(totals["seconds"])],
+        [tr("commit"), info.get("commit") or tr("unknown (no git)")],
+        [tr("data"), info.get("source", tr("unknown"))],
+        [tr("data fingerprint"), info["fingerprint"]],
+        [tr("seed"), evidence.config.seed],
+        [tr("views chosen out of fold"), totals["views"]],
+        [tr("machine"), info.get("machine", tr("unknown"))],
         *([package, number] for package, number in info.get("versions", {}).items()),
     ]
     grids = [Grid("origin", ["", ""], origin, prose=True), *_settings(evidence)]
-    return Section("settings", "What the run was", grids=grids)
+    return Section("settings", tr("What the run was"), grids=grids)
 
 
 def changed(evidence: Evidence) -> dict[str, object]:
@@ -112,6 +123,14 @@ def _settings(evidence: Evidence) -> list[Grid]:
     left = [[name, value] for name, value in values.items() if name not in own]
     header = ["setting", "value"]
     return [
-        Grid("settings", header, chosen, "Settings that differ from their default", 200, prose=True),
-        Grid("defaults", header, left, f"{len(left)} settings at their default", 200, prose=True, folded=True),
+        Grid("settings", header, chosen, tr("Settings that differ from their default"), 200, prose=True),
+        Grid(
+            "defaults",
+            header,
+            left,
+            tr("{left} settings at their default", left=len(left)),
+            200,
+            prose=True,
+            folded=True,
+        ),
     ]

@@ -13,41 +13,56 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from protocol.language import later, tr
 from recipe.components.metrics import METRICS
 from recipe.report import numbers
 from recipe.report.evidence import Evidence
 from recipe.report.numbers import BINS, Curve, Curves, cross_fitted, reliability, thinned
 from recipe.report.scores import number
-from recipe.report.section import COLOURS, SOFT, Drawing, Grid, Section, colour, draw, shortened
+from recipe.report.section import COLOURS, SOFT, Drawing, Grid, Section, colour, draw, in_chart, shortened
 from recipe.runs.results import EpochLog
 from recipe.serving.calibrate import fit_temperature
 
 
 def training_section(evidence: Evidence) -> Section:
     """Four charts with a line per fold."""
-    title = "How training went"
+    title = tr("How training went")
     if not evidence.logs:
         return Section(
             "curves",
             title,
-            ["No epoch was trained: the score is that of the start (with a probe: of the probe). There are no curves."],
+            [
+                tr(
+                    "No epoch was trained: the score is that of the start (with a probe: of the probe). "
+                    "There are no curves."
+                )
+            ],
         )
     metric = evidence.metric
     drawings = [
-        _epochs(evidence, "loss", "Loss: training (dashed) and validation", {"--": "train_loss", "-": "valid_loss"}),
-        _epochs(evidence, "score", f"Validation {metric}; the dotted line is the probe", {"-": "valid_score"}, _probe),
-        _epochs(evidence, "lr", "Learning rate at the end of each epoch", {"-": "lr"}),
-        _epochs(evidence, "speed", "Pictures per second in training", {"-": "pictures_per_second"}),
+        _epochs(
+            evidence, "loss", tr("Loss: training (dashed) and validation"), {"--": "train_loss", "-": "valid_loss"}
+        ),
+        _epochs(
+            evidence,
+            "score",
+            tr("Validation {metric}; the dotted line is the probe", metric=metric),
+            {"-": "valid_score"},
+            _probe,
+        ),
+        _epochs(evidence, "lr", tr("Learning rate at the end of each epoch"), {"-": "lr"}),
+        _epochs(evidence, "speed", tr("Pictures per second in training"), {"-": "pictures_per_second"}),
     ]
     text = [
-        "Training loss is measured on augmented, mixed pictures and is therefore often above the validation loss; "
-        "what counts is whether "
-        "the validation curve still improves at the end, "
-        "and whether it turns while the training loss falls (overfitting)."
+        tr(
+            "Training loss is measured on augmented, mixed pictures and is therefore often above the "
+            "validation loss; what counts is whether the validation curve still improves at the end, "
+            "and whether it turns while the training loss falls (overfitting)."
+        )
     ]
     header = [field.name for field in dataclasses.fields(EpochLog)]
     rows = [[getattr(log, name) for name in header] for log in evidence.logs]
-    return Section("curves", title, text, drawings, grids=[Grid("epochs", header, rows, "Every epoch", shown=0)])
+    return Section("curves", title, text, drawings, grids=[Grid("epochs", header, rows, tr("Every epoch"), shown=0)])
 
 
 def _epochs(
@@ -64,7 +79,7 @@ def _epochs(
         for fold in folds:
             own = [log for log in evidence.logs if log.fold == fold]
             for style, column in columns.items():
-                label = f"fold {fold}" if style == "-" else None
+                label = in_chart("fold {fold}", fold=fold) if style == "-" else None
                 marker = "o" if len(own) == 1 else ""
                 axes.plot(
                     [log.epoch for log in own],
@@ -126,42 +141,47 @@ def calibration_section(evidence: Evidence) -> Section:
     warmth = fit_temperature(labels, probs)
     after = cross_fitted(labels, probs, parts)
     drawings = [
-        _diagram("reliability_before", "Reliability as it is", labels, probs),
-        _diagram("reliability_after", f"Reliability after temperature {warmth:.2f}", labels, after),
+        _diagram("reliability_before", tr("Reliability as it is"), labels, probs),
+        _diagram("reliability_after", tr("Reliability after temperature {warmth:.2f}", warmth=warmth), labels, after),
     ]
     errors = [
         [name, number(METRICS[name](labels, probs)), number(METRICS[name](labels, after))]
         for name in ("calibration_error", "log_loss")
     ]
-    grids = [Grid("calibration", ["", "before", "after"], errors), _bins_grid(labels, probs, after)]
+    grids = [Grid("calibration", ["", later("before"), later("after")], errors), _bins_grid(labels, probs, after)]
     return Section(
-        "calibration", "Can the probabilities be believed", [_words(warmth), _how(parts)], drawings, grids=grids
+        "calibration", tr("Can the probabilities be believed"), [_words(warmth), _how(parts)], drawings, grids=grids
     )
 
 
 def _words(warmth: float) -> str:
     if 0.95 <= warmth <= 1.05:
-        return f"The best temperature is {warmth:.2f}: the probabilities are as sure as they should be."
+        return tr(
+            "The best temperature is {warmth:.2f}: the probabilities are as sure as they should be.", warmth=warmth
+        )
     kind = (
-        "too sure of itself: dividing the logits by it makes it more modest"
+        tr("too sure of itself: dividing the logits by it makes it more modest")
         if warmth > 1
-        else "surer than it says: dividing the logits by it sharpens it"
+        else tr("surer than it says: dividing the logits by it sharpens it")
     )
-    return (
-        f"The best temperature is {warmth:.2f}: the model is {kind}. It changes no answer, only the "
-        "probabilities and the log loss."
+    return tr(
+        "The best temperature is {warmth:.2f}: the model is {kind}. It changes no answer, only "
+        "the probabilities and the log loss.",
+        warmth=warmth,
+        kind=kind,
     )
 
 
 def _how(parts: np.ndarray) -> str:
     fitted = (
-        "fitted on the other folds"
+        tr("fitted on the other folds")
         if len(np.unique(parts)) > 1
-        else "fitted on the same pictures, so the second diagram is a little flattering"
+        else tr("fitted on the same pictures, so the second diagram is a little flattering")
     )
-    return (
-        "Bars show how often pictures of a confidence are right; on the dashed line they are as often right as "
-        f"they say. The temperature is {fitted}."
+    return tr(
+        "Bars show how often pictures of a confidence are right; on the dashed line they are as "
+        "often right as they say. The temperature is {fitted}.",
+        fitted=fitted,
     )
 
 
@@ -171,7 +191,15 @@ def _bins_grid(labels: np.ndarray, probs: np.ndarray, after: np.ndarray) -> Grid
         [f"{number_of / BINS:.3f}", *_cells(first, number_of), *_cells(second, number_of)]
         for number_of in range(BINS)
     ]  # fmt: skip
-    header = ["above", "pictures", "confidence", "accuracy", "pictures after", "confidence after", "accuracy after"]
+    header = [
+        later("above"),
+        later("pictures"),
+        later("confidence"),
+        later("accuracy"),
+        later("pictures after"),
+        later("confidence after"),
+        later("accuracy after"),
+    ]
     return Grid("reliability", header, rows, shown=0)
 
 
@@ -189,13 +217,13 @@ def _diagram(name: str, caption: str, labels: np.ndarray, probs: np.ndarray) -> 
         upper.bar(edges, found.accuracy, 1 / BINS, align="edge", color=COLOURS[0], alpha=0.75, edgecolor="none")
         upper.plot(found.confidence, found.accuracy, "o", color=COLOURS[1], markersize=4)
         upper.plot([0, 1], [0, 1], "--", color=SOFT)
-        upper.set_ylabel("share right")
+        upper.set_ylabel(in_chart("share right"))
         upper.set_xlim(0, 1)
         upper.set_ylim(0, 1)
-        upper.text(0.04, 0.9, f"calibration error {error:.3f}", transform=upper.transAxes)
+        upper.text(0.04, 0.9, in_chart("calibration error {error:.3f}", error=error), transform=upper.transAxes)
         lower.bar(edges, found.counts, 1 / BINS, align="edge", color=SOFT)
-        lower.set_ylabel("pictures")
-        lower.set_xlabel("confidence")
+        lower.set_ylabel(in_chart("pictures"))
+        lower.set_xlabel(in_chart("confidence"))
 
     return draw(name, caption, paint, (4.7, 4.3))
 
@@ -211,29 +239,35 @@ def thresholds_section(evidence: Evidence) -> Section:
         _threshold_chart(
             evidence,
             "roc",
-            "ROC: each class against the rest",
+            tr("ROC: each class against the rest"),
             rates,
-            ("false positive rate", "true positive rate"),
+            (in_chart("false positive rate"), in_chart("true positive rate")),
             steps=False,
         ),
         _threshold_chart(
             evidence,
             "precision_recall",
-            "Precision and recall: each class against the rest",
+            tr("Precision and recall: each class against the rest"),
             recall,
-            ("recall", "precision"),
+            (in_chart("recall"), in_chart("precision")),
             steps=True,
         ),
     ]
     text = [
-        "Every class as a yes-or-no question, over all thresholds. Micro pools all decisions, macro is the mean "
-        "over classes. Only the classes "
-        "with the smallest areas are named; the areas of all stand in the table of classes. With few pictures per "
-        "class the precision-recall "
-        "curve says more than the ROC curve, which the many easy negatives lift."
+        tr(
+            "Every class as a yes-or-no question, over all thresholds. Micro pools all decisions, "
+            "macro is the mean over classes. Only the classes with the smallest areas are named; the "
+            "areas of all stand in the table of classes. With few pictures per class the "
+            "precision-recall curve says more than the ROC curve, which the many easy negatives lift."
+        )
     ]
     if (absent := sum(not len(curve.horizontal) for curve in rates.classes)) > 0:
-        text.append(f"{absent} classes have no curve: no picture, or no picture of another class, is among the rows.")
+        text.append(
+            tr(
+                "{absent} classes have no curve: no picture, or no picture of another class, is among the rows.",
+                absent=absent,
+            )
+        )
     points = [
         [kind, name, f"{h:.5f}", f"{v:.5f}"]
         for kind, found in (("roc", rates), ("precision_recall", recall))
@@ -247,10 +281,10 @@ def thresholds_section(evidence: Evidence) -> Section:
         ["macro", number(rates.macro.area), number(recall.macro.area)],
     ]
     grids = [
-        Grid("areas", ["", "ROC area", "PR area"], areas),
-        Grid("curves", ["kind", "class", "horizontal", "vertical"], points, shown=0),
+        Grid("areas", ["", later("ROC area"), later("PR area")], areas),
+        Grid("curves", [later("kind"), later("class"), later("horizontal"), later("vertical")], points, shown=0),
     ]
-    return Section("curves_over_thresholds", "Over all thresholds", text, drawings, grids=grids)
+    return Section("curves_over_thresholds", tr("Over all thresholds"), text, drawings, grids=grids)
 
 
 def _points(curve: Curve) -> tuple[np.ndarray, np.ndarray]:

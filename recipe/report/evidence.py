@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.config import Config
 from recipe.data.duplicates import find_pairs, groups_of, thumbnail
 from recipe.data.image_paths import find_images
@@ -77,7 +78,7 @@ class Evidence:
     @property
     def rows_word(self) -> str:
         """How the scored rows are called in a sentence."""
-        return "out-of-fold pictures" if self.out_of_fold else "pictures of the table"
+        return tr("out-of-fold pictures") if self.out_of_fold else tr("pictures of the table")
 
     def picture(self, row: int) -> np.ndarray | None:
         """The decoded picture of a row; None where it cannot be had."""
@@ -106,7 +107,11 @@ def title_of(folder: Path, info: Mapping[str, Any]) -> str:
     """The competition, the run folder and when it began: `Birds, model of 2026-11-26 02:30`."""
     entered = (info.get("competition") or {}).get("id", "")
     began = info.get("began")
-    when = f" of {time.strftime('%Y-%m-%d %H:%M', time.localtime(began))}" if isinstance(began, int | float) else ""
+    when = (
+        tr(" of {strftime}", strftime=time.strftime("%Y-%m-%d %H:%M", time.localtime(began)))
+        if isinstance(began, int | float)
+        else ""
+    )
     return f"{entered}, {folder.name}{when}" if entered not in ("", "-") else f"{folder.name}{when}"
 
 
@@ -148,9 +153,9 @@ def _find_pictures(names: Sequence[str], source: Path, folder: Path) -> tuple[Pi
     from recipe.runs.description import fold_folders, read_description
 
     if not source.exists():
-        return None, f"{source} does not exist any more; name the data with --data FOLDER"
+        return None, tr("{source} does not exist any more; name the data with --data FOLDER", source=source)
     csv_file = source if source.is_file() else source / "train.csv"
     paths, _ = find_images(csv_file, names, csv_file.parent)
     if not any(path.is_file() for path in paths[:: max(1, len(paths) // 50)]):
-        return None, f"the pictures are not below {csv_file.parent}; name the data with --data FOLDER"
+        return None, tr("the pictures are not below {parent}; name the data with --data FOLDER", parent=csv_file.parent)
     return Pictures(paths, short_side(read_description(fold_folders(folder)[0]).preprocessing), cache_mb=256), ""

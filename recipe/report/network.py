@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from protocol.language import later, tr
 from recipe.models.classifier import Classifier, build, take_weights
 from recipe.models.weights import WeightsError
 from recipe.pictures.decode import centre_crop
@@ -67,43 +68,46 @@ def inputs(network: Network, crops: np.ndarray) -> torch.Tensor:
 
 
 EXAMPLES = 8  # right ones, and as many wrong ones
-ATTENTION = "What the network looks at"
+ATTENTION = later("What the network looks at")
 
 
 def attention_section(evidence: Evidence) -> Section:
     """Heat maps of right and wrong examples of the first fold."""
     if evidence.pictures is None:
-        return Section("gradcam", ATTENTION, [f"Grad-CAM is left out: {evidence.no_pictures}."])
+        return Section(
+            "gradcam", tr(ATTENTION), [tr("Grad-CAM is left out: {no_pictures}.", no_pictures=evidence.no_pictures)]
+        )
     network = first_network(evidence)
     rows = evidence.unseen()
     right = evidence.answers[rows] == evidence.labels[rows]
     wrong = sorted(rows[~right].tolist(), key=lambda row: -evidence.probs[row, evidence.answers[row]])[:EXAMPLES]
     hits = spread(evidence, rows[right], EXAMPLES).tolist()
     text = [
-        "Warm places raise the logit of the class (Grad-CAM at the last feature map, first fold, pictures it was "
-        "not trained on). A hit that is "
-        "warm on the background, on a border or on writing was right for the wrong reason. Mistakes show two maps: "
-        "what spoke for the answer, "
-        "and what spoke for the true class."
+        tr(
+            "Warm places raise the logit of the class (Grad-CAM at the last feature map, first fold, "
+            "pictures it was not trained on). A hit that is warm on the background, on a border or "
+            "on writing was right for the wrong reason. Mistakes show two maps: what spoke for the "
+            "answer, and what spoke for the true class."
+        )
     ]
     try:
         pages = [
             Tiles(
                 "gradcam_right",
-                "Right: the picture, and what spoke for it",
+                tr("Right: the picture, and what spoke for it"),
                 _strips(evidence, network, hits, "good"),
                 3,
             ),
             Tiles(
                 "gradcam_wrong",
-                "Wrong: the picture, for the answer, for the true class",
+                tr("Wrong: the picture, for the answer, for the true class"),
                 _strips(evidence, network, wrong, "bad"),
                 2,
             ),
         ]
     except NoFeatureMapError as error:
-        return Section("gradcam", ATTENTION, [f"Grad-CAM is left out: {error}"])
-    return Section("gradcam", ATTENTION, text, tiles=[page for page in pages if page.tiles])
+        return Section("gradcam", tr(ATTENTION), [tr("Grad-CAM is left out: {error}", error=error)])
+    return Section("gradcam", tr(ATTENTION), text, tiles=[page for page in pages if page.tiles])
 
 
 class NoFeatureMapError(ValueError):
@@ -126,7 +130,10 @@ def heat(model: Classifier, images: torch.Tensor, classes: torch.Tensor) -> torc
         features = model.backbone.forward_features(images)  # type: ignore[operator]
     if features.ndim != 4 or features.shape[-1] == features.shape[1]:
         raise NoFeatureMapError(
-            f"the backbone gives features of shape {tuple(features.shape)}, not a map with channels and places."
+            tr(
+                "the backbone gives features of shape {shape}, not a map with channels and places.",
+                shape=tuple(features.shape),
+            )
         )
     with torch.enable_grad():
         features = features.detach().requires_grad_()
@@ -172,44 +179,56 @@ def overlay(image: np.ndarray, warmth: np.ndarray) -> np.ndarray:
 POINTS = 300  # t-SNE of more takes longer than the page is worth
 NEIGHBOURS = 5
 NAMED = 16  # classes in the legend
-MAP = "How the network sees the classes"
+MAP = later("How the network sees the classes")
 
 
 def map_section(evidence: Evidence) -> Section:
     """Two maps of the same pictures, and how often neighbours agree."""
     if evidence.pictures is None:
-        return Section("embedding", MAP, [f"The t-SNE maps are left out: {evidence.no_pictures}."])
+        return Section(
+            "embedding", tr(MAP), [tr("The t-SNE maps are left out: {no_pictures}.", no_pictures=evidence.no_pictures)]
+        )
     rows = spread(evidence, evidence.unseen(), POINTS)
     rows = np.array([row for row in rows.tolist() if evidence.picture(row) is not None], np.int64)
     if len(rows) < 2 * NEIGHBOURS:
-        return Section("embedding", MAP, [f"t-SNE is left out: {len(rows)} pictures are too few."])
+        return Section("embedding", tr(MAP), [tr("t-SNE is left out: {rows} pictures are too few.", rows=len(rows))])
     network = first_network(evidence)
     after = _features(evidence, network, network.model, rows)
     text = [
-        f"t-SNE of the penultimate features of {len(rows)} pictures that the first fold's network was not trained "
-        "on. Neighbourhoods mean "
-        "something, distances between groups and their sizes do not."
+        tr(
+            "t-SNE of the penultimate features of {rows} pictures that the first fold's network was "
+            "not trained on. Neighbourhoods mean something, distances between groups and their sizes "
+            "do not.",
+            rows=len(rows),
+        )
     ]
     before, reason = _before(evidence, network, rows)
     maps = {}
     if before is not None and np.allclose(before, after, rtol=1e-3, atol=1e-4):
         text.append(
-            "Training has kept the start's weights below the head, so there is one map: before and after are the same."
+            tr(
+                "Training has kept the start's weights below the head, so there is one map: before and "
+                "after are the same."
+            )
         )
     elif before is not None:
-        maps["tsne_before"] = (before, "Before training")
+        maps["tsne_before"] = (before, tr("Before training"))
     else:
-        text.append(f"The map before training is left out: {reason}")
-    maps["tsne_after"] = (after, "After training")
+        text.append(tr("The map before training is left out: {reason}", reason=reason))
+    maps["tsne_after"] = (after, tr("After training"))
     labels = evidence.labels[rows]
     agreed = ", ".join(f"{caption.lower()} {agreement(features, labels):.1%}" for features, caption in maps.values())
     text.append(
-        f"Share of a picture's {NEIGHBOURS} nearest neighbours (in the features, not on the map) "
-        f"that are of its class: {agreed}."
+        tr(
+            "Share of a picture's {neighbours} nearest neighbours (in the features, not on the map) "
+            "that are of its class: {agreed}.",
+            neighbours=NEIGHBOURS,
+            agreed=agreed,
+        )
     )
     places = {name: flatten(features) for name, (features, _) in maps.items()}
     drawings = [_map(evidence, name, caption, places[name], labels) for name, (_, caption) in maps.items()]
-    return Section("embedding", MAP, text, drawings, grids=[_grid(evidence, rows, places)])
+    return Section("embedding", tr(MAP), text, drawings, grids=[_grid(evidence, rows, places)])
 
 
 def flatten(features: np.ndarray) -> np.ndarray:
@@ -275,11 +294,11 @@ def _map(evidence: Evidence, name: str, caption: str, places: np.ndarray, labels
         if total <= NAMED:
             figure.legend(loc="outside lower center", ncols=4, handletextpad=0.1, columnspacing=0.8)
 
-    return draw(name, f"{caption}: t-SNE, a colour per class", paint, (4.7, 4.7))
+    return draw(name, tr("{caption}: t-SNE, a colour per class", caption=caption), paint, (4.7, 4.7))
 
 
 def _grid(evidence: Evidence, rows: np.ndarray, places: dict[str, np.ndarray]) -> Grid:
-    header = ["image_path", "class", *(f"{name}_{axis}" for name in places for axis in ("x", "y"))]
+    header = [later("image_path"), later("class"), *(f"{name}_{axis}" for name in places for axis in ("x", "y"))]
     cells = [
         [
             evidence.names[row],

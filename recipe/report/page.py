@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from protocol.language import later, tr
 from recipe.console import Bar
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
@@ -23,19 +24,19 @@ from recipe.system.atomic import write_bytes
 from recipe.system.template import fill
 
 SECTIONS: tuple[tuple[str, Callable[[Evidence], Section]], ...] = (
-    ("How good", scores.scores_section),
-    ("How training went", curves.training_section),
-    ("Where wrong", confusion.confusion_section),
-    ("Mistakes in pictures", pages.mistakes_section),
-    ("Copies across folds", copies.copies_section),
-    ("What the network looks at", network.attention_section),
-    ("Can the probabilities be believed", curves.calibration_section),
-    ("Over all thresholds", curves.thresholds_section),
-    ("Class balance", confusion.balance_section),
-    ("What the network is fed", pages.fed_section),
-    ("How the network sees the classes", network.map_section),
-    ("What a prediction costs", cost.cost_section),
-    ("What the run was", cost.settings_section),
+    (later("How good"), scores.scores_section),
+    (later("How training went"), curves.training_section),
+    (later("Where wrong"), confusion.confusion_section),
+    (later("Mistakes in pictures"), pages.mistakes_section),
+    (later("Copies across folds"), copies.copies_section),
+    (later("What the network looks at"), network.attention_section),
+    (later("Can the probabilities be believed"), curves.calibration_section),
+    (later("Over all thresholds"), curves.thresholds_section),
+    (later("Class balance"), confusion.balance_section),
+    (later("What the network is fed"), pages.fed_section),
+    (later("How the network sees the classes"), network.map_section),
+    (later("What a prediction costs"), cost.cost_section),
+    (later("What the run was"), cost.settings_section),
 )
 HERE = Path(__file__).parent
 
@@ -82,7 +83,11 @@ def _guarded(title: str, make: Callable[[Evidence], Section], evidence: Evidence
         return make(evidence)
     except Exception as error:  # one picture that cannot be drawn must not cost the page
         reason = (str(error).strip().splitlines() or [""])[0]
-        return Section(f"failed_{make.__name__}", title, [f"This part is left out: {type(error).__name__}: {reason}"])
+        return Section(
+            f"failed_{make.__name__}",
+            title,
+            [tr("This part is left out: {error}: {reason}", error=type(error).__name__, reason=reason)],
+        )
 
 
 def _view(evidence: Evidence, sections: Sequence[Section], beside: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from protocol.language import later, tr
 from recipe.components.augment.pipeline import Augment, AugmentViews
 from recipe.components.mixes import MIXES
 from recipe.components.samplers import SAMPLERS
@@ -86,27 +87,32 @@ def beside(images: Sequence[np.ndarray]) -> np.ndarray:
 
 
 SHOWN = 24
-FED = "What the network is fed"
+FED = later("What the network is fed")
 
 
 def mistakes_section(evidence: Evidence) -> Section:
     """Two grids, and a table of all mistakes."""
     wrong, unsure = surest_mistakes(evidence), least_sure_hits(evidence)
     text = [
-        "No picture was answered wrongly. Below are the hits that were nearly missed."
+        tr("No picture was answered wrongly. Below are the hits that were nearly missed.")
         if not len(wrong)
-        else f"{len(wrong)} mistakes, the surest first: a sure mistake is often a wrong label, a second object in the "
-        "picture or a class that looks "
-        "like another. Below them the hits that were nearly missed."
+        else tr(
+            "{wrong} mistakes, the surest first: a sure mistake is often a wrong label, a second "
+            "object in the picture or a class that looks like another. Below them the hits that were "
+            "nearly missed.",
+            wrong=len(wrong),
+        )
     ]
     if evidence.pictures is None:
-        text.append(f"The pictures are left out: {evidence.no_pictures}.")
+        text.append(tr("The pictures are left out: {no_pictures}.", no_pictures=evidence.no_pictures))
     grids = [_grid(evidence, wrong)]
     pages = [
-        Tiles("mistakes", "The surest mistakes", _tiles(evidence, wrong, "bad")),
-        Tiles("unsure", "The least sure hits", _tiles(evidence, unsure, "good")),
+        Tiles("mistakes", tr("The surest mistakes"), _tiles(evidence, wrong, "bad")),
+        Tiles("unsure", tr("The least sure hits"), _tiles(evidence, unsure, "good")),
     ]
-    return Section("mistakes", "Mistakes in pictures", text, tiles=[page for page in pages if page.tiles], grids=grids)
+    return Section(
+        "mistakes", tr("Mistakes in pictures"), text, tiles=[page for page in pages if page.tiles], grids=grids
+    )
 
 
 def surest_mistakes(evidence: Evidence) -> np.ndarray:
@@ -147,9 +153,9 @@ def _grid(evidence: Evidence, rows: np.ndarray) -> Grid:
     ]  # fmt: skip
     return Grid(
         "mistakes",
-        ["image_path", "true class", "answered", "probability", "of the true class"],
+        [later("image_path"), later("true class"), later("answered"), later("probability"), later("of the true class")],
         cells,
-        "All mistakes",
+        tr("All mistakes"),
         shown=0,
     )
 
@@ -157,25 +163,37 @@ def _grid(evidence: Evidence, rows: np.ndarray) -> Grid:
 def fed_section(evidence: Evidence) -> Section:
     """The pictures of a batch with their labels and shares, beside the settings that made them."""
     if not evidence.out_of_fold:
-        return Section("fed", FED, ["The training pictures belong to the report of the run and are left out here."])
+        return Section(
+            "fed", tr(FED), [tr("The training pictures belong to the report of the run and are left out here.")]
+        )
     if evidence.pictures is None:
-        return Section("fed", FED, [f"The training pictures are left out: {evidence.no_pictures}."])
+        return Section(
+            "fed", tr(FED), [tr("The training pictures are left out: {no_pictures}.", no_pictures=evidence.no_pictures)]
+        )
     config = evidence.config
     batch = first_batch(evidence)
     text = [
-        f"{min(SHOWN, len(batch))} of the {len(batch)} pictures of the first step of fold {evidence.folds[0]}, "
-        "exactly as training meets them. "
-        f"augment: {config.augment}; mix: {config.mix}. "
-        "If you cannot tell the class any more, neither can the network: lower the strength or p of what hides it."
+        tr(
+            "{shown} of the {batch} pictures of the first step of fold {folds}, exactly as training "
+            "meets them. augment: {augment}; mix: {mix}. If you cannot tell the class any more, "
+            "neither can the network: lower the strength or p of what hides it.",
+            shown=min(SHOWN, len(batch)),
+            batch=len(batch),
+            folds=evidence.folds[0],
+            augment=config.augment,
+            mix=config.mix,
+        )
     ]
     if config.epochs == 0:
-        text.append("This run has 0 epochs and fed none of them; they are what one epoch would.")
+        text.append(tr("This run has 0 epochs and fed none of them; they are what one epoch would."))
     preprocessing = read_description(fold_folders(evidence.folder)[0]).preprocessing
     tiles = [
         Tile(square(image), _caption(evidence, batch, place))
         for place, image in enumerate(seen(batch, preprocessing)[:SHOWN])
     ]
-    return Section("fed", FED, text, tiles=[Tiles("fed", "A training batch, after augmentation and mixing", tiles)])
+    return Section(
+        "fed", tr(FED), text, tiles=[Tiles("fed", tr("A training batch, after augmentation and mixing"), tiles)]
+    )
 
 
 def first_batch(evidence: Evidence) -> Batch:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from protocol.language import later, tr
 from recipe.components.metrics import METRICS, MetricError
 from recipe.report.evidence import Evidence
 from recipe.report.numbers import RESAMPLES, bootstrap, counts, precision_recall, roc, wilson
-from recipe.report.section import COLOURS, SOFT, Drawing, Grid, Section, draw, shortened
+from recipe.report.section import COLOURS, SOFT, Drawing, Grid, Section, draw, in_chart, shortened
 
 SLOW = {
     "roc_auc",
@@ -24,13 +25,16 @@ def scores_section(evidence: Evidence) -> Section:
     """Tables of scores, and the recall of every class with its interval."""
     per_class = class_grid(evidence)
     text = [
-        f"All numbers come from {len(evidence.scored)} {evidence.rows_word}. Intervals hold the true value in 19 "
-        "of 20 cases: "
-        "by Wilson's formula for shares of pictures, by resampling the pictures "
-        "(200 times for the score that the run is judged by, else 50 or 100 times) for the others."
+        tr(
+            "All numbers come from {scored} {rows_word}. Intervals hold the true value in 19 of 20 "
+            "cases: by Wilson's formula for shares of pictures, by resampling the pictures (200 "
+            "times for the score that the run is judged by, else 50 or 100 times) for the others.",
+            scored=len(evidence.scored),
+            rows_word=evidence.rows_word,
+        )
     ]
     grids = [metric_grid(evidence), *([fold_grid(evidence)] if evidence.out_of_fold else []), per_class]
-    return Section("scores", "How good", text, drawings=[_recalls(per_class)], grids=grids)
+    return Section("scores", tr("How good"), text, drawings=[_recalls(per_class)], grids=grids)
 
 
 def score(evidence: Evidence, name: str, rows: np.ndarray | None = None) -> float:
@@ -63,7 +67,10 @@ def metric_grid(evidence: Evidence) -> Grid:
         better = "higher" if METRICS[name].higher_is_better else "lower"
         rows.append([name, number(score(evidence, name)), number(low), number(high), better])
     return Grid(
-        "metrics", ["metric", "score", "from", "to", "better is"], rows, "All metrics, with their 95 % intervals"
+        "metrics",
+        [later("metric"), later("score"), later("from"), later("to"), later("better is")],
+        rows,
+        tr("All metrics, with their 95 % intervals"),
     )
 
 
@@ -87,8 +94,17 @@ def fold_grid(evidence: Evidence) -> Grid:
             ]
         )
     judged_by = [] if evidence.metric == "accuracy" else [evidence.metric]
-    header = ["fold", "pictures", *judged_by, "accuracy", "from", "to", "kept epoch", "probe"]
-    return Grid("folds", header, rows, "Each fold's validation pictures")
+    header = [
+        later("fold"),
+        later("pictures"),
+        *judged_by,
+        later("accuracy"),
+        later("from"),
+        later("to"),
+        later("kept epoch"),
+        later("probe"),
+    ]
+    return Grid("folds", header, rows, tr("Each fold's validation pictures"))
 
 
 def class_grid(evidence: Evidence) -> Grid:
@@ -102,8 +118,19 @@ def class_grid(evidence: Evidence) -> Grid:
         shares = [_share(right, answered), _share(right, total), low, high, _share(2 * right, total + answered)]
         areas = [kind(labels == label, probs[:, label]).area for kind in (roc, precision_recall)]
         rows.append([name, int(total), int(answered), *map(number, shares + areas)])
-    header = ["class", "pictures", "answered", "precision", "recall", "from", "to", "F1", "ROC area", "PR area"]
-    return Grid("classes", header, rows, "Each class; the interval is that of the recall", shown=100)
+    header = [
+        later("class"),
+        later("pictures"),
+        later("answered"),
+        later("precision"),
+        later("recall"),
+        later("from"),
+        later("to"),
+        later("F1"),
+        later("ROC area"),
+        later("PR area"),
+    ]
+    return Grid("classes", header, rows, tr("Each class; the interval is that of the recall"), shown=100)
 
 
 def _share(part: int, whole: int) -> float:
@@ -126,15 +153,15 @@ def _recalls(grid: Grid) -> Drawing:
         axes = figure.add_subplot()
         places = np.arange(len(rows))[::-1]
         axes.hlines(places, low, high, color=SOFT, linewidth=5, alpha=0.45)
-        axes.plot(recall, places, "o", color=COLOURS[0], label="recall, with its 95 % interval")
-        axes.plot(precision, places, "D", color=COLOURS[1], markersize=5, label="precision")
+        axes.plot(recall, places, "o", color=COLOURS[0], label=in_chart("recall, with its 95 % interval"))
+        axes.plot(precision, places, "D", color=COLOURS[1], markersize=5, label=in_chart("precision"))
         axes.set_yticks(places, names)
         axes.set_xlim(right=1.02)
         figure.legend(loc="outside upper center", ncols=2)
 
     return draw(
         "classes",
-        "Recall and precision of each class, the worst recall at the top",
+        tr("Recall and precision of each class, the worst recall at the top"),
         paint,
         (4.7, 1.1 + 0.26 * len(rows)),
     )

@@ -22,6 +22,8 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
+from protocol.language import tr, translated
+
 INK = "#1c2530"
 SOFT = "#8a94a3"  # reference lines: visible on white and on black
 COLOURS = (
@@ -77,6 +79,11 @@ def fonts() -> tuple[str, ...]:
     """DejaVu Sans, which matplotlib brings, and a CJK font behind it where the machine has one."""
     present = {font.name for font in font_manager.fontManager.ttflist}
     return ("DejaVu Sans", *[name for name in CJK_FONTS if name in present][:1])
+
+
+def in_chart(text: str, **places: Any) -> str:
+    """A sentence inside a chart: in the reader's language where a font of this machine can draw it, else in English."""
+    return tr(text, **places) if len(fonts()) > 1 else translated(text, "en", **places)
 
 
 @contextmanager

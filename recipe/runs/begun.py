@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.config import App, Competition, Config, ConfigError, checked
 from recipe.runs.folder import read_about
 from recipe.runs.same_run import check_same_run
@@ -25,13 +26,19 @@ def begun(folder: Path) -> App | None:
         ConfigError: there is no run, or run.json is damaged.
     """
     if not (folder / "run.json").is_file():
-        raise ConfigError(f"--resume: {folder} holds no run to go on with; leave --resume out to begin one.")
+        raise ConfigError(
+            tr("--resume: {folder} holds no run to go on with; leave --resume out to begin one.", folder=folder)
+        )
     try:
         about = read_about(folder)
         settings, entry = dict(about["config"]), about.get("competition")
     except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"--resume: {folder / 'run.json'} is damaged ({error}); leave --resume out to begin anew beside it."
+            tr(
+                "--resume: {folder} is damaged ({error}); leave --resume out to begin anew beside it.",
+                folder=folder / "run.json",
+                error=error,
+            )
         ) from None
     if not entry:
         return None
@@ -56,8 +63,15 @@ def check_named(folder: Path, own: App, named: Competition, config: Config, anyw
     for what in ("id", "columns", "folds_csv"):
         if (was := getattr(there, what)) != (now := getattr(here, what)):
             raise ConfigError(
-                f"--resume: the run in {folder} is of the competition {there.id!r} and was begun with {what}: "
-                f"{_short(was)} (now {_short(now)}). Leave out what names another, or leave --resume out."
+                tr(
+                    "--resume: the run in {folder} is of the competition {id!r} and was begun with {what}: "
+                    "{short} (now {short_2}). Leave out what names another, or leave --resume out.",
+                    folder=folder,
+                    id=there.id,
+                    what=what,
+                    short=_short(was),
+                    short_2=_short(now),
+                )
             )
     about = read_about(folder)
     check_same_run(folder, about, about | {"config": config.model_dump()}, anyway)

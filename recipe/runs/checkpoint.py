@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from protocol.language import tr
 from recipe.models.classifier import Classifier, build
 from recipe.runs.description import FORMAT, WEIGHTS, Description, description_of, read_description
 from recipe.runs.ensemble import SOUP
@@ -57,7 +58,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], Description]
 def _sealed_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     tensors, about = read_sealed(path)
     if about.get("kind") != KINDS[path.name]:
-        raise DamagedError(f"{path} is not a {KINDS[path.name]}")
+        raise DamagedError(tr("{path} is not a {kinds}", path=path, kinds=KINDS[path.name]))
     return tensors, about["description"]
 
 
@@ -87,8 +88,12 @@ def load_checkpoint(
     except (DamagedError, OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise CheckpointError(
-            f"{folder / weights} cannot be used: {reason}. "
-            f"{'Tune' if weights == SOUP else 'Train'} again or restore it."
+            tr(
+                "{folder} cannot be used: {reason}. {again}",
+                folder=folder / weights,
+                reason=reason,
+                again=tr("Tune again or restore it.") if weights == SOUP else tr("Train again or restore it."),
+            )
         ) from None
     return model.to(device).eval(), description
 
@@ -99,8 +104,10 @@ def _weights(folder: Path, name: str, description: Description) -> dict[str, tor
     own = description_of(content, folder / name)
     for what in ("config", "values", "preprocessing", "fold"):
         if getattr(own, what) != getattr(description, what):
-            raise DamagedError(f"it belongs to another checkpoint than fold.json, which has another {what}")
+            raise DamagedError(
+                tr("it belongs to another checkpoint than fold.json, which has another {what}", what=what)
+            )
     for part, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise DamagedError(f"{part} holds numbers that are none (NaN or infinite)")
+            raise DamagedError(tr("{part} holds numbers that are none (NaN or infinite)", part=part))
     return tensors

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from protocol.language import tr
 from recipe.config import LEAST_CROP, MOST_PIXELS, Config, checked
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.proposal import proposed
@@ -43,11 +44,17 @@ def read_description(folder: Path) -> Description:
         CheckpointError: it is absent, damaged, or was written by a newer version.
     """
     if not (folder / "fold.json").exists():
-        raise CheckpointError(f"{folder} holds no finished checkpoint; train first: {proposed('main')}")
+        raise CheckpointError(
+            tr(
+                "{folder} holds no finished checkpoint; train first: {proposed}",
+                folder=folder,
+                proposed=proposed("main"),
+            )
+        )
     try:
         return description_of(read_sealed_json(folder / "fold.json"), folder / "fold.json")
     except DamagedError as error:
-        raise CheckpointError(f"{error}; train again or restore the file.") from None
+        raise CheckpointError(tr("{error}; train again or restore the file.", error=error)) from None
 
 
 def description_of(content: dict[str, Any], path: Path) -> Description:
@@ -59,7 +66,7 @@ def description_of(content: dict[str, Any], path: Path) -> Description:
     content = dict(content)
     if content.pop("format", None) != FORMAT:
         raise CheckpointError(
-            f"{path} was written by another version of this project; train again or use that version."
+            tr("{path} was written by another version of this project; train again or use that version.", path=path)
         )
     content["config"] = checked(Config, content.get("config", {}), f"{path.parent.name}/{path.name}")
     try:
@@ -68,16 +75,23 @@ def description_of(content: dict[str, Any], path: Path) -> Description:
         issue = error.errors()[0]
         place = ".".join(map(str, issue["loc"]))
         raise CheckpointError(
-            f"{path} is damaged ({place}: {issue['msg']}); train again or restore the file."
+            tr(
+                "{path} is damaged ({place}: {msg}); train again or restore the file.",
+                path=path,
+                place=place,
+                msg=issue["msg"],
+            )
         ) from None
     if (
         not found.values
         or len(found.values) != len(found.prior)
         or not all(isinstance(value, (int, float, str)) for value in found.values)
     ):
-        raise CheckpointError(f"{path} is damaged (its classes do not fit); train again or restore the file.")
+        raise CheckpointError(
+            tr("{path} is damaged (its classes do not fit); train again or restore the file.", path=path)
+        )
     if why := _out_of_range(found):
-        raise CheckpointError(f"{path} is damaged ({why}); train again or restore the file.")
+        raise CheckpointError(tr("{path} is damaged ({why}); train again or restore the file.", path=path, why=why))
     return found
 
 
@@ -85,13 +99,19 @@ def _out_of_range(found: Description) -> str:
     """What of a description no training has written, a clause; empty where all of it is in range."""
     kept, prior = found.preprocessing, found.prior
     if not all(0 <= share <= 1 for share in prior) or abs(sum(prior) - 1) > 1e-3:
-        return "prior: the shares of the classes are from 0 to 1 and sum to 1"
+        return tr("prior: the shares of the classes are from 0 to 1 and sum to 1")
     if not 1 <= kept.size <= MOST_PIXELS:
-        return f"preprocessing.size: {kept.size} is not from 1 to {MOST_PIXELS:,}"
+        return tr(
+            "preprocessing.size: {size} is not from 1 to {most_pixels:,}", size=kept.size, most_pixels=MOST_PIXELS
+        )
     if not LEAST_CROP <= kept.crop_pct <= 1:
-        return f"preprocessing.crop_pct: {kept.crop_pct} is not from {LEAST_CROP} to 1"
+        return tr(
+            "preprocessing.crop_pct: {crop_pct} is not from {least_crop} to 1",
+            crop_pct=kept.crop_pct,
+            least_crop=LEAST_CROP,
+        )
     if not all(abs(number) < 1000 for number in kept.mean) or not all(1e-3 <= number < 1000 for number in kept.std):
-        return "preprocessing.mean and std: three numbers below 1000, std at least 0.001"
+        return tr("preprocessing.mean and std: three numbers below 1000, std at least 0.001")
     return ""
 
 
@@ -111,5 +131,7 @@ def fold_folders(folder: Path) -> list[Path]:
     numbered = {number: path for path in paths if (number := fold_number(path)) is not None}
     found = [numbered[number] for number in sorted(numbered)]
     if not found:
-        raise CheckpointError(f"{folder} holds no trained fold; train first: {proposed('main')}")
+        raise CheckpointError(
+            tr("{folder} holds no trained fold; train first: {proposed}", folder=folder, proposed=proposed("main"))
+        )
     return found

@@ -14,6 +14,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 from pydantic import Field, field_validator, model_validator
 
+from protocol.language import tr
 from protocol.plain_files import Unreadable, read_json
 from recipe.config import MOST_PIXELS, Strict, Temperature, checked
 from recipe.system.atomic import CheckpointError, write_json
@@ -79,7 +80,11 @@ def read_answering(folder: Path) -> Answering:
         return Answering()
     except (OSError, Unreadable) as error:
         raise CheckpointError(
-            f"{path} cannot be read: {error}; restore it, or delete it to answer as the settings say."
+            tr(
+                "{path} cannot be read: {error}; restore it, or delete it to answer as the settings say.",
+                path=path,
+                error=error,
+            )
         ) from None
     return checked(Answering, content, str(path))
 
@@ -93,7 +98,10 @@ def read_member(folder: Path) -> Answering:
     serving = read_answering(folder)
     if serving.members or serving.temperature != 1:
         raise CheckpointError(
-            f"{folder / FILE}: a member of an ensemble has neither members nor a temperature; delete these keys there."
+            tr(
+                "{folder}: a member of an ensemble has neither members nor a temperature; delete these keys there.",
+                folder=folder / FILE,
+            )
         )
     return serving
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.plain_files import read_json
 from recipe.data.table import Table, read
 from recipe.pictures.preprocessing import Preprocessing
@@ -51,9 +52,18 @@ def _content(folder: Path, name: str) -> dict[str, Any]:
     try:
         return read_json(folder / name)
     except FileNotFoundError:
-        raise RunError(f"{folder} holds no finished run ({name} is missing); train first: {proposed('main')}") from None
+        raise RunError(
+            tr(
+                "{folder} holds no finished run ({name} is missing); train first: {proposed}",
+                folder=folder,
+                name=name,
+                proposed=proposed("main"),
+            )
+        ) from None
     except (OSError, ValueError) as error:
-        raise RunError(f"{folder / name} cannot be read ({error}): restore it, or train again.") from None
+        raise RunError(
+            tr("{folder} cannot be read ({error}): restore it, or train again.", folder=folder / name, error=error)
+        ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +93,25 @@ def read_oof(file: Path, classes: Sequence[str]) -> OutOfFold:
     try:
         lines, known = _lines(file)
         if lacking := [name for name in ("image_path", *columns) if name not in known]:
-            raise RunError(f"{file} has no column {lacking[0]!r}: the run was trained with other classes.")
+            raise RunError(
+                tr(
+                    "{file} has no column {lacking!r}: the run was trained with other classes.",
+                    file=file,
+                    lacking=lacking[0],
+                )
+            )
         probs = np.array([[float(line[name] or "nan") for name in columns] for line in lines], np.float32)
         labels = np.array([number.get(line.get("label") or "", -1) for line in lines], np.int64)
         fold_of = np.array([int(line.get("fold") or -1) for line in lines], np.int64)
     except FileNotFoundError:
         train = proposed("main")
-        raise RunError(f"there is no {file}; give the oof.csv of a finished run, or train: {train}") from None
+        raise RunError(
+            tr("there is no {file}; give the oof.csv of a finished run, or train: {train}", file=file, train=train)
+        ) from None
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
         if isinstance(error, RunError):
             raise
-        raise RunError(f"{file} is damaged ({error}): restore it, or train again.") from None
+        raise RunError(tr("{file} is damaged ({error}): restore it, or train again.", file=file, error=error)) from None
     return OutOfFold(tuple(line["image_path"] for line in lines), labels, fold_of, probs.reshape(-1, len(classes)))
 
 
@@ -112,8 +130,11 @@ def read_answers(folder: Path, classes: Sequence[str]) -> OutOfFold:
     found = read_oof(folder / "oof.csv", classes)
     if (lacking := np.flatnonzero(found.labels < 0)).size:
         raise RunError(
-            f"{folder / 'oof.csv'} gives {found.names[lacking[0]]!r} a label that is none of the run's classes: "
-            "restore it, or train again."
+            tr(
+                "{folder} gives {names!r} a label that is none of the run's classes: restore it, or train again.",
+                folder=folder / "oof.csv",
+                names=found.names[lacking[0]],
+            )
         )
     return found
 
@@ -162,9 +183,14 @@ class RunFolder:
         missing = [name for name in self.names if name not in row_of]
         kept = table.take([row_of[name] for name in self.names if name in row_of])
         if missing or kept.fingerprint != self.fingerprint:
-            what = f"has no picture {missing[0]!r}" if missing else "has other labels"
+            what = tr("has no picture {missing!r}", missing=missing[0]) if missing else tr("has other labels")
             raise TuneError(
-                f"{table.source} {what}: it is not what {self.folder} was trained on. Give its own data with --data."
+                tr(
+                    "{source} {what}: it is not what {folder} was trained on. Give its own data with --data.",
+                    source=table.source,
+                    what=what,
+                    folder=self.folder,
+                )
             )
         return kept
 
@@ -180,13 +206,18 @@ def open_run_folder(folder: Path) -> RunFolder:
     about, scores = read_about(folder), read_scores(folder)
     if (folder / PLAN).exists() and _content(folder, PLAN).get("all_rows"):
         raise RunError(
-            f"the network in {folder} has seen every row (-e 0 fits the probe to all of them), so nothing is left to "
-            "choose by; train one with --plan fixed."
+            tr(
+                "the network in {folder} has seen every row (-e 0 fits the probe to all of them), so "
+                "nothing is left to choose by; train one with --plan fixed.",
+                folder=folder,
+            )
         )
     try:
         classes, metric, fingerprint = tuple(about["classes"]), scores["metric"], about["fingerprint"]
     except (KeyError, TypeError) as error:
-        raise RunError(f"{folder} lacks {error}: restore run.json and metrics.json, or train again.") from None
+        raise RunError(
+            tr("{folder} lacks {error}: restore run.json and metrics.json, or train again.", folder=folder, error=error)
+        ) from None
     oof = read_answers(folder, classes)
     return RunFolder(
         folder, oof.names, oof.labels, oof.fold_of, classes, fingerprint, about.get("source", ""), metric,
@@ -202,20 +233,30 @@ def open_run_folders(folders: Sequence[Path]) -> list[RunFolder]:
     """
     first, *others = runs = [open_run_folder(folder) for folder in folders]
     if len({folder.resolve() for folder in folders}) < len(folders):
-        raise TuneError("a run is named twice; name each once, its weight is found.")
+        raise TuneError(tr("a run is named twice; name each once, its weight is found."))
     for other in others:
         for what in ("classes", "fingerprint", "metric"):
             if (here := getattr(first, what)) != (there := getattr(other, what)):
                 raise TuneError(
-                    f"{first.folder} and {other.folder} cannot answer together: they differ in {what} "
-                    f"({_short(here)} against "
-                    f"{_short(there)}). Train both on the same train.csv and metric."
+                    tr(
+                        "{folder} and {folder_2} cannot answer together: they differ in {what} ({short} against "
+                        "{short_2}). Train both on the same train.csv and metric.",
+                        folder=first.folder,
+                        folder_2=other.folder,
+                        what=what,
+                        short=_short(here),
+                        short_2=_short(there),
+                    )
                 )
     if first.serving.members and not others:
         names = ", ".join(member.run for member in first.serving.members)
         raise TuneError(
-            f"{first.folder} joins several runs ({names}); "
-            "name all of them again, or delete its ensemble.json to begin anew."
+            tr(
+                "{folder} joins several runs ({names}); name all of them again, or delete its "
+                "ensemble.json to begin anew.",
+                folder=first.folder,
+                names=names,
+            )
         )
     return runs
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from protocol.language import tr
 from recipe.system.atomic import CheckpointError
 
 
@@ -32,13 +33,22 @@ def alone_in(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise CheckpointError(
-            f"Another run is writing into {folder}: {holder(folder)}. Wait for its end, or choose another --output."
+            tr(
+                "Another run is writing into {folder}: {holder}. Wait for its end, or choose another --output.",
+                folder=folder,
+                holder=holder(folder),
+            )
         ) from None
     except OSError:
         yield
         return
     try:
-        about = f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}, {shlex.join(sys.argv)[:200]}"
+        about = tr(
+            "process {getpid} since {strftime}, {argv}",
+            getpid=os.getpid(),
+            strftime=time.strftime("%Y-%m-%d %H:%M:%S"),
+            argv=shlex.join(sys.argv)[:200],
+        )
         with contextlib.suppress(OSError):
             _note(folder).write_text(about, encoding="utf-8", errors="backslashreplace")
         yield
@@ -63,8 +73,8 @@ def holder(folder: Path) -> str:
             return ""
     except Timeout:
         with contextlib.suppress(OSError):
-            return _note(folder).read_text(encoding="utf-8") or "a run"
-        return "a run"
+            return _note(folder).read_text(encoding="utf-8") or tr("a run")
+        return tr("a run")
     except OSError:
         return ""
 

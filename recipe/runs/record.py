@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.nearest import nearest
 from recipe import plugins
 from recipe.proposal import proposed
@@ -96,9 +97,11 @@ def append(folder: Path, records: Path | None = None) -> RunRow:
         _append_line(path, json.dumps(row, ensure_ascii=False))
         write_bytes(path.with_suffix(".csv"), as_csv(read(path)).encode())
     except CheckpointError as error:
-        raise RecordError(f"the run cannot be recorded in {path}: {error}") from error
+        raise RecordError(tr("the run cannot be recorded in {path}: {error}", path=path, error=error)) from error
     except OSError as error:
-        raise RecordError(f"the run cannot be recorded in {path}: {error.strerror or error}.") from error
+        raise RecordError(
+            tr("the run cannot be recorded in {path}: {error}.", path=path, error=error.strerror or error)
+        ) from error
     return row
 
 
@@ -124,7 +127,7 @@ def read(path: Path) -> list[RunRow]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise RecordError(
-            f"there is no record {path}; it begins with the first finished run (python main.py)."
+            tr("there is no record {path}; it begins with the first finished run (python main.py).", path=path)
         ) from None
     rows = []
     for line in lines:
@@ -171,7 +174,14 @@ def check_name(rows: Sequence[RunRow], name: str) -> str:
     """
     known = [*FACTS, *dict.fromkeys(key for row in rows for key in row["settings"])]
     if name not in known:
-        raise RecordError(f"the record has no column {name!r}.{nearest(name, known)} Known: {', '.join(known)}.")
+        raise RecordError(
+            tr(
+                "the record has no column {name!r}.{nearest} Known: {known}.",
+                name=name,
+                nearest=nearest(name, known),
+                known=", ".join(known),
+            )
+        )
     return name
 
 
@@ -186,8 +196,11 @@ def filtered(rows: Sequence[RunRow], conditions: Sequence[str]) -> list[RunRow]:
         match = CONDITION.fullmatch(condition)
         if match is None:
             raise RecordError(
-                f"the condition {condition!r} cannot be read; "
-                f"write NAME, one of {' '.join(COMPARE)}, and a value: score>=0.9"
+                tr(
+                    "the condition {condition!r} cannot be read; write NAME, one of {compare}, and a value: score>=0.9",
+                    condition=condition,
+                    compare=" ".join(COMPARE),
+                )
             )
         name, sign, wanted = match.groups()
         check_name(rows, name)
@@ -263,10 +276,14 @@ def chosen(rows: Sequence[RunRow], text: str) -> RunRow:
         return rows[int(text)]
     found = [row for row in rows if row["run"].startswith(text)]
     if len({row["run"] for row in found}) != 1:
-        how = "no run begins" if not found else f"{len(found)} runs begin"
+        how = tr("no run begins") if not found else tr("{found} runs begin", found=len(found))
         raise RecordError(
-            f"{how} with {text!r}; "
-            f"give the name as `{proposed('runs')}` shows it, or a number such as -1 for the newest."
+            tr(
+                "{how} with {given!r}; give the name as `{proposed}` shows it, or a number such as -1 for the newest.",
+                how=how,
+                given=text,
+                proposed=proposed("runs"),
+            )
         )
     return found[-1]
 

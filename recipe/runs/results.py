@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.console import say
 from recipe.data.folds import Fold
 from recipe.system.atomic import DamagedError, file_sha256, read_sealed_json, write_bytes, write_sealed_json
@@ -78,16 +79,25 @@ def load_result(folder: Path) -> FoldResult | None:
     scalars = read_sealed_json(folder / "result.json")
     try:
         if (version := scalars.pop("format", 1)) != FORMAT:
-            raise DamagedError(f"{folder / 'result.json'} is of format {version}; this version reads format {FORMAT}")
+            raise DamagedError(
+                tr(
+                    "{folder} is of format {version}; this version reads format {format}",
+                    folder=folder / "result.json",
+                    version=version,
+                    format=FORMAT,
+                )
+            )
         for name, expected in scalars.pop("files", {}).items():
             if file_sha256(folder / name) != expected:
-                raise DamagedError(f"{folder / name} is damaged: it does not match the checksum in result.json")
+                raise DamagedError(
+                    tr("{folder} is damaged: it does not match the checksum in result.json", folder=folder / name)
+                )
         scalars["logs"] = tuple(EpochLog(**log) for log in scalars.get("logs", ()))
         with np.load(folder / "oof.npz", allow_pickle=False) as arrays:
             probs = {key: arrays.get(key) for key in ("oof_probs", "view_probs", "probe_probs")}
         return FoldResult(**(scalars | probs))
     except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise DamagedError(f"the result in {folder} cannot be read ({error})") from None
+        raise DamagedError(tr("the result in {folder} cannot be read ({error})", folder=folder, error=error)) from None
 
 
 def finished_fold(folder: Path, fold: Fold) -> FoldResult | None:
@@ -95,11 +105,18 @@ def finished_fold(folder: Path, fold: Fold) -> FoldResult | None:
     try:
         found = load_result(folder)
     except DamagedError as error:
-        say(f"fold {fold.index}: {error}; the fold is trained anew")
+        say(tr("fold {index}: {error}; the fold is trained anew", index=fold.index, error=error))
         shutil.rmtree(folder)
         return None
     if found is not None:
-        say(f"fold {fold.index}: finished before, {found.score:.4f} at epoch {found.epoch}")
+        say(
+            tr(
+                "fold {index}: finished before, {score:.4f} at epoch {epoch}",
+                index=fold.index,
+                score=found.score,
+                epoch=found.epoch,
+            )
+        )
     return found
 
 

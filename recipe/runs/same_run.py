@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from protocol.language import tr
 from recipe import plugins
 from recipe.config import Config, ConfigError
 from recipe.console import DIARY, say
@@ -92,9 +93,13 @@ def open_run(
             folder.rename(aside)
         except OSError as error:
             raise CheckpointError(
-                f"cannot move the earlier run in {folder} aside: {error.strerror}. Choose another --output."
+                tr(
+                    "cannot move the earlier run in {folder} aside: {strerror}. Choose another --output.",
+                    folder=folder,
+                    strerror=error.strerror,
+                )
             ) from error
-        say(f"the earlier run was moved to {aside}")
+        say(tr("the earlier run was moved to {aside}", aside=aside))
     origin = {"source": str(table.source), "commit": commit(), "machine": platform.platform(), "began": time.time()}
     origin |= {"competition": competition or {}}
     write_json(path, here | {"values": list(table.values), "run": (number := uuid.uuid4().hex)} | origin)
@@ -105,7 +110,9 @@ def open_run(
 def _gone_on_with(path: Path, here: dict[str, Any], anyway: bool) -> str:
     """The number of the run that is gone on with; run.json then holds what it goes on under."""
     if not path.exists():
-        raise ConfigError(f"--resume: {path.parent} holds no run to go on with; leave --resume out to begin one.")
+        raise ConfigError(
+            tr("--resume: {parent} holds no run to go on with; leave --resume out to begin one.", parent=path.parent)
+        )
     try:
         there = read_about(path.parent)
         changed = check_same_run(path.parent, there, here, anyway)
@@ -113,10 +120,14 @@ def _gone_on_with(path: Path, here: dict[str, Any], anyway: bool) -> str:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(
-            f"--resume: {path} is damaged ({error}); leave --resume out to begin anew beside it."
+            tr(
+                "--resume: {path} is damaged ({error}); leave --resume out to begin anew beside it.",
+                path=path,
+                error=error,
+            )
         ) from None
     if changed:
-        say(f"--resume-anyway: goes on in spite of {', '.join(changed)}")
+        say(tr("--resume-anyway: goes on in spite of {changed}", changed=", ".join(changed)))
         write_json(path, there | here | {"changed": [*there.get("changed", []), *changed]})
     return str(there.get("run", ""))
 
@@ -149,7 +160,10 @@ def check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any], an
     """
     if there["fingerprint"] != here["fingerprint"]:
         raise ConfigError(
-            f"--resume: the pictures or labels have changed since the run in {folder} began; leave --resume out."
+            tr(
+                "--resume: the pictures or labels have changed since the run in {folder} began; leave --resume out.",
+                folder=folder,
+            )
         )
     there = there | {"config": _defaults() | there["config"]}  # a setting that came later was at its default
     settings = {
@@ -159,20 +173,32 @@ def check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any], an
     }
     if fixed := [key for key in settings if key not in ADJUSTABLE]:
         raise ConfigError(
-            f"--resume: the run in {folder} was begun with {_was(fixed, there, settings)}. Give the same settings, "
-            "or leave --resume out."
+            tr(
+                "--resume: the run in {folder} was begun with {was}. Give the same settings, or leave --resume out.",
+                folder=folder,
+                was=_was(fixed, there, settings),
+            )
         )
     changed = [_was([key], there, settings) for key in settings]
     changed += changed_code(there.get("code", {}), here["code"])
     changed += [
-        f"{name} {there['versions'][name]} (now {here['versions'][name]})"
+        tr(
+            "{name} {versions} (now {versions_2})",
+            name=name,
+            versions=there["versions"][name],
+            versions_2=here["versions"][name],
+        )
         for name in _other(there.get("versions", {}), here["versions"])
     ]
     if changed and not anyway:
         raise ConfigError(
-            f"--resume: the run in {folder} was begun with {', '.join(changed)}. Give the same settings, code and "
-            "versions, leave --resume out, "
-            "or accept with --resume-anyway a result that no single command repeats."
+            tr(
+                "--resume: the run in {folder} was begun with {changed}. Give the same settings, code "
+                "and versions, leave --resume out, or accept with --resume-anyway a result that no "
+                "single command repeats.",
+                folder=folder,
+                changed=", ".join(changed),
+            )
         )
     return changed
 
@@ -185,14 +211,16 @@ def changed_code(there: dict[str, str], here: dict[str, str]) -> list[str]:
         here: those of now.
     """
     if not there:
-        return ["code that it did not write down"]
+        return [tr("code that it did not write down")]
     gone = [name for name in there if name not in here]
     if len(gone) >= REARRANGED * len(there):
-        return ["code that was rearranged since"]
-    found = [f"another {name}" for name, digest in there.items() if here.get(name, digest) != digest]
-    found += [f"{name} (now gone)" for name in gone]
-    found += [f"without {name}" for name in here if name not in there]
-    return found if len(found) <= NAMED else [*found[:NAMED], f"{len(found) - NAMED} more changed files"]
+        return [tr("code that was rearranged since")]
+    found = [tr("another {name}", name=name) for name, digest in there.items() if here.get(name, digest) != digest]
+    found += [tr("{name} (now gone)", name=name) for name in gone]
+    found += [tr("without {name}", name=name) for name in here if name not in there]
+    return (
+        found if len(found) <= NAMED else [*found[:NAMED], tr("{found} more changed files", found=len(found) - NAMED)]
+    )
 
 
 def _defaults() -> dict[str, Any]:
@@ -207,7 +235,10 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _was(keys: list[str], there: dict[str, Any], settings: dict[str, Any]) -> str:
-    return ", ".join(f"{key}: {there['config'].get(key)!r} (now {settings[key]!r})" for key in keys)
+    return ", ".join(
+        tr("{key}: {config!r} (now {settings!r})", key=key, config=there["config"].get(key), settings=settings[key])
+        for key in keys
+    )
 
 
 def _other(there: dict[str, str], here: dict[str, str]) -> Iterator[str]:

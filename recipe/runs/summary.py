@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.components.metrics import METRICS, log_loss
 from recipe.console import duration
 from recipe.console import table as aligned
@@ -122,20 +123,20 @@ def closing_table(summary: CrossValidation, metric: str) -> str:
     """Score per fold, mean and standard deviation, out-of-fold score and the probe's; then the result in words."""
     rows: list[tuple[str, ...]] = [
         (
-            f"fold {fold.fold}",
+            tr("fold {fold}", fold=fold.fold),
             f"{score:.4f}",
             _or_blank(fold.probe_score),
-            str(fold.epoch or "start"),
+            str(fold.epoch or tr("start")),
             duration(fold.seconds),
         )
         for fold, score in zip(summary.folds, summary.scores, strict=True)
     ]
     if len(rows) > 1:
         mean, deviation = float(np.mean(summary.scores)), float(np.std(summary.scores))
-        rows.append(("mean", f"{mean:.4f}", "", "", duration(summary.seconds)))
-        rows.append(("std", f"{deviation:.4f}", "", "", ""))
-    rows.append(("out of fold", f"{summary.oof_score:.4f}", _or_blank(summary.probe_score), "", ""))
-    header: tuple[str, ...] = ("", metric, "probe", "epoch", "time")
+        rows.append((tr("mean"), f"{mean:.4f}", "", "", duration(summary.seconds)))
+        rows.append((tr("std"), f"{deviation:.4f}", "", "", ""))
+    rows.append((tr("out of fold"), f"{summary.oof_score:.4f}", _or_blank(summary.probe_score), "", ""))
+    header: tuple[str, ...] = ("", metric, tr("probe"), tr("epoch"), tr("time"))
     if summary.probe_score is None:
         header, rows = (*header[:2], *header[3:]), [(*row[:2], *row[3:]) for row in rows]
     return aligned(header, rows) + f"\n\n{_in_words(summary, metric)}"
@@ -143,34 +144,47 @@ def closing_table(summary: CrossValidation, metric: str) -> str:
 
 def _in_words(summary: CrossValidation, metric: str) -> str:
     score = (
-        f"{summary.oof_score:.1%} of them are right" if metric == "accuracy" else f"{metric} {summary.oof_score:.4f}"
+        tr("{oof_score:.1%} of them are right", oof_score=summary.oof_score)
+        if metric == "accuracy"
+        else f"{metric} {summary.oof_score:.4f}"
     )
     asked = np.isfinite(summary.oof_probs[:, 0]).sum()
-    words = f"result      {asked} pictures were answered by a network that has not seen them: {score}"
+    words = tr(
+        "result      {asked} pictures were answered by a network that has not seen them: {score}",
+        asked=asked,
+        score=score,
+    )
     if summary.probe_score is None:
         return words
     probe = f"{summary.probe_score:.1%}" if metric == "accuracy" else f"{summary.probe_score:.4f}"
-    return f"{words} (a simple classifier without training, the probe: {probe})"
+    return tr("{words} (a simple classifier without training, the probe: {probe})", words=words, probe=probe)
 
 
 def places(summary: CrossValidation, folder: Path) -> str:
     """How the run answers, and where everything lies."""
-    return (
-        f"views       {_views_line(summary)}\ncheckpoints {folder}/fold*/model.safetensors\n"
-        f"scores      {folder / 'metrics.json'}\nout of fold {folder / 'oof.csv'}\n"
-        f"epochs      {folder / 'log.jsonl'}"
+    return tr(
+        "views       {views_line}\ncheckpoints {folder}/fold*/model.safetensors\nscores      "
+        "{folder_2}\nout of fold {folder_3}\nepochs      {folder_4}",
+        views_line=_views_line(summary),
+        folder=folder,
+        folder_2=folder / "metrics.json",
+        folder_3=folder / "oof.csv",
+        folder_4=folder / "log.jsonl",
     )
 
 
 def _views_line(summary: CrossValidation) -> str:
     if summary.views == "identity()":
-        return (
-            f"centre crop alone: {summary.plain_score:.4f} out of fold; "
-            f"the views of the settings gave {summary.view_score:.4f}"
+        return tr(
+            "centre crop alone: {plain_score:.4f} out of fold; the views of the settings gave {view_score:.4f}",
+            plain_score=summary.plain_score,
+            view_score=summary.view_score,
         )
-    return (
-        f"{summary.views}: {summary.view_score:.4f} out of fold "
-        f"against {summary.plain_score:.4f} with the centre crop alone"
+    return tr(
+        "{views}: {view_score:.4f} out of fold against {plain_score:.4f} with the centre crop alone",
+        views=summary.views,
+        view_score=summary.view_score,
+        plain_score=summary.plain_score,
     )
 
 

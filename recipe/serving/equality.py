@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from protocol.errors import UserError
+from protocol.language import tr
 
 TOLERANCE = 1e-4  # largest difference of a probability
 PICTURES = 8  # compared in full
@@ -43,10 +44,24 @@ def prove(probs: np.ndarray, expected: np.ndarray, tolerance: float = TOLERANCE)
         UnequalError: another class, another number of classes, no number, or a difference above the tolerance.
     """
     if probs.shape != expected.shape:
-        raise UnequalError(f"it gives {probs.shape[-1]} probabilities per picture instead of {expected.shape[-1]}.")
+        raise UnequalError(
+            tr(
+                "it gives {shape} probabilities per picture instead of {shape_2}.",
+                shape=probs.shape[-1],
+                shape_2=expected.shape[-1],
+            )
+        )
     difference = float(np.abs(probs - expected).max())
     if not difference <= tolerance:  # NaN is refused too
-        raise UnequalError(f"a probability differs by {difference:.1e}, and at most {tolerance:.0e} is accepted.")
+        raise UnequalError(
+            tr(
+                "a probability differs by {difference:.1e}, and at most {tolerance:.0e} is accepted.",
+                difference=difference,
+                tolerance=tolerance,
+            )
+        )
     if changed := int((probs.argmax(axis=1) != expected.argmax(axis=1)).sum()):
-        raise UnequalError(f"{changed} of {len(probs)} reference pictures get another class.")
+        raise UnequalError(
+            tr("{changed} of {probs} reference pictures get another class.", changed=changed, probs=len(probs))
+        )
     return difference

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from protocol.language import tr
 from recipe.console import duration
 from recipe.models.merged_batch_norm import merge_batch_norm
 from recipe.pictures.preprocessing import Preprocessing, at_size
@@ -127,7 +128,14 @@ def export_fold(fold: Exportee, fmt: str, again: bool = False) -> ExportResult:
     outcome = _proof(fold, fmt, pictures, expected)
     if outcome.refused and not outcome.proven:
         _remove(fold.folder, fmt)
-        raise UnusableError(f"{fold.folder} is not exported to {fmt}: {' '.join(outcome.refused.values())}")
+        raise UnusableError(
+            tr(
+                "{folder} is not exported to {fmt}: {refused}",
+                folder=fold.folder,
+                fmt=fmt,
+                refused=" ".join(outcome.refused.values()),
+            )
+        )
     _record(fold.folder, fmt, key, expected, outcome, before)
     return outcome
 
@@ -159,7 +167,12 @@ def _write(model: Exportable, pictures: np.ndarray, folder: Path, fmt: str) -> N
     except (ImportError, RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
         _remove(folder, fmt)
         raise UnusableError(
-            f"{folder} cannot be exported to {fmt}: {str(error).strip().splitlines()[0] if str(error) else error!r}"
+            tr(
+                "{folder} cannot be exported to {fmt}: {error!r}",
+                folder=folder,
+                fmt=fmt,
+                error=str(error).strip().splitlines()[0] if str(error) else error,
+            )
         ) from None
 
 
@@ -185,7 +198,7 @@ def _write_openvino(model: nn.Module, pictures: torch.Tensor, folder: Path) -> N
     try:
         import openvino
     except ImportError:
-        raise ImportError("the package openvino is not installed; pip install .[fast]") from None
+        raise ImportError(tr("the package openvino is not installed; pip install .[fast]")) from None
 
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         _write_onnx(model, pictures, Path(temporary))
@@ -278,8 +291,14 @@ def export_run(folder: Path, fmt: str = "auto") -> str:
     outcomes = [export_fold(fold, fmt) for fold in folds_of(folder)]
     differences = [difference for outcome in outcomes for difference in outcome.proven.values()]
     proof = (
-        f"largest difference of a probability {max(differences):.1e}"
+        tr("largest difference of a probability {differences:.1e}", differences=max(differences))
         if differences
-        else "not proven: no runtime is installed"
+        else tr("not proven: no runtime is installed")
     )
-    return f"{folder}/fold*/{FILES[fmt][0]}, {proof}, {duration(time.perf_counter() - begin)}"
+    return tr(
+        "{folder}/fold*/{files}, {proof}, {duration}",
+        folder=folder,
+        files=FILES[fmt][0],
+        proof=proof,
+        duration=duration(time.perf_counter() - begin),
+    )

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.config import ConfigError, Strict, checked
 from recipe.proposal import proposed
 from recipe.system.atomic import file_sha256
@@ -29,7 +30,7 @@ FILES = {"onnx": ("model.onnx",), "openvino": ("model.xml", "model.bin"), "torch
 
 def remedy(fold: Path) -> str:
     """What to do about an export of a fold that cannot be used."""
-    return f"export it again: {proposed('export', folder=fold.parent)}"
+    return tr("export it again: {proposed}", proposed=proposed("export", folder=fold.parent))
 
 
 class UnusableError(UserError):
@@ -71,7 +72,15 @@ def read_exported(fold: Path) -> Exported | None:
     except FileNotFoundError:
         return None
     except (ConfigError, ValueError, OSError) as error:
-        raise UnusableError(f"{fold.name}/{FILE} cannot be used ({str(error).rstrip('.')}); {remedy(fold)}") from None
+        raise UnusableError(
+            tr(
+                "{name}/{file} cannot be used ({error}); {remedy}",
+                name=fold.name,
+                file=FILE,
+                error=str(error).rstrip("."),
+                remedy=remedy(fold),
+            )
+        ) from None
 
 
 def exported_files(fold: Path, exported: Exported, fmt: str, key: str) -> list[Path]:
@@ -82,10 +91,21 @@ def exported_files(fold: Path, exported: Exported, fmt: str, key: str) -> list[P
     """
     if exported.key != key:
         raise UnusableError(
-            f"the export in {fold.name} is of other weights or another input size (stale); {remedy(fold)}"
+            tr(
+                "the export in {name} is of other weights or another input size (stale); {remedy}",
+                name=fold.name,
+                remedy=remedy(fold),
+            )
         )
     for name in FILES[fmt]:
         path = fold / name
         if not path.is_file() or file_sha256(path) != exported.files[fmt].get(name):
-            raise UnusableError(f"{fold.name}/{name} is not as it was exported; {remedy(fold)}")
+            raise UnusableError(
+                tr(
+                    "{name}/{name_2} is not as it was exported; {remedy}",
+                    name=fold.name,
+                    name_2=name,
+                    remedy=remedy(fold),
+                )
+            )
     return [fold / name for name in FILES[fmt]]

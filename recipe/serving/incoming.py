@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.pictures.anything import refusal
 from recipe.pictures.errors import UnreadablePicture
 
@@ -24,7 +25,10 @@ def refuse_one(pictures: Any) -> None:
     """
     if isinstance(pictures, (str, bytes, bytearray, os.PathLike)) or hasattr(pictures, "getexif"):
         raise UserError(
-            f"one {type(pictures).__name__} was given where many pictures are asked for; put it in a list: [picture]"
+            tr(
+                "one {pictures} was given where many pictures are asked for; put it in a list: [picture]",
+                pictures=type(pictures).__name__,
+            )
         )
 
 
@@ -42,7 +46,9 @@ def must_exist(path: Any) -> None:
     name = os.fspath(path)  # asked by os.path: Path.exists raises for a name that is too long
     if not name or os.path.isdir(name) or not os.path.exists(name):  # noqa: PTH110, PTH112
         shown = name if len(name) < 300 else f"{name[:300]}..."
-        raise FileNotFoundError(f"there is no picture {shown!r} (working directory {Path.cwd()}); check the path.")
+        raise FileNotFoundError(
+            tr("there is no picture {shown!r} (working directory {cwd}); check the path.", shown=shown, cwd=Path.cwd())
+        )
 
 
 def ahead(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.components.views import build_views
 from recipe.pictures.preprocessing import at_size
 from recipe.runs.description import fold_folders, read_description
@@ -34,8 +35,11 @@ class Member:
         first, *others = descriptions = [read_description(path) for path in self.folders]
         if any(d.values != first.values or d.preprocessing != first.preprocessing for d in others):
             raise CheckpointError(
-                f"the folds in {folder} belong to different runs (classes or sizes differ); "
-                "train again or remove the foreign ones."
+                tr(
+                    "the folds in {folder} belong to different runs (classes or sizes differ); train again "
+                    "or remove the foreign ones.",
+                    folder=folder,
+                )
             )
         self.values, self.preprocessing = first.values, at_size(first.preprocessing, serving.test_size)
         self.prior = np.mean([description.prior for description in descriptions], axis=0, dtype=np.float32)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.pictures import fork_safe
 from recipe.pictures.anything import name_of, pixels
 from recipe.pictures.decode import resize_short
@@ -71,8 +72,12 @@ class Ensemble:
             w.run for w, m in zip(self.serving.members, self.members, strict=False) if m.values != self.values
         ]:
             raise CheckpointError(
-                f"{strange[0]} in {folder} was trained "
-                f"for other classes than {self.serving.members[0].run}; remove one."
+                tr(
+                    "{strange} in {folder} was trained for other classes than {run}; remove one.",
+                    strange=strange[0],
+                    folder=folder,
+                    run=self.serving.members[0].run,
+                )
             )
         self.prior = np.average([member.prior for member in self.members], axis=0, weights=self.weights).astype(
             np.float32
@@ -99,8 +104,13 @@ class Ensemble:
                 self.__init__(*self._asked)  # type: ignore[misc]
             except (UserError, OSError, RuntimeError) as error:  # RuntimeError: CUDA
                 raise CheckpointError(
-                    f"the predictor was loaded in process {self._process} and cannot be loaded anew in the forked "
-                    f"process {os.getpid()} ({error}). Load it in each worker, or start workers by spawn."
+                    tr(
+                        "the predictor was loaded in process {process} and cannot be loaded anew in the forked "
+                        "process {getpid} ({error}). Load it in each worker, or start workers by spawn.",
+                        process=self._process,
+                        getpid=os.getpid(),
+                        error=error,
+                    )
                 ) from error
 
     def _members(self, folder: Path, wish: Wish) -> tuple[list[Member], list[float]]:
@@ -163,7 +173,9 @@ class Ensemble:
         ]
         together = probs[0] if len(probs) == 1 else np.average(probs, axis=0, weights=self.weights).astype(np.float32)
         if not np.isfinite(together).all():
-            raise CheckpointError(f"the networks in {self._asked[0]} answer with NaN: their weights are damaged.")
+            raise CheckpointError(
+                tr("the networks in {asked} answer with NaN: their weights are damaged.", asked=self._asked[0])
+            )
         return tempered(together, self.serving.temperature)
 
     def _answer(self, probs: np.ndarray, path: str = "", reason: str = "") -> Answer:

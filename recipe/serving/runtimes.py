@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.language import tr
 from protocol.nearest import nearest
 from recipe.config import ConfigError
 from recipe.pictures.preprocessing import Preprocessing
@@ -51,7 +52,12 @@ class Wish:
     def __post_init__(self) -> None:
         if self.runtime not in RUNTIMES:
             raise ConfigError(
-                f"unknown runtime {self.runtime!r}.{nearest(self.runtime, RUNTIMES)} Known: {', '.join(RUNTIMES)}."
+                tr(
+                    "unknown runtime {runtime!r}.{nearest} Known: {runtimes}.",
+                    runtime=self.runtime,
+                    nearest=nearest(self.runtime, RUNTIMES),
+                    runtimes=", ".join(RUNTIMES),
+                )
             )
 
 
@@ -83,7 +89,7 @@ def _first_that_can(folds: _Folds, wish: Wish) -> Loaded | None:
         except (UnusableError, UnequalError) as reason:
             message, level = str(reason).rstrip("."), logging.WARNING
         if wish.demanded:
-            raise ConfigError(f"runtime {name!r} cannot answer: {message}.")
+            raise ConfigError(tr("runtime {name!r} cannot answer: {message}.", name=name, message=message))
         log.log(
             level if wish.runtime == "auto" else logging.WARNING,
             "%s does not answer: %s; the next is tried",
@@ -128,7 +134,7 @@ class _Folds:
 
     def _exported(self, folder: Path) -> Exported:
         if (exported := read_exported(folder)) is None:
-            raise NotExportedError("the run is not exported")
+            raise NotExportedError(tr("the run is not exported"))
         return exported
 
     def _prove(self, networks: Networks, exports: Sequence[Exported], how: str) -> None:
@@ -139,7 +145,9 @@ class _Folds:
             try:
                 prove(probs, exported.expected[:count])
             except UnequalError as error:
-                raise UnequalError(f"{how} answers otherwise than {folder.name}: {error}") from None
+                raise UnequalError(
+                    tr("{how} answers otherwise than {name}: {error}", how=how, name=folder.name, error=error)
+                ) from None
 
 
 def _format(name: str, exports: Sequence[Exported]) -> str:
@@ -147,7 +155,9 @@ def _format(name: str, exports: Sequence[Exported]) -> str:
     for fmt in backend_of(name).FORMATS:
         if all(fmt in exported.files for exported in exports):
             return fmt
-    raise NotExportedError(f"the run is not exported to {' or '.join(backend_of(name).FORMATS)}")
+    raise NotExportedError(
+        tr("the run is not exported to {formats}", formats=tr(" or ").join(backend_of(name).FORMATS))
+    )
 
 
 def run(backend: Any, files: Sequence[Path], layout: Layout) -> Any:
@@ -159,10 +169,15 @@ def run(backend: Any, files: Sequence[Path], layout: Layout) -> Any:
     try:
         return backend.load(files, layout)
     except ImportError as error:
-        raise NotExportedError(f"its package is not installed ({error}); pip install .[fast]") from None
+        raise NotExportedError(tr("its package is not installed ({error}); pip install .[fast]", error=error)) from None
     except Exception as error:  # each runtime has its own errors; whatever it is, another one answers
         raise UnusableError(
-            f"{files[0].parent.name}/{files[0].name} does not load: {str(error).splitlines()[0]}"
+            tr(
+                "{name}/{name_2} does not load: {error}",
+                name=files[0].parent.name,
+                name_2=files[0].name,
+                error=str(error).splitlines()[0],
+            )
         ) from None
 
 
@@ -175,7 +190,9 @@ def answered(networks: Any, pictures: np.ndarray, how: str) -> np.ndarray:
     try:
         return networks(pictures)
     except Exception as error:  # see `run`
-        raise UnusableError(f"{how} fails on the reference pictures: {str(error).splitlines()[0]}") from None
+        raise UnusableError(
+            tr("{how} fails on the reference pictures: {error}", how=how, error=str(error).splitlines()[0])
+        ) from None
 
 
 def together(backend: Any, networks: Sequence[Any], layout: Layout) -> Networks:

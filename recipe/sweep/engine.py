@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.components.metrics import METRICS
 from recipe.config import ConfigError
 from recipe.console import duration, say
@@ -77,9 +78,13 @@ class Sweep:
                 self.journal.append("began", name=self.file.name, identity=identity)
             elif state.began["identity"] != identity:
                 raise ConfigError(
-                    f"{self.folder} holds a sweep on other data or with another metric: {state.began['identity']}, "
-                    f"now {identity}. "
-                    "Choose another name or --out."
+                    tr(
+                        "{folder} holds a sweep on other data or with another metric: {identity}, now "
+                        "{identity_2}. Choose another name or --out.",
+                        folder=self.folder,
+                        identity=state.began["identity"],
+                        identity_2=identity,
+                    )
                 )
             for key, task in state.tasks.items():
                 if retry and task.finished == "failed":
@@ -101,7 +106,9 @@ class Sweep:
             if row.name not in state.epochs:
                 epochs = max(1, round(budget / state.seconds_per_epoch[row.name]))
                 self.journal.write("epochs", row=row.name, epochs=epochs, seconds=budget)
-                say(f"{row.name}: {epochs} epochs in {duration(budget)}")
+                say(
+                    tr("{name}: {epochs} epochs in {duration}", name=row.name, epochs=epochs, duration=duration(budget))
+                )
 
     def _seconds(self, rows: list[Row], state: SweepState) -> float:
         assert self.file.at_equal_time is not None  # held by choose_epochs
@@ -111,8 +118,11 @@ class Sweep:
             if row.name == self.file.at_equal_time.row:
                 return tasks_of(row, self.file)[0].config.epochs * state.seconds_per_epoch[row.name]
         raise ConfigError(
-            f"at_equal_time: there is no row {self.file.at_equal_time.row!r}; rows: "
-            f"{', '.join(row.name for row in rows)}."
+            tr(
+                "at_equal_time: there is no row {row!r}; rows: {rows}.",
+                row=self.file.at_equal_time.row,
+                rows=", ".join(row.name for row in rows),
+            )
         )
 
     def next(self) -> tuple[Task, FileLock] | None:
@@ -230,5 +240,8 @@ def run_sweep(sweep: Sweep, workers: int = 1, threads: int = 0, retry: bool = Fa
     if dead := [process for process in processes if process.exitcode]:
         names = ", ".join(f"{process.name} (exit code {process.exitcode})" for process in dead)
         raise UserError(
-            f"{names} ended early: out of memory, or killed. What was finished is kept; run the same command again."
+            tr(
+                "{names} ended early: out of memory, or killed. What was finished is kept; run the same command again.",
+                names=names,
+            )
         )

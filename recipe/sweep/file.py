@@ -21,6 +21,7 @@ import numpy as np
 from annotated_types import Ge
 from pydantic import Field, field_validator, model_validator
 
+from protocol.language import tr
 from protocol.nearest import nearest
 from protocol.plain_files import Unreadable, read_yaml
 from recipe.config import Columns, Config, ConfigError, Strict, checked
@@ -265,14 +266,18 @@ def _content(path: Path, depth: int = 0) -> dict[str, Any]:
         content = read_yaml(path)
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read: {error.strerror}; examples/sweeps/ holds files to begin from."
+            tr(
+                "{path} cannot be read: {strerror}; examples/sweeps/ holds files to begin from.",
+                path=path,
+                strerror=error.strerror,
+            )
         ) from None
     except Unreadable as error:
-        raise ConfigError(f"{path.name} cannot be read: {error}.") from None
+        raise ConfigError(tr("{name} cannot be read: {error}.", name=path.name, error=error)) from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path.name} holds no sweep; it needs name, data, and space or rows.")
+        raise ConfigError(tr("{name} holds no sweep; it needs name, data, and space or rows.", name=path.name))
     if depth > 5:
-        raise ConfigError(f"{path.name}: files extend each other in a circle; drop one 'extends'.")
+        raise ConfigError(tr("{name}: files extend each other in a circle; drop one 'extends'.", name=path.name))
     other = content.pop("extends", None)
     if other is None:
         return content
@@ -285,4 +290,11 @@ def _check_names(sweep: SweepFile, where: str) -> None:
     for section in (sweep.settings, sweep.space, *sweep.rows.values()):
         for key in section:
             if key not in Config.model_fields:
-                raise ConfigError(f"{where}: unknown setting {key!r}.{nearest(key, Config.model_fields)}")
+                raise ConfigError(
+                    tr(
+                        "{where}: unknown setting {key!r}.{nearest}",
+                        where=where,
+                        key=key,
+                        nearest=nearest(key, Config.model_fields),
+                    )
+                )

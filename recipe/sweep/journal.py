@@ -16,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from protocol.language import tr
 from recipe.config import ConfigError
 
 FINISHED = ("done", "pruned", "failed")
@@ -88,7 +89,11 @@ class SweepJournal:
                 _apply(state, json.loads(line))
             except ValueError:
                 raise ConfigError(
-                    f"{self.path}, line {number} is not JSON: remove the line, or the folder to begin anew."
+                    tr(
+                        "{path}, line {number} is not JSON: remove the line, or the folder to begin anew.",
+                        path=self.path,
+                        number=number,
+                    )
                 ) from None
         return state
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.sweep.file import Range, Row, SweepFile, named, tasks_of
 from recipe.sweep.journal import SweepState, TaskState
 
@@ -31,7 +32,7 @@ def load_optuna() -> types.ModuleType:
         import optuna
     except ImportError:
         raise UserError(
-            "`search: tpe` and `prune` need optuna: pip install 'optuna>=5,<6'. Grid and random search do not."
+            tr("`search: tpe` and `prune` need optuna: pip install 'optuna>=5,<6'. Grid and random search do not.")
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.plain_files import Unreadable, read_json
 
 
@@ -45,7 +46,11 @@ def atomic(path: Path) -> Iterator[Path]:
         _keep_name(path.parent)
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {path}: {error.strerror or error}. Free some space there or choose another --output."
+            tr(
+                "cannot write {path}: {error}. Free some space there or choose another --output.",
+                path=path,
+                error=error.strerror or error,
+            )
         ) from error
     finally:
         if temporary is not None:
@@ -88,7 +93,7 @@ def file_sha256(path: Path) -> str:
             for chunk in iter(lambda: stream.read(2**20), b""):
                 total.update(chunk)
     except OSError as error:
-        raise DamagedError(f"{path} cannot be read ({error.strerror})") from None
+        raise DamagedError(tr("{path} cannot be read ({strerror})", path=path, strerror=error.strerror)) from None
     return total.hexdigest()
 
 
@@ -106,10 +111,10 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path)
     except (OSError, Unreadable) as error:
-        raise DamagedError(f"{path} cannot be read ({str(error).splitlines()[0]})") from None
+        raise DamagedError(tr("{path} cannot be read ({error})", path=path, error=str(error).splitlines()[0])) from None
     found = content.pop(SEAL, None)
     if found is not None and found != _digest(content):
-        raise DamagedError(f"{path} is damaged: its content does not match its checksum")
+        raise DamagedError(tr("{path} is damaged: its content does not match its checksum", path=path))
     return content
 
 

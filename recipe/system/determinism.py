@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from protocol.language import tr
+
 if TYPE_CHECKING:
     import torch
 
@@ -31,9 +33,10 @@ def before_cuda(deterministic: bool) -> None:
 def make_deterministic(device: torch.device) -> str:
     """Sets torch's switches where they do something; returns what to say."""
     if device.type != "cuda":
-        return (
-            f"deterministic: on {device.type} nothing is to be switched; "
-            "runs repeat themselves under the same number of threads"
+        return tr(
+            "deterministic: on {type} nothing is to be switched; runs repeat themselves under the "
+            "same number of threads",
+            type=device.type,
         )
     import torch
 
@@ -41,4 +44,4 @@ def make_deterministic(device: torch.device) -> str:
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    return "deterministic: kernels that repeat themselves, which are slower"
+    return tr("deterministic: kernels that repeat themselves, which are slower")

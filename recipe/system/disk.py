@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from protocol.language import tr
 from recipe.system.atomic import CheckpointError
 
 STATES = 3  # two that are kept and the one being written
@@ -41,9 +42,14 @@ class RoomWatch:
         if not self.warned and (free := free_bytes(self.folder)) < needed:
             self.warned = True
             self.say(
-                f"the disk fills up: {free / 2**20:.0f} MB are free in {self.folder} and this run needs "
-                f"{needed / 2**20:.0f} MB at a time. Free "
-                "some space; if it runs out, training stops, what was saved is intact, and --resume goes on with it"
+                tr(
+                    "the disk fills up: {free:.0f} MB are free in {folder} and this run needs {needed:.0f} "
+                    "MB at a time. Free some space; if it runs out, training stops, what was saved is "
+                    "intact, and --resume goes on with it",
+                    free=free / 2**20,
+                    folder=self.folder,
+                    needed=needed / 2**20,
+                )
             )
 
 
@@ -55,7 +61,12 @@ def check_room(folder: Path, needed: int) -> None:
     """
     if (free := free_bytes(folder)) < needed:
         raise CheckpointError(
-            f"the run needs about {needed / 2**20:.0f} MB in {folder} and {free / 2**20:.0f} MB are free. Free "
-            "some space there or choose "
-            "another --output; what was saved before is intact, and --resume goes on with it."
+            tr(
+                "the run needs about {needed:.0f} MB in {folder} and {free:.0f} MB are free. Free some "
+                "space there or choose another --output; what was saved before is intact, and --resume "
+                "goes on with it.",
+                needed=needed / 2**20,
+                folder=folder,
+                free=free / 2**20,
+            )
         )

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.system.runtime import Runtime
 
 WORDS = (
@@ -45,18 +46,26 @@ def need_less(model: nn.Module, runtime: Runtime, batch_size: int, say: Callable
         torch.cuda.empty_cache()
     if runtime.micro_batch > 1:
         runtime.micro_batch = max(1, min(runtime.micro_batch, batch_size) // 2)
-        say(f"memory ran out: {runtime.micro_batch} pictures per forward pass from here on; the steps stay the same")
+        say(
+            tr(
+                "memory ran out: {micro_batch} pictures per forward pass from here on; the steps stay the same",
+                micro_batch=runtime.micro_batch,
+            )
+        )
     elif not runtime.recomputes and recompute(model, runtime):
         say(
-            "memory ran out with one picture: "
-            "activations are recomputed in the backward pass from here on, a quarter slower"
+            tr(
+                "memory ran out with one picture: activations are recomputed in the backward pass from "
+                "here on, a quarter slower"
+            )
         )
     else:
         raise OutOfMemory(
-            "memory runs out even with one picture per pass. Take a smaller --image-size or --backbone, "
-            "--precision bf16, an optimizer with "
-            "less state such as sgd(), or a machine with more memory; "
-            "then --resume-anyway where the network stays the same."
+            tr(
+                "memory runs out even with one picture per pass. Take a smaller --image-size or "
+                "--backbone, --precision bf16, an optimizer with less state such as sgd(), or a machine "
+                "with more memory; then --resume-anyway where the network stays the same."
+            )
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from protocol.language import counted, later, tr
 from recipe.config import ConfigError
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -25,7 +26,7 @@ class Runtime:
     micro_batch: int = 64
     threads: int = 0  # of torch on a CPU; 0 leaves them as they are
     pictures_per_second: float = 0.0  # one forward and backward pass, as timed; 0 where it was not
-    origin: str = "not timed"  # where that figure comes from, in words
+    origin: str = later("not timed")  # where that figure comes from, in words
     recomputes: bool = False  # activations, in the backward pass, because memory ran out
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
@@ -36,7 +37,7 @@ class Runtime:
 
     def __str__(self) -> str:
         layout = "channels_last" if self.memory_format is torch.channels_last else "contiguous"
-        threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if self.threads else ""
+        threads = counted(", {count} thread", ", {count} threads", self.threads) if self.threads else ""
         return f"{self.device}, {self.precision}, {layout}{threads}"
 
 
@@ -55,8 +56,11 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); "
-            "accepted: auto, cpu, cuda, cuda:N, mps."
+            tr(
+                "device {name!r} cannot be used here ({error}); accepted: auto, cpu, cuda, cuda:N, mps.",
+                name=name,
+                error=str(error).splitlines()[0],
+            )
         ) from None
     return device
 
@@ -67,11 +71,13 @@ def choose_profile(device: torch.device) -> tuple[str, str]:
         properties = torch.cuda.get_device_properties(device)
         memory_gb = properties.total_memory / 2**30
         if memory_gb >= 7:
-            return "full", f"{properties.name} with {memory_gb:.0f} GB"
-        return "cpu", f"{properties.name} has {memory_gb:.0f} GB and the full profile needs 7"
+            return "full", tr("{name} with {memory_gb:.0f} GB", name=properties.name, memory_gb=memory_gb)
+        return "cpu", tr(
+            "{name} has {memory_gb:.0f} GB and the full profile needs 7", name=properties.name, memory_gb=memory_gb
+        )
     if device.type == "mps":
-        return "cpu", "the full profile takes days on an Apple GPU"
-    return "cpu", f"no GPU was found ({os.cpu_count()} cores)"
+        return "cpu", tr("the full profile takes days on an Apple GPU")
+    return "cpu", tr("no GPU was found ({cpu_count} cores)", cpu_count=os.cpu_count())
 
 
 def fastest_precision(device: torch.device) -> str:

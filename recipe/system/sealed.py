@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from protocol.language import tr
 from recipe.system.atomic import DamagedError, atomic
 
 FORMAT = 2  # 1 had no checksum: torch.save for states, a bare safetensors file for weights
@@ -43,9 +44,9 @@ def read_sealed(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise DamagedError(f"{path} cannot be read ({_line(error)})") from None
+        raise DamagedError(tr("{path} cannot be read ({line})", path=path, line=_line(error))) from None
     if digest(tensors, about["content"]) != about["sha256"]:
-        raise DamagedError(f"{path} is damaged: its content does not match its checksum")
+        raise DamagedError(tr("{path} is damaged: its content does not match its checksum", path=path))
     return tensors, about["content"]
 
 
@@ -60,15 +61,27 @@ def read_about(path: Path) -> dict[str, Any]:
             about = json.loads((file.metadata() or {})[KEY])
         version = about["format"]
     except FileNotFoundError:
-        raise DamagedError(f"{path} does not exist") from None
+        raise DamagedError(tr("{path} does not exist", path=path)) from None
     except (OSError, SafetensorError) as error:
-        raise DamagedError(f"{path} cannot be read ({_line(error)}): it is torn, or no safetensors file") from None
+        raise DamagedError(
+            tr("{path} cannot be read ({line}): it is torn, or no safetensors file", path=path, line=_line(error))
+        ) from None
     except (KeyError, TypeError, ValueError, RecursionError):
         raise DamagedError(
-            f"{path} carries no checksum: it was not written by this project, or by a version before it had one"
+            tr(
+                "{path} carries no checksum: it was not written by this project, or by a version before it had one",
+                path=path,
+            )
         ) from None
     if version != FORMAT or not {"sha256", "content"} <= set(about):
-        raise DamagedError(f"{path} is of format {version}; this version reads format {FORMAT}")
+        raise DamagedError(
+            tr(
+                "{path} is of format {version}; this version reads format {format}",
+                path=path,
+                version=version,
+                format=FORMAT,
+            )
+        )
     return about
 
 

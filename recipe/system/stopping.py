@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from protocol.language import tr
 from recipe.console import say
 
 SIGNALS = tuple(
@@ -51,7 +52,12 @@ class Stop:
         if self.asked is not None:
             raise Stopped(number)
         self.asked = number
-        say(f"{signal.Signals(number).name}: finishing the step and saving the state; once more stops at once")
+        say(
+            tr(
+                "{name}: finishing the step and saving the state; once more stops at once",
+                name=signal.Signals(number).name,
+            )
+        )
 
 
 @contextlib.contextmanager

@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from protocol.language import language, tr
+
 HERE = Path(__file__).parent  # of what templates share
 
 
 def fill(template: Path, **values: Any) -> str:
-    """The text of a template; in HTML what is filled in is escaped, and `code` between backticks is set as code.
+    """The text of a template; in HTML what is filled in is escaped, `code` between backticks is set as code,
+    and `_("a sentence with {places}", places=...)` is said in the reader's language.
 
     Raises:
         jinja2.UndefinedError: the template names a value that is not given.
@@ -27,6 +30,7 @@ def fill(template: Path, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["code"] = _code
+    environment.globals["_"], environment.globals["language"] = tr, language()
     return environment.get_template(template.name).render(**values)
 
 

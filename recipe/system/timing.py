@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from protocol.language import tr
 from recipe.config import Config, ConfigError
 from recipe.system.atomic import CheckpointError, write_json
 from recipe.system.machine import machine
@@ -99,7 +100,7 @@ def _kept(file: Path, key: dict[str, Any], device: torch.device) -> Runtime | No
             int(entry["micro_batch"]),
             int(entry["threads"]),
             float(entry["pictures_per_second"]),
-            "as timed before (--retime true times anew)",
+            tr("as timed before (--retime true times anew)"),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -126,7 +127,7 @@ def _timed_choice(config: Config, model: nn.Module, device: torch.device) -> Run
         layouts[0],
         config.micro_batch or config.batch_size,
         threads[0],
-        origin="as timed just now",
+        origin=tr("as timed just now"),
     )
     best.pictures_per_second = _timed(scratch, best, config)
     settings: dict[str, list[Any]] = {"memory_format": layouts, "threads": threads, "precision": precisions}
@@ -172,8 +173,11 @@ def _timed(model: nn.Module, runtime: Runtime, config: Config) -> float:
                 raise
             if count == 1:
                 raise ConfigError(
-                    f"not even one picture of {config.image_size} px fits in memory; "
-                    "lower --image-size or take --profile cpu."
+                    tr(
+                        "not even one picture of {image_size} px fits in memory; lower --image-size or take "
+                        "--profile cpu.",
+                        image_size=config.image_size,
+                    )
                 ) from None
             count //= 2
             runtime.micro_batch = min(runtime.micro_batch, count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from protocol.language import tr
 from recipe.console import say
 from recipe.data.folds import Fold
 from recipe.runs.results import FoldResult, finished_fold
@@ -27,7 +28,7 @@ def train_folds(run: Run, folds: Sequence[Fold], resume: bool) -> list[FoldResul
                 break
             results.append(result)
     except TimeIsUpError as reason:
-        say(f"limit    {reason}")
+        say(tr("limit    {reason}", reason=reason))
     if not results:
         raise TimeIsUpError(run.pacer.limit.too_short(run.folder))
     return results
@@ -53,14 +54,19 @@ def train_fold(run: Run, fold: Fold, resume: bool = False, folds: int = 1) -> Fo
     training = world.agree(lambda: FoldTraining(run, fold, end))
     if resume and training.resume():
         say(
-            f"fold {fold.index}: goes on after epoch {training.state.epoch}, "
-            f"step {training.state.position.step} of {len(training.loader)}"
+            tr(
+                "fold {index}: goes on after epoch {epoch}, step {step} of {loader}",
+                index=fold.index,
+                epoch=training.state.epoch,
+                step=training.state.position.step,
+                loader=len(training.loader),
+            )
         )
     run.progress.taken_up(fold.index, training.state.logs)
     done = training.state.epoch * len(training.loader) + training.state.position.step
     run.pacer.started(done, training.state.pace.end)
-    run.progress.stepped(done, f"fold {fold.index}")
+    run.progress.stepped(done, tr("fold {index}", index=fold.index))
     result = training.complete()
     world.first(lambda: drop_states(folder / "last"))
-    run.progress.stepped(0, f"fold {fold.index} done")
+    run.progress.stepped(0, tr("fold {index} done", index=fold.index))
     return result

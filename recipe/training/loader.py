@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import torch
 
+from protocol.language import tr
 from recipe.console import say
 from recipe.data.batch import Batch
 from recipe.pictures.cache import Pictures, default_workers
@@ -160,10 +161,13 @@ class Loader:
         except Hung as hung:
             hangs = True
             raise StuckPicture(
-                f"{self._name(job, hung.at)} is not ready after {background.PATIENCE:g} s, and no other thread helped: "
-                "its drive does not "
-                "answer. What was saved is kept; copy the pictures to another drive or take this one out of the "
-                "table, then go on with --resume."
+                tr(
+                    "{name} is not ready after {patience:g} s, and no other thread helped: its drive does "
+                    "not answer. What was saved is kept; copy the pictures to another drive or take this one "
+                    "out of the table, then go on with --resume.",
+                    name=self._name(job, hung.at),
+                    patience=background.PATIENCE,
+                )
             ) from None
         finally:
             thread.end(hangs)
@@ -171,15 +175,20 @@ class Loader:
     def _give_up_on_threads(self, job: BatchJob, at: int) -> None:
         self.ahead = False
         say(
-            f"a thread that prepares pictures hangs at {self._name(job, at)}, for {background.PATIENCE:g} s; from here "
-            "on each batch of "
-            f"{self.batch_size} pictures is prepared when it is needed, which is slower and changes no result"
+            tr(
+                "a thread that prepares pictures hangs at {name}, for {patience:g} s; from here on each "
+                "batch of {batch_size} pictures is prepared when it is needed, which is slower and "
+                "changes no result",
+                name=self._name(job, at),
+                patience=background.PATIENCE,
+                batch_size=self.batch_size,
+            )
         )
 
     def _name(self, job: BatchJob, at: int) -> str:
         row = job.items[at][0]
         paths = getattr(self.pictures, "paths", None)
-        return f"the picture of row {row}" if paths is None else f"the picture {paths[row]}"
+        return tr("the picture of row {row}", row=row) if paths is None else tr("the picture {paths}", paths=paths[row])
 
     def _batch(self, drawn: Iterator[Drawn]) -> Batch:
         rows, prepared = [], []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from protocol.language import counted, later, tr
 from recipe.components.augment.pipeline import Augment, AugmentViews
 from recipe.components.optimizers import passes_per_step
 from recipe.config import Config
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from recipe.training.loader import Transform
 
 SAMPLE = 32  # pictures that are prepared to see how fast it goes: a fraction of a second
-WAITS = "it will wait for them"
+WAITS = later("it will wait for them")
 ENOUGH = 1.5  # times what the network takes: less leaves no room for uneven batches
 
 
@@ -69,12 +70,15 @@ def feeding(config: Config, pictures: Pictures, preprocessing: Preprocessing, ru
     workers = config.workers or default_workers()
     prepared = workers * _per_second(config, pictures, preprocessing)
     taken = runtime.pictures_per_second / passes_per_step(config.optimizer)
-    said = (
-        f"about {prepared:,.0f} pictures/s prepared by {workers} thread{'s' * (workers > 1)}, "
-        f"and the network takes {taken:,.0f}"
+    threads = counted("{count} thread", "{count} threads", workers)
+    said = tr(
+        "about {prepared:,.0f} pictures/s prepared by {threads}, and the network takes {taken:,.0f}",
+        prepared=prepared,
+        threads=threads,
+        taken=taken,
     )
-    remedy = "raise --workers, make --augment lighter, or give decoded pictures room with --cache-mb"
-    return said if prepared > ENOUGH * taken else f"{said}; {WAITS}: {remedy}"
+    remedy = tr("raise --workers, make --augment lighter, or give decoded pictures room with --cache-mb")
+    return said if prepared > ENOUGH * taken else f"{said}; {tr(WAITS)}: {remedy}"
 
 
 def _per_second(config: Config, pictures: Pictures, preprocessing: Preprocessing) -> float:

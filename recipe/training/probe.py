@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from protocol.language import tr
 from recipe.components.views import build_views
 from recipe.config import ConfigError
 from recipe.console import Bar
@@ -116,18 +117,20 @@ def start_features(
     if not isinstance(model.head.classifier, nn.Linear):
         if start.config.head_init == "probe":
             raise ConfigError(
-                "head_init: probe needs a head that ends in a linear layer, "
-                f"not {start.config.head!r}; set head_init: random."
+                tr(
+                    "head_init: probe needs a head that ends in a linear layer, not {head!r}; set head_init: random.",
+                    head=start.config.head,
+                )
             )
         return None
     rows = here().part(range(len(pictures)))
-    with Bar(len(rows), "picture", "features for the probe") as bar:
+    with Bar(len(rows), "picture", tr("features for the probe")) as bar:
 
         def counted() -> Iterator[np.ndarray]:
             for row in rows:
                 bar.advance()
                 if limit:
-                    limit.check("computing the features for the probe")
+                    limit.check(tr("computing the features for the probe"))
                 yield pictures[row]
 
         return here().gathered(lambda: probe_features(model, counted(), start.preprocessing, runtime))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.language import later
 from recipe.config import Config
 from recipe.console import Bar, say
 from recipe.data.folds import Fold
@@ -128,7 +129,7 @@ def session(
         lambda: pacer_of(start, table, folds[0], runtime, limit, options.report_seconds, networks, world)
     )
     pinned = bool(start.config.threads) or start.config.deterministic or not world.alone
-    with Bar(0, "step") as bar, graceful_stop() as stop:
+    with Bar(0, later("step")) as bar, graceful_stop() as stop:
         if not world.alone:
             world.asked = lambda: stop.asked
         file = EpochLogFile(folder / "log.jsonl") if world.is_first else None

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from protocol.language import counted, tr
 from recipe.config import Config
-from recipe.console import DIARY, Bar, detail, duration, say
+from recipe.console import DIARY, Bar, detail, duration, right, say
 from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.models.start import Start
@@ -89,62 +90,98 @@ class Shown(Progress):
 def announce(start: Start, table: Table, folds: Sequence[Fold], runtime: Runtime) -> None:
     """Says what will be trained, by which machine, and how long it may take."""
     config = start.config
-    say(f"pictures {len(table.labels)} of {len(table.classes)} classes")
-    say(f"network  {config.backbone}, {_knows(config)}")
-    say(f"plan     {_plan(config, len(folds))}")
+    say(tr("pictures {labels} of {classes} classes", labels=len(table.labels), classes=len(table.classes)))
+    say(tr("network  {backbone}, {knows}", backbone=config.backbone, knows=_knows(config)))
+    say(tr("plan     {plan}", plan=_plan(config, len(folds))))
     if not config.minutes:
-        say(f"time     about {duration(estimate(config, folds, runtime))} until the last network is trained")
-    detail(f"weights  {start.origin}")
-    rate = f"{runtime.pictures_per_second:.1f} pictures/s forward and backward, {runtime.origin}"
-    detail(f"machine  {runtime}; {rate}")
-    frozen = "frozen (batch_norm: train unfreezes them)" if config.freezes_batch_norm else "those of the batch"
-    detail(f"size     {config.image_size} px in training, {config.evaluation_size} px after")
-    detail(f"norm     BatchNorm statistics: {frozen}")
+        say(
+            tr(
+                "time     about {duration} until the last network is trained",
+                duration=duration(estimate(config, folds, runtime)),
+            )
+        )
+    detail(tr("weights  {origin}", origin=start.origin))
+    rate = tr(
+        "{pictures_per_second:.1f} pictures/s forward and backward, {origin}",
+        pictures_per_second=runtime.pictures_per_second,
+        origin=runtime.origin,
+    )
+    detail(tr("machine  {runtime}; {rate}", runtime=runtime, rate=rate))
+    frozen = tr("frozen (batch_norm: train unfreezes them)") if config.freezes_batch_norm else tr("those of the batch")
+    detail(
+        tr(
+            "size     {image_size} px in training, {evaluation_size} px after",
+            image_size=config.image_size,
+            evaluation_size=config.evaluation_size,
+        )
+    )
+    detail(tr("norm     BatchNorm statistics: {frozen}", frozen=frozen))
 
 
 def _knows(config: Config) -> str:
     if not config.pretrained:
-        return "which begins without any knowledge (pretrained: false)"
-    return "which has learned from other pictures before and now learns these classes"
+        return tr("which begins without any knowledge (pretrained: false)")
+    return tr("which has learned from other pictures before and now learns these classes")
 
 
 def _plan(config: Config, folds: int) -> str:
     """How long which networks are trained, and what judges them."""
     if not config.epochs:
-        return "nothing is trained but a linear classifier of what the network sees"
+        return tr("nothing is trained but a linear classifier of what the network sees")
     epochs = (
-        "as many epochs as the time allows" if config.minutes else f"{config.epochs} epoch{'s' * (config.epochs > 1)}"
+        tr("as many epochs as the time allows")
+        if config.minutes
+        else counted("{count} epoch", "{count} epochs", config.epochs)
     )
     if folds == 1:
-        return f"{epochs} (one is a pass over the pictures); some pictures are kept apart to judge by"
-    return (
-        f"{epochs} (one is a pass over the pictures) for each of {folds} networks (folds); each is judged by the "
-        "pictures that are kept apart from it"
+        return tr("{epochs} (one is a pass over the pictures); some pictures are kept apart to judge by", epochs=epochs)
+    return tr(
+        "{epochs} (one is a pass over the pictures) for each of {folds} networks (folds); each "
+        "is judged by the pictures that are kept apart from it",
+        epochs=epochs,
+        folds=folds,
     )
 
 
 def announce_feeding(start: Start, pictures: Pictures, runtime: Runtime) -> None:
     """Says how fast pictures are prepared; to everybody where the network will wait for them."""
     said = feeding(start.config, pictures, start.preprocessing, runtime)
-    (say if WAITS in said else detail)(f"feeding  {said}")
+    (say if tr(WAITS) in said else detail)(tr("feeding  {said}", said=said))
 
 
 def epoch_header(metric: str) -> str:
     """The names above the lines of the epochs."""
     if DIARY.details:
-        return f"fold  epoch        lr  train loss  valid loss  {metric[:12]:>12}  pictures/s      time"
-    return f"\nfold  epoch  training loss  validation loss  {metric[:12]:>12}      time"
+        return _aligned(
+            (
+                tr("fold"),
+                tr("epoch"),
+                "lr",
+                tr("train loss"),
+                tr("valid loss"),
+                metric[:12],
+                tr("pictures/s"),
+                tr("time"),
+            ),
+            (4, 5, 8, 10, 10, 12, 10, 8),
+        )
+    names = (tr("fold"), tr("epoch"), tr("training loss"), tr("validation loss"), metric[:12], tr("time"))
+    return "\n" + _aligned(names, (4, 5, 13, 15, 12, 8))
 
 
 def epoch_line(log: EpochLog) -> str:
     """One aligned line per epoch; under --verbose with rate, speed, and `~` at a score of the moving average."""
-    epoch = "start" if log.epoch == 0 else str(log.epoch)
+    epoch = right(tr("start") if log.epoch == 0 else str(log.epoch), 5)
     loss = "-" if math.isnan(log.train_loss) or log.epoch == 0 else f"{log.train_loss:.4f}"
-    took = f"{duration(log.seconds):>8}"
+    took = right(duration(log.seconds), 8)
     if not DIARY.details:
-        return f"{log.fold:>4}  {epoch:>5}  {loss:>13}  {log.valid_loss:>15.4f}  {log.valid_score:>12.4f}  {took}"
+        return f"{log.fold:>4}  {epoch}  {loss:>13}  {log.valid_loss:>15.4f}  {log.valid_score:>12.4f}  {took}"
     mark = "~" if log.average else " "
     return (
-        f"{log.fold:>4}  {epoch:>5}  {log.lr:>8.2e}  {loss:>10}  {log.valid_loss:>10.4f}  "
+        f"{log.fold:>4}  {epoch}  {log.lr:>8.2e}  {loss:>10}  {log.valid_loss:>10.4f}  "
         f"{log.valid_score:>11.4f}{mark}  {log.pictures_per_second:>10.1f}  {took}"
     )
+
+
+def _aligned(names: Sequence[str], columns: Sequence[int]) -> str:
+    return "  ".join(map(right, names, columns))

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from protocol.language import tr
 from recipe.runs.checkpoint import read_checkpoint
 from recipe.runs.results import EpochLog
 from recipe.system.atomic import DamagedError
@@ -88,7 +89,7 @@ class FoldState:
         try:
             return cls._of(state)
         except (KeyError, TypeError, AttributeError) as error:
-            raise DamagedError(f"the state lacks what a fold goes on with ({error})") from None
+            raise DamagedError(tr("the state lacks what a fold goes on with ({error})", error=error)) from None
 
     @classmethod
     def _of(cls, state: SavedState) -> FoldState:
@@ -151,12 +152,19 @@ def check_state(state: SavedState, run: str, fold: int, folder: Path, weights: M
     there, here = (state.get("run"), state.get("fold")), (run, fold)
     if there != here:
         raise DamagedError(
-            f"the state in {folder / 'last'} belongs to fold {there[1]} of the run {there[0]}, and this is "
-            f"fold {here[1]} of {here[0]}"
+            tr(
+                "the state in {folder} belongs to fold {there} of the run {there_2}, and this is fold "
+                "{here} of {here_2}",
+                folder=folder / "last",
+                there=there[1],
+                there_2=there[0],
+                here=here[1],
+                here_2=here[0],
+            )
         )
     own = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if own != {name: tuple(tensor.shape) for name, tensor in state["model"].items()}:
-        raise DamagedError(f"the state in {folder / 'last'} is that of another network")
+        raise DamagedError(tr("the state in {folder} is that of another network", folder=folder / "last"))
 
 
 def best_kept(known: Best, folder: Path, higher_is_better: bool) -> Best:
@@ -175,6 +183,11 @@ def best_kept(known: Best, folder: Path, higher_is_better: bool) -> Best:
     kept = Best(description.score or 0.0, description.loss or 0.0, description.epoch)
     if kept != known and not known.beaten_by(kept.score, kept.loss, higher_is_better):
         raise DamagedError(
-            f"the checkpoint in {folder} is of epoch {kept.epoch}, and the state relies on that of epoch {known.epoch}"
+            tr(
+                "the checkpoint in {folder} is of epoch {epoch}, and the state relies on that of epoch {epoch_2}",
+                folder=folder,
+                epoch=kept.epoch,
+                epoch_2=known.epoch,
+            )
         )
     return kept

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from protocol.language import tr
 from recipe.system.atomic import CheckpointError, DamagedError
 from recipe.system.sealed import read_sealed, write_sealed
 
@@ -51,9 +52,15 @@ class SaveRhythm:
         needed = took / SHARE if self.seconds else 0.0
         if needed > self.seconds and self._pause == self.seconds:
             self.say(
-                f"saving the state took {took:.1f} s: it is saved every {needed:.0f} s, so that saving costs "
-                f"{SHARE:.0%} of the time; a killed "
-                f"run may lose as much rather than the {self.seconds:.0f} s of --save-seconds"
+                tr(
+                    "saving the state took {took:.1f} s: it is saved every {needed:.0f} s, so that saving "
+                    "costs {share:.0%} of the time; a killed run may lose as much rather than the "
+                    "{seconds:.0f} s of --save-seconds",
+                    took=took,
+                    needed=needed,
+                    share=SHARE,
+                    seconds=self.seconds,
+                )
             )
         self._pause = max(self.seconds, needed)
 
@@ -85,7 +92,7 @@ def read_state(path: Path) -> SavedState:
     """
     tensors, about = read_sealed(path)
     if not isinstance(about, dict) or about.get("kind") != "state":
-        raise DamagedError(f"{path} holds no state to go on from")
+        raise DamagedError(tr("{path} holds no state to go on from", path=path))
     try:
         return _unpacked(about["tree"], tensors)
     except (
@@ -95,7 +102,7 @@ def read_state(path: Path) -> SavedState:
         AttributeError,
         RuntimeError,
     ) as error:  # its checksum was forged, or another version wrote it
-        raise DamagedError(f"{path} holds no state to go on from ({error})") from None
+        raise DamagedError(tr("{path} holds no state to go on from ({error})", path=path, error=error)) from None
 
 
 def newest_state(
@@ -111,9 +118,12 @@ def newest_state(
     """
     if (folder / "state.pt").exists():
         raise CheckpointError(
-            f"{folder / 'state.pt'} was saved by an earlier version of this project, which pickled it; finish the "
-            "run with that version, "
-            f"or delete {folder} to train the fold anew."
+            tr(
+                "{folder} was saved by an earlier version of this project, which pickled it; finish the "
+                "run with that version, or delete {folder_2} to train the fold anew.",
+                folder=folder / "state.pt",
+                folder_2=folder,
+            )
         )
     reasons = []
     for path in _newest_first(folder):

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from protocol.language import tr
 from recipe.config import Config, ConfigError
 from recipe.data.batch import Batch
 from recipe.data.folds import Fold
@@ -60,8 +61,13 @@ def taught(path: Path, table: Table) -> np.ndarray:
     missing = [name for name, row in zip(table.names, probs, strict=True) if np.isnan(row[0])]
     if missing:
         raise ConfigError(
-            f"teacher: {path} has no prediction for {len(missing)} rows, "
-            f"for example {missing[0]!r}; train all its folds first."
+            tr(
+                "teacher: {path} has no prediction for {missing} rows, for example {missing_2!r}; train "
+                "all its folds first.",
+                path=path,
+                missing=len(missing),
+                missing_2=missing[0],
+            )
         )
     return probs
 
@@ -77,13 +83,21 @@ def _run_teacher(
 ) -> Teacher:
     model, description = load_checkpoint(path / f"fold{fold.index}", runtime.device)
     if description.values != table.values:
-        raise ConfigError(f"teacher: the run in {path} knows other classes; train one on this competition.")
+        raise ConfigError(
+            tr("teacher: the run in {path} knows other classes; train one on this competition.", path=path)
+        )
     if (description.config.folds, description.config.seed) != (config.folds, config.seed):
         raise ConfigError(
-            f"teacher: the run in {path} was made with folds: {description.config.folds} and seed: "
-            f"{description.config.seed}, so it has seen "
-            f"validation rows of this one (folds: {config.folds}, seed: {config.seed}); "
-            "give the same, or name its oof.csv."
+            tr(
+                "teacher: the run in {path} was made with folds: {folds} and seed: {seed}, so it has "
+                "seen validation rows of this one (folds: {folds_2}, seed: {seed_2}); give the same, or "
+                "name its oof.csv.",
+                path=path,
+                folds=description.config.folds,
+                seed=description.config.seed,
+                folds_2=config.folds,
+                seed_2=config.seed,
+            )
         )
     return live_teacher(model, description.preprocessing, preprocessing, runtime)
 
@@ -92,18 +106,26 @@ def _timm_teacher(name: str, classes: int, preprocessing: Preprocessing, runtime
     import timm
 
     if not timm.is_model(name):
-        raise ConfigError(f"teacher: {name!r} is no oof.csv, no run folder and no timm name.")
+        raise ConfigError(tr("teacher: {name!r} is no oof.csv, no run folder and no timm name.", name=name))
     try:
         model = timm.create_model(name, pretrained=True)
     except (OSError, RuntimeError) as error:
         raise ConfigError(
-            f"teacher: the weights of {name!r} cannot be reached ({str(error).splitlines()[0]}); "
-            "give a run folder instead."
+            tr(
+                "teacher: the weights of {name!r} cannot be reached ({error}); give a run folder instead.",
+                name=name,
+                error=str(error).splitlines()[0],
+            )
         ) from None
     if model.num_classes != classes:
         raise ConfigError(
-            f"teacher: {name!r} knows {model.num_classes} classes and the competition {classes}; "
-            "train a run and name its folder."
+            tr(
+                "teacher: {name!r} knows {num_classes} classes and the competition {classes}; train a "
+                "run and name its folder.",
+                name=name,
+                num_classes=model.num_classes,
+                classes=classes,
+            )
         )
     published: Any = model.pretrained_cfg
     own = Preprocessing(preprocessing.size, 1.0, tuple(published["mean"]), tuple(published["std"]))

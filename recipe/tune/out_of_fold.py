@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from protocol.language import tr
 from recipe.components.metrics import METRICS
 from recipe.components.views import View, build_views
 from recipe.console import Bar
@@ -118,7 +119,11 @@ class _Task:
             )
         except (AssertionError, RuntimeError, ValueError) as error:
             raise TuneError(
-                f"the network does not take {self.preprocessing.size} pixels ({str(error).splitlines()[0]})"
+                tr(
+                    "the network does not take {size} pixels ({error})",
+                    size=self.preprocessing.size,
+                    error=str(error).splitlines()[0],
+                )
             ) from error
         self.seconds += time.perf_counter() - begin
         return answered

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from protocol.language import tr
 from recipe.runs.checkpoint import save_checkpoint, save_soup
 from recipe.runs.description import read_description
 from recipe.runs.ensemble import HERE, SOUP, Answering, Weighted, write_answering
@@ -47,7 +48,11 @@ def write_outcome(outcome: Decision, out: Path | None = None) -> Path:
         _clear(target, serving, [member.run for member in members])
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {target}: {error.strerror or error}. Free some space or name another --out."
+            tr(
+                "cannot write {target}: {error}. Free some space or name another --out.",
+                target=target,
+                error=error.strerror or error,
+            )
         ) from error
     return target
 

@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.config import Config, checked
 from recipe.data.folds import Fold
 from recipe.data.table import Table
@@ -58,17 +59,19 @@ def write_average(run: Path, target: Path) -> None:
     descriptions = [read_description(fold) for fold in folds]
     first, serving = descriptions[0], read_answering(run)
     if len(folds) < 2:
-        raise DistillError(f"{run} has one trained fold: there is nothing to average.")
+        raise DistillError(tr("{run} has one trained fold: there is nothing to average.", run=run))
     if not first.config.pretrained:
         raise DistillError(
-            f"the folds of {run} began from random weights and lie in different valleys, so their mean is no "
-            "network; "
-            "train a student instead (leave --average out)."
+            tr(
+                "the folds of {run} began from random weights and lie in different valleys, so their "
+                "mean is no network; train a student instead (leave --average out).",
+                run=run,
+            )
         )
     if serving.members:
-        raise DistillError(f"{run} joins several runs; average one of them alone.")
+        raise DistillError(tr("{run} joins several runs; average one of them alone.", run=run))
     if target.exists() and any(target.iterdir()):
-        raise DistillError(f"--out {target} is not empty; name a new folder.")
+        raise DistillError(tr("--out {target} is not empty; name a new folder.", target=target))
     prior = tuple(np.mean([each.prior for each in descriptions], axis=0).tolist())
     about = dataclasses.replace(
         first, fold=0, prior=prior, score=None, loss=None
@@ -106,12 +109,21 @@ def lesson_of(run: RunFolder, table: Table, number: int, changes: Mapping[str, s
     trained = np.unique(run.fold_of[run.rows]).tolist()
     if number not in trained:
         raise DistillError(
-            f"--fold {number} was not trained in {run.folder}; its folds are {', '.join(map(str, trained))}."
+            tr(
+                "--fold {number} was not trained in {folder}; its folds are {str}.",
+                number=number,
+                folder=run.folder,
+                str=", ".join(map(str, trained)),
+            )
         )
     if missing := int((run.fold_of < 0).sum()):
         raise DistillError(
-            f"{missing} rows of {run.folder} have no out-of-fold answer, so nothing can teach them: train all "
-            "folds of it, with --folds 2 or more."
+            tr(
+                "{missing} rows of {folder} have no out-of-fold answer, so nothing can teach them: train "
+                "all folds of it, with --folds 2 or more.",
+                missing=missing,
+                folder=run.folder,
+            )
         )
     own = read_description(run.folder / f"fold{number}").config.model_dump()
     taught = {"teacher": str((run.folder / "oof.csv").resolve())}

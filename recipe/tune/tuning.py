@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.components.views import worth_trying
 from recipe.runs.ensemble import Answering
 from recipe.runs.folder import RunFolder, TuneError
@@ -138,7 +139,7 @@ def _try_soup(answering: OutOfFold, choice: Choice, present: Answering) -> tuple
     if _without_snapshots(answering.run):
         choice.refuse("greedy soup", "no snapshots to mix; train with snapshot_steps")
         return ()
-    answering.bar.describe(f"{answering.run.folder.name}: greedy soup")
+    answering.bar.describe(tr("{name}: greedy soup", name=answering.run.folder.name))
     answers, soups = answering.soups(present)
     counts = ", ".join(str(len(files)) for files in soups)
     return tuple(soups) if choice.offer([(f"greedy soup of {counts} weights", answers)]) is not None else ()

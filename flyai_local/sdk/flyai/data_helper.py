@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flyai.project import link, project_path, say
+from flyai.project import link, project_path, say, tr
 
 
 class DataHelper:
@@ -32,7 +32,7 @@ class DataHelper:
         """Do the same for the ids that app.json names: ``data.source[].id``, or ``data_id`` in its 2022 form."""
         ids = _ids_of_app_json(project_path("app.json"))
         if not ids:
-            say("app.json names no data id (data.source[].id or data_id); what lies under data/input is used.")
+            say(tr("app.json names no data id (data.source[].id or data_id); what lies under data/input is used."))
         self.download_from_ids(*ids, log=log)
 
 
@@ -44,13 +44,20 @@ def _flat(ids):
 def fetch(competition_id, folder):
     """Return (sentence, whether data is there) after the attempt to bring a competition's training data to `folder`."""
     if competition_id in ("", ".", "..") or set(competition_id) & set("/\\:"):
-        return f"the data id {competition_id!r} is not a plain name; nothing was fetched.", False
+        return tr(
+            "the data id {competition_id!r} is not a plain name; nothing was fetched.", competition_id=competition_id
+        ), False
     if (folder / "train.csv").is_file():
-        return f"{competition_id} is there already: {folder}", True
+        return tr("{competition_id} is there already: {folder}", competition_id=competition_id, folder=folder), True
     try:
         return _brought(competition_id, folder)
     except OSError as error:  # A full disk, a read-only folder, a Python that cannot be started.
-        return f"{competition_id} was not fetched: {error}; what lies in {folder} is used.", False
+        return tr(
+            "{competition_id} was not fetched: {error}; what lies in {folder} is used.",
+            competition_id=competition_id,
+            error=error,
+            folder=folder,
+        ), False
 
 
 def _brought(competition_id, folder):
@@ -59,7 +66,11 @@ def _brought(competition_id, folder):
         return _stand_in(competition_id, folder)
     package = _flyai_local()
     if package is None:
-        return f"{competition_id} cannot be fetched without flyai_local: put the data into {folder}.", False
+        return tr(
+            "{competition_id} cannot be fetched without flyai_local: put the data into {folder}.",
+            competition_id=competition_id,
+            folder=folder,
+        ), False
     return _download(competition_id, folder.absolute(), package)
 
 
@@ -71,10 +82,19 @@ def _stand_in(competition_id, folder):
     # Resolved, because the same data may lie under several ids by links.
     placed = {table.resolve().parent for table in project_path("data", "input").glob("*/train.csv")}
     if len(placed) != 1:
-        return f"{competition_id} was not placed for this run; what lies in {folder} is used.", False
+        return tr(
+            "{competition_id} was not placed for this run; what lies in {folder} is used.",
+            competition_id=competition_id,
+            folder=folder,
+        ), False
     (only,) = placed
     shutil.copytree(only, folder, copy_function=link, dirs_exist_ok=True)
-    return f"{competition_id}: this run's {only.name} stands in for it in {folder}", True
+    return tr(
+        "{competition_id}: this run's {name} stands in for it in {folder}",
+        competition_id=competition_id,
+        name=only.name,
+        folder=folder,
+    ), True
 
 
 def _flyai_local():
@@ -101,9 +121,16 @@ def _download(competition_id, folder, package):
         errors="replace",
     )
     if process.returncode == 0:
-        return f"{competition_id} was placed in {folder}", True
-    reason = process.stderr.strip() or f"the download ended with exit code {process.returncode}"
-    return f"{competition_id} was not fetched: {reason}\nflyai: what lies in {folder} is used.", False
+        return tr("{competition_id} was placed in {folder}", competition_id=competition_id, folder=folder), True
+    reason = process.stderr.strip() or tr(
+        "the download ended with exit code {returncode}", returncode=process.returncode
+    )
+    return tr(
+        "{competition_id} was not fetched: {reason}\nflyai: what lies in {folder} is used.",
+        competition_id=competition_id,
+        reason=reason,
+        folder=folder,
+    ), False
 
 
 def _ids_of_app_json(path):

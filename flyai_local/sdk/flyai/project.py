@@ -20,6 +20,14 @@ def say(message):
     print("flyai: " + message.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
+def tr(text, **places):
+    """The sentence in the reader's language where the own project is at work, which knows it; else in English."""
+    told = getattr(sys.modules.get("protocol.language"), "tr", None)
+    if told is not None:
+        return told(text, **places)
+    return text.format(**places) if places else text
+
+
 def link(source, target):
     """Make the file `target` a hard link to `source`, or a copy where the file system has no hard links."""
     try:

@@ -13,6 +13,7 @@ import threading
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.components.augment import colour as augment_colour  # noqa: F401  (importing registers the components)
 from recipe.components.augment import crop as augment_crop  # noqa: F401  (importing registers the components)
 from recipe.components.augment import erase as augment_erase  # noqa: F401  (importing registers the components)
@@ -36,10 +37,13 @@ def one_of(size: int, /, *transforms: Spec, p: Probability = 0.5) -> Step:
     choices = [AUGMENTATIONS.build(spec, size) for spec in transforms or parse_many(CONTEST_CHOICES)]
     shares = np.array([choice.p for choice in choices])
     if not shares.sum():
-        raise SpecError("augmentation 'one_of': every augmentation inside has p=0; give at least one a larger p.")
+        raise SpecError(tr("augmentation 'one_of': every augmentation inside has p=0; give at least one a larger p."))
     if len({choice.crops for choice in choices}) > 1:
         raise SpecError(
-            "augmentation 'one_of': cropping and other augmentations cannot be alternatives; put only one sort inside."
+            tr(
+                "augmentation 'one_of': cropping and other augmentations cannot be alternatives; put "
+                "only one sort inside."
+            )
         )
     bounds = np.cumsum(shares / shares.sum())
 
@@ -102,7 +106,10 @@ class AugmentViews:
         names = [spec.name for spec in specs]
         if "augmix" not in names:
             raise SpecError(
-                f"The consistency term compares views made by augmix, and {text!r} has none; add 'augmix()'."
+                tr(
+                    "The consistency term compares views made by augmix, and {given!r} has none; add 'augmix()'.",
+                    given=text,
+                )
             )
         first = names.index("augmix")
         self.shared = Augment(", ".join(map(str, specs[:first])), size, crop_pct)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.registry import Registry, SpecError
 
 Apply = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -64,5 +65,12 @@ def ordered(component: str, setting: str, low_high: tuple[float, float]) -> tupl
     """
     low, high = low_high
     if low > high:
-        raise SpecError(f"augmentation {component!r}: {setting}={low_high} is refused: write the smaller number first.")
+        raise SpecError(
+            tr(
+                "augmentation {component!r}: {setting}={low_high} is refused: write the smaller number first.",
+                component=component,
+                setting=setting,
+                low_high=low_high,
+            )
+        )
     return low_high

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.data.audit.facts import Facts, gather
 from recipe.data.audit.label_noise import Suspect, likely_wrong
 from recipe.data.audit.probe import FrozenNetwork, oof_probs
@@ -122,15 +123,17 @@ def _probed(
     try:
         plain_folds, aware_folds = make_folds(usable, folds, seed), make_folds(usable, folds, seed, groups[rows])
     except UserError as error:
-        return None, float("nan"), float("nan"), f"no search for wrong labels: {error}"
+        return None, float("nan"), float("nan"), tr("no search for wrong labels: {error}", error=error)
     features = network.features(pictures.of(usable.paths), progress)
     plain, aware = (oof_probs(features, usable, made, network.config.probe_c) for made in (plain_folds, aware_folds))
     probs = np.full((len(table), len(table.classes)), np.nan, np.float32)
     probs[rows] = aware
     accuracies = [float((made.argmax(axis=1) == usable.labels).mean()) for made in (plain, aware)]
-    note = (
-        f"logistic regression on frozen {network.config.backbone} features "
-        f"at {network.config.image_size} px, {folds} duplicate-aware folds"
+    note = tr(
+        "logistic regression on frozen {backbone} features at {image_size} px, {folds} duplicate-aware folds",
+        backbone=network.config.backbone,
+        image_size=network.config.image_size,
+        folds=folds,
     )
     return probs, accuracies[0], accuracies[1], note
 
@@ -150,25 +153,35 @@ def findings_of(found: Audit) -> list[Finding]:
                 line(row),
                 "unreadable-picture",
                 f"{found.facts[row].path}: {found.facts[row].reason}",
-                "replace it",
+                tr("replace it"),
                 True,
             )
         )
     for pair in found.across_labels:
         given = [table.classes[table.labels[row]] for row in (pair.row, pair.other)]
-        both = f"{table.names[pair.row]} and {table.names[pair.other]} are the same picture ({pair.kind})"
+        both = tr(
+            "{names} and {names_2} are the same picture ({kind})",
+            names=table.names[pair.row],
+            names_2=table.names[pair.other],
+            kind=pair.kind,
+        )
         mend.append(
             Finding(
                 table.source,
                 line(pair.other),
                 "duplicate-two-labels",
-                f"{both}, labelled {given[0]!r} and {given[1]!r}",
-                "keep the right one",
+                tr("{both}, labelled {given!r} and {given_2!r}", both=both, given=given[0], given_2=given[1]),
+                tr("keep the right one"),
             )
         )
     for pair in found.across_sets:
-        what = f"{table.names[pair.row]} is {pair.kind} the same as {found.facts[pair.other].path} of the second set"
+        what = tr(
+            "{names} is {kind} the same as {path} of the second set",
+            names=table.names[pair.row],
+            kind=pair.kind,
+            path=found.facts[pair.other].path,
+        )
         mend.append(
-            Finding(table.source, line(pair.row), "duplicate-across-sets", what, "a score on that picture is none")
+            Finding(table.source, line(pair.row), "duplicate-across-sets", what, tr("a score on that picture is none"))
         )
     return mend

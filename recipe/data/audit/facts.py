@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.data.duplicates import THUMBNAIL, digest, thumbnail
 from recipe.pictures.bytes import picture_bytes
 from recipe.pictures.cache import Pictures, Progress
@@ -50,7 +51,7 @@ def _one(pictures: Pictures, row: int) -> tuple[Facts, np.ndarray | None]:
     try:
         encoded = picture_bytes(path)
     except FileNotFoundError:
-        return Facts(path, reason="there is no such file"), None
+        return Facts(path, reason=tr("there is no such file")), None
     except UnreadablePicture as error:
         return Facts(path, reason=error.reason), None
     head, small, reason = header(encoded), None, ""

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from protocol.language import later, tr
 from recipe.data.audit.audit import Audit, findings_of
 from recipe.data.audit.facts import describe
 from recipe.system.atomic import write_bytes
@@ -100,7 +101,7 @@ def _group_views(found: Audit) -> list[list[dict[str, Any]]]:
         return len({_label(found, row) for row in rows}) == 1, rows[0]
 
     return [
-        [_tile(found, row, _label(found, row)) for row in rows[:8]]
+        [_tile(found, row, _label(found, row) if row < found.hidden_start else tr(SECOND)) for row in rows[:8]]
         for rows in sorted(members.values(), key=urgency)[:MOST_SHOWN]
     ]
 
@@ -108,7 +109,11 @@ def _group_views(found: Audit) -> list[list[dict[str, Any]]]:
 def _suspect_views(found: Audit) -> list[dict[str, Any]]:
     classes = found.table.classes
     return [
-        _tile(found, suspect.row, f"{classes[suspect.label]}, or {classes[suspect.suggested]}?")
+        _tile(
+            found,
+            suspect.row,
+            tr("{given}, or {suggested}?", given=classes[suspect.label], suggested=classes[suspect.suggested]),
+        )
         for suspect in found.suspects[:MOST_SHOWN]
     ]
 
@@ -122,7 +127,7 @@ def _tile(found: Audit, row: int, caption: str) -> dict[str, Any]:
 
 
 def _label(found: Audit, row: int) -> str:
-    return found.table.classes[found.table.labels[row]] if row < found.hidden_start else "second set"
+    return found.table.classes[found.table.labels[row]] if row < found.hidden_start else SECOND
 
 
 def _name(found: Audit, row: int) -> str:
@@ -139,6 +144,7 @@ def _sheet(found: Audit, rows: Sequence[int], across: int = 12) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
 
 
+SECOND = later("second set")
 _PICTURE_COLUMNS = [
     "image_path", "line", "label", "format", "mode", "width", "height", "orientation", "bytes", "group", "unreadable",
 ]  # fmt: skip

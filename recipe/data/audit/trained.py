@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.data.table import Table, read
 from recipe.runs.folder import RunError, read_about, read_oof
 
@@ -27,11 +28,19 @@ def own_source(run: Path) -> tuple[Path, str, str]:
     try:
         about = read_about(run)
     except RunError as error:
-        raise UserError(f"{run} cannot be read as a run ({error}); give the folder of a finished one.") from None
+        raise UserError(
+            tr("{run} cannot be read as a run ({error}); give the folder of a finished one.", run=run, error=error)
+        ) from None
     columns = (about.get("competition") or {}).get("columns") or {}
     source = Path(about.get("source") or "")
     if not about.get("source") or not source.exists():
-        raise UserError(f"the table that {run} was trained on is no longer at {source}; name it with --csv.")
+        raise UserError(
+            tr(
+                "the table that {run} was trained on is no longer at {source}; name it with --csv.",
+                run=run,
+                source=source,
+            )
+        )
     return source, columns.get("image", "image_path"), columns.get("label", "label")
 
 
@@ -43,14 +52,22 @@ def out_of_fold(run: Path, table: Table) -> np.ndarray:
     """
     file = run / "oof.csv"
     if not file.is_file():
-        raise UserError(f"{run} holds no oof.csv; give the folder of a finished run, or leave --run out.")
+        raise UserError(tr("{run} holds no oof.csv; give the folder of a finished run, or leave --run out.", run=run))
     oof = read_oof(file, table.classes)
     rows = matched(run, oof.names, table)
     if not (rows >= 0).any():
         raise UserError(
-            f"none of the {len(table)} pictures of {table.source} is among the {len(oof.names)} of {file} (such as "
-            f"{table.paths[0]} here, {oof.names[0] if oof.names else 'none'} there): the run can say nothing "
-            "about them. Give the table it was trained on, or leave --run out."
+            tr(
+                "none of the {table} pictures of {source} is among the {names} of {file} (such as "
+                "{paths} here, {names_2} there): the run can say nothing about them. Give the table it "
+                "was trained on, or leave --run out.",
+                table=len(table),
+                source=table.source,
+                names=len(oof.names),
+                file=file,
+                paths=table.paths[0],
+                names_2=oof.names[0] if oof.names else tr("none"),
+            )
         )
     probs = np.full((len(table), len(table.classes)), np.nan, np.float32)
     probs[rows[rows >= 0]] = oof.probs[rows >= 0]

@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 
+from protocol.language import tr
 from recipe.config import Config, ConfigError
 from recipe.system.processes.world import World, beside, local_rank
 from recipe.system.runtime import Runtime
@@ -24,19 +25,31 @@ def own_device(runtime: Runtime, config: Config, world: World) -> Runtime:
     if runtime.device.type != "cuda":
         if runtime.device.type != "cpu":
             raise ConfigError(
-                f"{world.size} processes train on a CPU or on CUDA, not on {runtime.device}: --device cpu."
+                tr(
+                    "{size} processes train on a CPU or on CUDA, not on {device}: --device cpu.",
+                    size=world.size,
+                    device=runtime.device,
+                )
             )
         torch.set_num_threads(runtime.threads or torch.get_num_threads())
         return runtime
     there = torch.cuda.device_count()
     if ":" in config.device:
         raise ConfigError(
-            f"device: {config.device} is one GPU for {world.size} processes; --device cuda gives each its own."
+            tr(
+                "device: {device} is one GPU for {size} processes; --device cuda gives each its own.",
+                device=config.device,
+                size=world.size,
+            )
         )
     if there < beside():
         raise ConfigError(
-            f"{beside()} processes on a machine with {there} GPU{'s' * (there != 1)}: each needs its own. Take "
-            f"--processes {there}, or --device cpu."
+            tr(
+                "{beside} processes whose machine has this many GPUs: {there}; each needs its own. Take "
+                "--processes {there}, or --device cpu.",
+                beside=beside(),
+                there=there,
+            )
         )
     device = torch.device("cuda", local_rank())
     torch.cuda.set_device(device)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.ending import tell
+from protocol.language import tr
 from recipe.system.machine import cores
 from recipe.system.processes.world import PARENT, RENDEZVOUS
 from recipe.system.stopping import SIGNALS, Stopped
@@ -81,9 +82,14 @@ class Started:
         rank, code = self.failed
         if code < 0 and not self.signal:
             tell(
-                f"error: process {rank + 1} of {len(self.children)} was ended by {signal.Signals(-code).name}, which "
-                "none of this program sends: by hand, or by the system when memory ran out. What was saved is kept; "
-                "the same command with --resume goes on.",
+                tr(
+                    "error: process {rank} of {children} was ended by {name}, which none of this program "
+                    "sends: by hand, or by the system when memory ran out. What was saved is kept; the same "
+                    "command with --resume goes on.",
+                    rank=rank + 1,
+                    children=len(self.children),
+                    name=signal.Signals(-code).name,
+                ),
                 error=True,
             )
         if self.signal and own == Stopped(self.signal).code:

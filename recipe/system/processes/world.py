@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.system.stopping import Stopped
 
 if TYPE_CHECKING:
@@ -182,8 +183,11 @@ class World:
             if isinstance(error, UserError):
                 raise
             lost = LostProcess(
-                f"another of the {self.size} processes has ended; if it left no sentence of its own, the system ended "
-                "it (out of memory?). What was saved is kept: go on with --resume."
+                tr(
+                    "another of the {size} processes has ended; if it left no sentence of its own, the "
+                    "system ended it (out of memory?). What was saved is kept: go on with --resume.",
+                    size=self.size,
+                )
             )
             raise (lost if self.is_first else elsewhere(lost)) from None
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.config import Config
 from recipe.console import duration
 from recipe.system.atomic import write_json
@@ -96,9 +97,14 @@ class TimeLimit:
             self.seconds = self.seconds if self.limited else (account["seconds"] or math.inf)
             if self.left <= 0:
                 raise TimeIsUpError(
-                    f"the run in {folder} has used {self.used_before / 60:.1f} of its {self.seconds / 60:g} "
-                    "minutes. --minutes counts all starts of "
-                    "a run: give more, for example --minutes " + f"{math.ceil(2 * self.seconds / 60)}."
+                    tr(
+                        "the run in {folder} has used {used_before:.1f} of its {seconds:g} minutes. --minutes "
+                        "counts all starts of a run: give more, for example --minutes ",
+                        folder=folder,
+                        used_before=self.used_before / 60,
+                        seconds=self.seconds / 60,
+                    )
+                    + f"{math.ceil(2 * self.seconds / 60)}."
                 )
         self.note()
 
@@ -110,16 +116,26 @@ class TimeLimit:
         """
         if self.left < 0:
             raise TimeIsUpError(
-                f"--minutes {self.seconds / 60:g} are over while {doing}, "
-                "and nothing can answer yet. Give more minutes."
+                tr(
+                    "--minutes {seconds:g} are over while {doing}, and nothing can answer yet. Give more minutes.",
+                    seconds=self.seconds / 60,
+                    doing=doing,
+                )
             )
 
     def too_short(self, folder: Path) -> str:
         """Why a run in this folder finished no fold, and what to do."""
-        why = f"--minutes {self.seconds / 60:g} ended before a fold was finished ({duration(self.used)} are used). "
+        why = tr(
+            "--minutes {seconds:g} ended before a fold was finished ({duration} are used). ",
+            seconds=self.seconds / 60,
+            duration=duration(self.used),
+        )
         if any(folder.glob("fold*/fold.json")):
-            return why + f"What was trained answers all the same: {folder}. Go on with --resume and more --minutes."
-        return why + "Give more minutes, or lower --image-size or --hidden-pictures."
+            return why + tr(
+                "What was trained answers all the same: {folder}. Go on with --resume and more --minutes.",
+                folder=folder,
+            )
+        return why + tr("Give more minutes, or lower --image-size or --hidden-pictures.")
 
     def decide(self, decision: Decision) -> None:
         """Writes a decision down."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from protocol.language import tr
 from recipe.console import duration, say
 from recipe.data.folds import Fold
 from recipe.data.table import Table
@@ -107,7 +108,7 @@ class Pacer:
         if (recorded := self._recorded_end(done, validated=True)) is not None:
             end = recorded
         elif self.limit.limited and not self._replays(done):
-            end = self._plan_again(done, end, "after an epoch", validated=True)
+            end = self._plan_again(done, end, tr("after an epoch"), validated=True)
         end = self._of_first(end)
         self._expect(done, end)
         return end
@@ -131,24 +132,40 @@ class Pacer:
             TimeIsUpError: it is so.
         """
         if self.limit.limited and self.limit.left < self._closing():
-            raise TimeIsUpError(f"the limit of {self.limit.seconds / 60:g} minutes leaves time for prediction only")
+            raise TimeIsUpError(
+                tr("the limit of {seconds:g} minutes leaves time for prediction only", seconds=self.limit.seconds / 60)
+            )
 
     # What it decides
 
     def _first_plan(self) -> int | None:
         course = plan(self._left(begun=False, planning=True), self.folds, self.work, self._costs)
         if not course.folds or (self.answering and course.steps < self.work.floor):
-            self.say(f"limit    fold {self.fold} is not begun: {self._time_left()} are too little for it")
+            self.say(
+                tr(
+                    "limit    fold {fold} is not begun: {time_left} are too little for it",
+                    fold=self.fold,
+                    time_left=self._time_left(),
+                )
+            )
             return None
         asked = (self.folds, self.work.asked)
         changed = (
             ""
             if (course.folds, course.steps) == asked
-            else f", not the {asked[0]} x {self._epochs(asked[1])} of the settings,"
+            else tr(", not the {asked} x {epochs} of the settings,", asked=asked[0], epochs=self._epochs(asked[1]))
         )
         self._after = course.folds - 1
         self._decide(
-            0, course.steps, False, f"{course.folds} folds x {self._epochs(course.steps)} epochs{changed} fit in"
+            0,
+            course.steps,
+            False,
+            tr(
+                "{folds} folds x {epochs} epochs{changed} fit in",
+                folds=course.folds,
+                epochs=self._epochs(course.steps),
+                changed=changed,
+            ),
         )
         return course.steps
 
@@ -157,9 +174,9 @@ class Pacer:
         if (recorded := self._recorded_end(done)) is not None:
             return recorded
         if done < end and seconds_of(end, self.work, self._costs, done, begun=True) > self._left():
-            return self._plan_again(done, end, "slower than planned")
+            return self._plan_again(done, end, tr("slower than planned"))
         if done < end and (faster or done == FIRST_LOOK) and not self._replays(done):
-            return self._plan_again(done, end, "faster than before" if faster else "after the first steps")
+            return self._plan_again(done, end, tr("faster than before") if faster else tr("after the first steps"))
         return end
 
     def _plan_again(self, done: int, end: int, why: str, validated: bool = False) -> int:
@@ -172,8 +189,11 @@ class Pacer:
             worth = 0
         if end <= course.steps <= end + worth or course.steps <= done >= end:
             return end
-        change = (
-            f"{self._epochs(course.steps)} epochs instead of {self._epochs(end)}, and {self._after} folds more fit in"
+        change = tr(
+            "{epochs} epochs instead of {epochs_2}, and {after} folds more fit in",
+            epochs=self._epochs(course.steps),
+            epochs_2=self._epochs(end),
+            after=self._after,
         )
         self._decide(done, course.steps, validated, f"{why}, {change}")
         return course.steps
@@ -181,7 +201,15 @@ class Pacer:
     def _decide(self, done: int, end: int, validated: bool, why: str) -> None:
         self.limit.measured = self.measured.state()
         self.limit.decide(Decision(self.fold, done, validated, end, self.limit.used, why))
-        self.say(f"limit    fold {self.fold}, epoch {self._epochs(done)}: {why} {self._time_left()}")
+        self.say(
+            tr(
+                "limit    fold {fold}, epoch {epochs}: {why} {time_left}",
+                fold=self.fold,
+                epochs=self._epochs(done),
+                why=why,
+                time_left=self._time_left(),
+            )
+        )
 
     def _of_first(self, end: End) -> End:
         """The first process's decision; without a limit all come to the same."""
@@ -259,7 +287,12 @@ def pacer_of(
     expected = replace(expected, predict=predict())
     ms = 1000 * expected.predict / hidden
     say(
-        f"limit    {limit.seconds / 60:g} minutes, {duration(limit.used)} are used; {hidden} hidden pictures at "
-        f"{ms:.1f} ms for one fold"
+        tr(
+            "limit    {seconds:g} minutes, {duration} are used; {hidden} hidden pictures at {ms:.1f} ms for one fold",
+            seconds=limit.seconds / 60,
+            duration=duration(limit.used),
+            hidden=hidden,
+            ms=ms,
+        )
     )
     return Pacer(limit, expected, predict=predict, report=report_seconds, world=world)

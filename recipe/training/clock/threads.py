@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from protocol.language import tr
 from recipe.console import say
 from recipe.system.runtime import Runtime
 
@@ -102,6 +103,13 @@ class ThreadChoice:
         bits = (
             ""
             if back
-            else f"; its last digits may differ from a run on {self.first}, which --threads {self.first} pins"
+            else tr(
+                "; its last digits may differ from a run on {first}, which --threads {first} pins", first=self.first
+            )
         )
-        return f"the machine is another than before: threads tried ({tried} a step), {self.threads} from here on{bits}"
+        return tr(
+            "the machine is another than before: threads tried ({tried} a step), {threads} from here on{bits}",
+            tried=tried,
+            threads=self.threads,
+            bits=bits,
+        )

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.config import Config
 from recipe.console import say
 from recipe.pictures.decode import read, resize_short
@@ -50,7 +51,7 @@ def exported_speed(member: Path, config: Config, paths: Sequence[Path]) -> Speed
         exported = time.perf_counter()
         answering = Member(member, Answering(), Wish())
     except UserError as reason:
-        say(f"export   {str(reason).rstrip('.')}; torch answers")
+        say(tr("export   {reason}; torch answers", reason=str(reason).rstrip(".")))
         return None
     load = time.perf_counter() - exported
     return Speed(exported - begin, load, _picture(answering, paths[:TRIED]))

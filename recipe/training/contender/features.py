@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from protocol.language import tr
 from recipe.components.views import build_views
 from recipe.models.classifier import Classifier
 from recipe.models.merged_batch_norm import merge_batch_norm
@@ -125,7 +126,9 @@ def _write(model: nn.Module, pictures: np.ndarray, file: Path) -> None:
                 input_names=["pictures"], output_names=["features"], dynamic_axes=axes,
             )  # fmt: skip
     except Exception as error:  # the tracing exporter has no errors of its own; torch computes the features then
-        raise UnusableError(f"it cannot be exported: {str(error).splitlines()[0] if str(error) else error!r}") from None
+        raise UnusableError(
+            tr("it cannot be exported: {error!r}", error=str(error).splitlines()[0] if str(error) else error)
+        ) from None
 
 
 def _exported(name: str, file: Path, views: int) -> tuple[Networks, str]:
@@ -136,4 +139,4 @@ def _exported(name: str, file: Path, views: int) -> tuple[Networks, str]:
 def _prove(features: np.ndarray, expected: np.ndarray, how: str) -> None:
     difference = float(np.abs(features - expected).max()) if features.shape == expected.shape else np.inf
     if not difference <= TOLERANCE * float(np.abs(expected).max()):
-        raise UnequalError(f"{how} gives features that differ by {difference:.1e}.")
+        raise UnequalError(tr("{how} gives features that differ by {difference:.1e}.", how=how, difference=difference))

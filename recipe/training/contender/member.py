@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from protocol.language import tr
 from recipe.components.metrics import METRICS
 from recipe.console import Bar, duration, say
 from recipe.data.folds import Fold
@@ -87,8 +88,17 @@ def probe_member(
     np.savez(stream, probs=found.oof_probs)
     write_bytes(file, stream.getvalue())
     say(
-        f"probe    {score:.4f} {metric} out of fold: {found.share:.0%} discriminant on features in "
-        f"{form.views} at {form.preprocessing.size} px by {extractor.how}, {duration(time.perf_counter() - begin)}"
+        tr(
+            "probe    {score:.4f} {metric} out of fold: {share:.0%} discriminant on features in "
+            "{views} at {size} px by {how}, {duration}",
+            score=score,
+            metric=metric,
+            share=found.share,
+            views=form.views,
+            size=form.preprocessing.size,
+            how=extractor.how,
+            duration=duration(time.perf_counter() - begin),
+        )
     )
     return ProbeMember(found.oof_probs, score)
 
@@ -137,10 +147,10 @@ def _extractor(
 
 
 def _counted(pictures: Pictures, side: int, limit: TimeLimit) -> Iterator[np.ndarray]:
-    with Bar(len(pictures), "picture", "features for the probe") as bar:
+    with Bar(len(pictures), "picture", tr("features for the probe")) as bar:
         for row in range(len(pictures)):
             bar.advance()
-            limit.check("computing the features for the probe")
+            limit.check(tr("computing the features for the probe"))
             yield resize_short(pictures[row], side)
 
 

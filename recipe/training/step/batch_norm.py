@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from protocol.language import tr
 from recipe.config import Config, ConfigError
 from recipe.data.folds import Fold
 from recipe.system.processes.world import World
@@ -94,13 +95,23 @@ def check_over_processes(
         return
     if runtime.device.type != "cuda":
         raise ConfigError(
-            f"batch_norm: {world.size} processes on a CPU would each normalise by their own share of the batch, which "
-            "is another training: torch has no BatchNorm over processes there. Set --batch-norm frozen, take a "
-            "backbone without BatchNorm, or leave --processes out."
+            tr(
+                "batch_norm: {size} processes on a CPU would each normalise by their own share of the "
+                "batch, which is another training: torch has no BatchNorm over processes there. Set "
+                "--batch-norm frozen, take a backbone without BatchNorm, or leave --processes out.",
+                size=world.size,
+            )
         )
     least = min(len(fold.train_rows) for fold in folds)
     if config.batch_size % (2 * world.size) or config.batch_size > least:
         raise ConfigError(
-            f"batch_norm: with statistics over {world.size} processes every batch must be shared evenly: --batch-size "
-            f"a multiple of {2 * world.size} and at most {least}, not {config.batch_size}; or --batch-norm frozen."
+            tr(
+                "batch_norm: with statistics over {size} processes every batch must be shared evenly: "
+                "--batch-size a multiple of {size_2} and at most {least}, not {batch_size}; or "
+                "--batch-norm frozen.",
+                size=world.size,
+                size_2=2 * world.size,
+                least=least,
+                batch_size=config.batch_size,
+            )
         )

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import torch
 
+from protocol.language import tr
 from recipe.system.out_of_memory import OutOfMemory
 from recipe.system.processes.world import World, elsewhere
 
@@ -121,7 +122,9 @@ class Exchange:
             if memory == OUT and other == rank:
                 _of_one(loss)
             elif memory == OUT:
-                raise elsewhere(OutOfMemory(f"process {other + 1} of {size} has no memory left."))
+                raise elsewhere(
+                    OutOfMemory(tr("process {other} of {size} has no memory left.", other=other + 1, size=size))
+                )
         return tail[0] / tail[1], tail[2].clone(), not any(told[:size])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.system.runtime import Runtime
 from recipe.training.step.update import NonFiniteLossError
 
@@ -48,19 +49,29 @@ class Recovery:
             listed = ", ".join(dict.fromkeys(names[row] for row in self.rows[-16:]))
             self.passed()
             raise NumbersError(
-                f"in {STOP} steps in a row {error.what}, in spite of {self._measures()}; the last were on "
-                f"{listed}. The state before them is "
-                "saved. Look at these pictures, lower --lr or set --clip-grad 1, then go on with --resume-anyway."
+                tr(
+                    "in {stop} steps in a row {what}, in spite of {measures}; the last were on {listed}. The "
+                    "state before them is saved. Look at these pictures, lower --lr or set --clip-grad 1, "
+                    "then go on with --resume-anyway.",
+                    stop=STOP,
+                    what=error.what,
+                    measures=self._measures(),
+                    listed=listed,
+                )
             )
         done = self._measure(runtime) if self.in_a_row % MEASURE == 0 else ""
-        return f"{error.what}: the step is skipped, {self.skipped} in all{done}"
+        return tr(
+            "{what}: the step is skipped, {skipped} in all{done}", what=error.what, skipped=self.skipped, done=done
+        )
 
     def _measure(self, runtime: Runtime) -> str:
         if runtime.precision != "float32":
             runtime.precision = self.precision = "float32"
-            return "; from here on in float32"
+            return tr("; from here on in float32")
         self.rate /= 2
-        return f"; from here on at {self.rate:g} of the learning rate"
+        return tr("; from here on at {rate:g} of the learning rate", rate=self.rate)
 
     def _measures(self) -> str:
-        return f"{self.rate:g} of the learning rate" + (f" and {self.precision}" if self.precision else "")
+        return tr("{rate:g} of the learning rate", rate=self.rate) + (
+            tr(" and {precision}", precision=self.precision) if self.precision else ""
+        )

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from protocol.errors import UserError
+from protocol.language import tr
 from recipe.console import say
 from recipe.data.batch import Batch
 from recipe.system.out_of_memory import OutOfMemory, is_out_of_memory, need_less
@@ -37,9 +38,14 @@ class NonFiniteLossError(UserError, RuntimeError):
     def __init__(self, what: str, rows: list[int], step: int, lr: float) -> None:
         self.what, self.rows = what, rows
         super().__init__(
-            f"{what} at step {step} with learning rate {lr:.3g}, on table rows {rows}. No weight has moved in this "
-            "step. Lower --lr, set "
-            "--clip-grad 1, or run with --precision float32."
+            tr(
+                "{what} at step {step} with learning rate {lr:.3g}, on table rows {rows}. No weight has "
+                "moved in this step. Lower --lr, set --clip-grad 1, or run with --precision float32.",
+                what=what,
+                step=step,
+                lr=lr,
+                rows=rows,
+            )
         )
 
 
@@ -198,6 +204,10 @@ class Update:
         if math.isfinite(loss) and math.isfinite(norm):
             return
         self.before_step.restore()
-        what = f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
+        what = (
+            tr("the gradient's norm is {norm}", norm=norm)
+            if math.isfinite(loss)
+            else tr("the loss is {loss}", loss=loss)
+        )
         rows = [row for part in self.exchange.world.gather(batch.rows.tolist()) for row in part]
         raise NonFiniteLossError(what, rows, step, self.optimizer.param_groups[0]["lr"])

@@ -548,7 +548,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "prediction.py: error [no-class]" in capsys.readouterr().out
     assert main([*bad, "--lang", "zh"]) == 1
     assert "未通过：1 个错误" in capsys.readouterr().out
-    assert main(["check", "--submission", str(tmp_path / "nothing")]) == 1
+    assert main(["check", "--lang", "en", "--submission", str(tmp_path / "nothing")]) == 1
     assert "there is no folder" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         main(["check", "--lang", "fr"])

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from flyai.project import link, project_path, say
+from flyai.project import link, project_path, say, tr
 
 ARCHIVES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
 
@@ -68,8 +68,14 @@ def _find(name, url, folder):
                 return place / known_as
     looked_in = ", ".join(str(place) for place in [folder, *places])
     raise MissingWeightsError(
-        f"the pretrained file {name!r} ({url}) is in none of these folders: {looked_in}. Nothing is downloaded "
-        "here: put the file into a folder of your own and name it with --weights DIR (or in FLYAI_LOCAL_WEIGHTS)."
+        tr(
+            "the pretrained file {name!r} ({url}) is in none of these folders: {looked_in}. Nothing "
+            "is downloaded here: put the file into a folder of your own and name it with --weights "
+            "DIR (or in FLYAI_LOCAL_WEIGHTS).",
+            name=name,
+            url=url,
+            looked_in=looked_in,
+        )
     )
 
 
@@ -79,7 +85,7 @@ def _copy(source, path):
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     shutil.copyfile(source, partial)
     partial.replace(path)
-    say(f"{path.name} was copied from {source.parent}")
+    say(tr("{name} was copied from {parent}", name=path.name, parent=source.parent))
 
 
 def _unpack(archive, stem):

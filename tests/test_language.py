@@ -1,0 +1,136 @@
+"""Which language is spoken, that every sentence has its Chinese, and that no translation can end a run."""
+
+from __future__ import annotations
+
+import gettext
+import os
+import string
+import subprocess
+import sys
+
+import catalogue
+import pytest
+from conftest import ROOT
+
+from protocol import language
+from protocol.language import LanguageError, choose, counted, tr, translated
+
+
+@pytest.mark.parametrize(
+    ("environment", "spoken"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_TW"}, "zh"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "C"}, "en"),
+        ({"LC_ALL": "en_US.UTF-8", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LC_MESSAGES": "zh_CN", "LANG": "en_US"}, "zh"),
+        ({"FLYAI_LANG": "zh", "LC_ALL": "en_US.UTF-8"}, "zh"),
+        ({"FLYAI_LANG": "EN-us", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"FLYAI_LANG": "zh-Hans"}, "zh"),
+        ({"FLYAI_LANG": "klingon", "LANG": "zh_CN.UTF-8"}, "en"),  # refused where a command line is read
+    ],
+)
+def test_the_variable_comes_before_the_locale_and_the_locale_before_english(environment, spoken) -> None:
+    assert language.language(environment) == spoken
+
+
+@pytest.mark.parametrize(
+    ("words", "rest", "spoken"),
+    [
+        (["--lang", "zh", "audit"], ["audit"], "zh"),
+        (["audit", "--csv", "a.csv", "--lang=zh"], ["audit", "--csv", "a.csv"], "zh"),
+        (["audit", "--", "--lang", "zh"], ["audit", "--", "--lang", "zh"], "en"),
+        (["--lang", "zh", "--lang", "en"], [], "en"),
+    ],
+)
+def test_the_flag_stands_anywhere_and_is_passed_on_to_children(monkeypatch, words, rest, spoken) -> None:
+    monkeypatch.setenv("FLYAI_LANG", "en")
+    assert choose(words) == rest and os.environ["FLYAI_LANG"] == spoken
+
+
+@pytest.mark.parametrize("words", [["--lang", "fr"], ["--lang="], ["--lang"]])
+def test_another_language_is_refused_in_a_sentence(monkeypatch, words) -> None:
+    monkeypatch.setenv("FLYAI_LANG", "en")
+    with pytest.raises(LanguageError, match="en, zh"):
+        choose(words)
+
+
+@pytest.mark.parametrize("command", [["main.py"], ["-m", "recipe", "runs"], ["-m", "flyai_local", "competitions"]])
+def test_every_program_refuses_an_unknown_variable(command) -> None:
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env={**os.environ, "FLYAI_LANG": "xx"}, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "FLYAI_LANG names the language 'xx'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_sentence_of_the_code_is_in_the_catalogue_and_translated() -> None:
+    kept = catalogue.kept()
+    said = {message.id: message for message in catalogue.said() if message.id}
+    untold = [id for id in said if id not in kept or not kept.get(_first(id)).string]
+    assert untold == []
+    assert [message.id for message in kept if message.fuzzy and message.id] == []
+    assert [message.id for message in kept if message.id and message.id not in said] == []  # what nothing says
+
+
+def test_what_is_read_at_run_time_is_what_was_translated() -> None:
+    assert catalogue.MO.read_bytes() == catalogue.compiled(catalogue.kept())
+
+
+def test_every_translation_has_the_places_of_its_sentence() -> None:
+    wrong = []
+    for message in catalogue.kept():
+        if not message.id:
+            continue
+        texts = message.string if isinstance(message.string, tuple) else (message.string,)
+        many = message.id[-1] if isinstance(message.id, tuple) else message.id
+        wrong += [(many, text) for text in texts if _places(text) != _places(many)]
+    assert wrong == []
+
+
+def test_a_translation_without_its_places_costs_the_translation_alone(monkeypatch) -> None:
+    class Broken(gettext.NullTranslations):
+        def gettext(self, message: str) -> str:
+            return {"{count} rows": "{anzahl} 行", "{name} is gone": "{name", "{size:.1f} MB": "{size:d} MB"}[message]
+
+        def ngettext(self, one: str, many: str, number: int) -> str:
+            return "{} 行"
+
+    monkeypatch.setattr(language, "catalogue", lambda wanted: Broken())
+    assert tr("{count} rows", count=3) == "3 rows"
+    assert tr("{name} is gone", name="a.jpg") == "a.jpg is gone"
+    assert tr("{size:.1f} MB", size=2.0) == "2.0 MB"
+    assert counted("{count} row", "{count} rows", 1) == "1 row"
+
+
+def test_without_its_file_the_catalogue_is_english(monkeypatch, tmp_path) -> None:
+    for content in (None, b"", b"\xde\x12\x04\x95torn"):
+        if content is not None:
+            (tmp_path / "zh" / "LC_MESSAGES").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "zh" / "LC_MESSAGES" / "flyai.mo").write_bytes(content)
+        monkeypatch.setattr(language, "FOLDER", tmp_path)
+        monkeypatch.setattr(gettext, "_translations", {})
+        language.catalogue.cache_clear()
+        assert translated("usage: ", "zh") == "usage: "
+    monkeypatch.undo()
+    language.catalogue.cache_clear()
+    assert translated("usage: ", "zh") == "用法："
+
+
+def test_braces_of_a_name_are_no_places() -> None:
+    assert tr("{file} is longer than {most:,} bytes.", file="{most}{x}.csv", most=1000) == (
+        "{most}{x}.csv is longer than 1,000 bytes."
+    )
+    assert tr("{not_a_place}") == "{not_a_place}" and tr("") == ""
+
+
+def _first(id: str | tuple[str, str]) -> str:
+    return id[0] if isinstance(id, tuple) else id
+
+
+def _places(text: str) -> list[str]:
+    """The names of places, and argparse's own."""
+    named = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None} if "{" in text else set()
+    return sorted(named | {word for word in ("%(prog)s", "%(default)s", "%(default)g", "%%") if word in text})
