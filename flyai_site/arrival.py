@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest
 from django.utils import timezone as clock
+from django.utils.translation import gettext as _
 
 from flyai_local.errors import UserError
 from flyai_site import storage
@@ -31,12 +32,13 @@ def receive(request: HttpRequest, max_mb: float) -> Incoming:
     """
     limit = int(max_mb * 2**20)
     if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
-        raise TooLargeError(f"the file is larger than {max_mb:g} MB, the most that is accepted here")
+        raise TooLargeError(_("The file is larger than %(most)d MB.") % {"most": max_mb})
     incoming = storage.arrive(_pieces(request), limit)
     sha256 = incoming.settle()
     if not incoming.size or request.headers.get("X-SHA256", sha256).lower() != sha256:
         incoming.drop()
-        raise UserError(f"the file arrived as {incoming.size} bytes with SHA-256 {sha256}: send it again")
+        text = _("The file arrived as %(size)d bytes with SHA-256 %(sha256)s: send it again.")
+        raise UserError(text % {"size": incoming.size, "sha256": sha256})
     return incoming
 
 

@@ -20,6 +20,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from flyai_local.contest.competitions import Competition
 from flyai_local.contest.tables import read_table
 from flyai_local.errors import UserError
@@ -59,12 +61,13 @@ def make(slug: str, card: Competition, kind: str) -> Bundles:
         UserError: no hidden part, a part without a public or a private row, or a picture that is gone.
     """
     if card.hidden is None:
-        raise UserError(f"{card.id} has no hidden part, so nothing could be scored: give a fraction such as 0.25")
+        raise UserError(_("Nothing is hidden, so nothing could be scored: give a fraction such as 0.25."))
     train = [(card.images / row.picture, row.picture, row.label) for row in read_table(card.train, *card.columns)]
     hidden = _hidden(slug, card)
-    for source in [*(source for source, _, _ in train), *(one.source for one in hidden)]:
+    for source in [*(row[0] for row in train), *(one.source for one in hidden)]:
         if not source.is_file():
-            raise UserError(f"the picture {str(source)!r} is gone: put it back, or add the competition anew")
+            text = _("The picture %(name)s is gone: put it back, or add the competition anew.")
+            raise UserError(text % {"name": repr(str(source))})
     data, public = folder("incoming") / secrets.token_hex(8), folder("incoming") / secrets.token_hex(8)
     try:
         _write_data(data, slug, card, kind, train, hidden)
@@ -79,7 +82,8 @@ def _hidden(slug: str, card: Competition) -> list[Hidden]:
     """Hidden rows under names drawn anew until both parts have rows of them, in an order that tells nothing."""
     rows = read_table(card.hidden, *card.columns) if card.hidden else []
     if len(rows) < 2:
-        raise UserError(f"{len(rows)} hidden rows cannot make a public and a private part: give a larger fraction")
+        text = _("%(count)d hidden rows cannot make a public and a private part: give a larger fraction.")
+        raise UserError(text % {"count": len(rows)})
     random.SystemRandom().shuffle(rows)
     numbers = random.SystemRandom().sample(range(len(rows)), len(rows))
     while True:
@@ -98,10 +102,10 @@ def _write_data(
         about = {"id": slug, "image_column": card.image_column, "label_column": card.label_column,
                  "metric": card.metric, "kind": kind}  # fmt: skip
         _text(archive, "card.json", json.dumps(about))
-        _table(archive, "train.csv", card.columns, ((picture, label) for _, picture, label in train))
+        _table(archive, "train.csv", card.columns, (row[1:] for row in train))
         _table(archive, "hidden.csv", card.columns, ((one.name, one.label) for one in hidden))
         _table(archive, "numbers.csv", ("id", "picture"), ((_published(one), one.name) for one in hidden))
-        for source, picture, _ in train:
+        for source, picture, _label in train:
             _picture(archive, source, f"train/{picture}")
         for one in hidden:
             _picture(archive, one.source, f"hidden/{one.name}")
@@ -111,8 +115,8 @@ def _write_public(
     target: Path, card: Competition, kind: str, train: list[tuple[Path, str, str]], hidden: list[Hidden]
 ) -> None:
     with zipfile.ZipFile(target, "w") as archive:
-        _table(archive, "train.csv", card.columns, ((f"./image/{picture}", label) for _, picture, label in train))
-        for source, picture, _ in train:
+        _table(archive, "train.csv", card.columns, ((f"./image/{row[1]}", row[2]) for row in train))
+        for source, picture, _label in train:
             _picture(archive, source, f"image/{picture}")
         if kind == ANSWERS:
             ordered = sorted(hidden, key=lambda one: one.number)

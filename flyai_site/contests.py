@@ -143,7 +143,8 @@ def _moment(name: str, value: Any) -> datetime:
     except ValueError:
         found = None
     if found is None:
-        raise UserError(f"{name}: {value!r} is no moment; write it as 2026-12-24 18:00")
+        text = _("%(name)s: %(value)s is no moment; write it as 2026-12-24 18:00.")
+        raise UserError(text % {"name": name, "value": repr(value)[:60]})
     return timezone.make_aware(found) if timezone.is_naive(found) else found
 
 
@@ -154,5 +155,6 @@ def _number(name: str, value: Any) -> float:
     except (TypeError, ValueError):
         number = float("nan")
     if not least <= number <= most or (name != "minutes" and number != int(number)):
-        raise UserError(f"{name}: {value!r} is not accepted; give a number from {least:g} to {most:g}")
+        text = _("%(name)s: %(value)s is not accepted; give a number from %(least)s to %(most)s.")
+        raise UserError(text % {"name": name, "value": repr(value)[:60], "least": f"{least:g}", "most": f"{most:g}"})
     return number if name == "minutes" else int(number)

@@ -23,7 +23,7 @@ __all__ = ["Service", "prepare", "serve"]
 
 ORGANISER = "organiser"
 AGAIN_SECONDS = 5.0  # between two starts of a worker that ended
-NICE = 10  # of workers beside the site: its pages come first, and take little
+NICE = 5  # of workers beside the site: its pages come first, and take little
 
 
 @dataclass(frozen=True)

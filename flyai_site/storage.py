@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from flyai_local.errors import UserError
 
@@ -48,7 +49,7 @@ class Incoming:
 
     def __init__(self, limit_bytes: int) -> None:
         if shutil.disk_usage(folder("incoming")).free < SPARE_MB * 2**20:
-            raise UserError("the site's disk is full: tell the organiser; nothing was taken")
+            raise UserError(_("The site's disk is full: tell the organiser. Nothing was taken."))
         handle, name = tempfile.mkstemp(dir=folder("incoming"))
         self._file = open(handle, "wb")  # noqa: SIM115 - closed by keep or drop
         self._path = Path(name)
@@ -65,7 +66,7 @@ class Incoming:
         self.size += len(piece)
         if self.size > self._limit:
             self.drop()
-            raise TooLargeError(f"the file is larger than {self._limit / 2**20:g} MB, the most that is accepted here")
+            raise TooLargeError(_("The file is larger than %(most)d MB.") % {"most": self._limit // 2**20})
         self._hash.update(piece)
         self._file.write(piece)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from flyai_local.errors import UserError
@@ -61,7 +62,7 @@ def by_person(view: View) -> View:
     def checked(request: HttpRequest, **parts: Any) -> HttpResponse:
         known = Token.objects.select_related("user").filter(token_hash=hashed(word_of(request))).first()
         if known is None or known.expires <= timezone.now() or not known.user.is_active:
-            return answer({"error": "no valid token: python -m flyai_local login URL"}, 401)
+            return answer({"error": _("No valid token: python -m flyai_local login URL")}, 401)
         if request.method != "GET":
             tick(f"api:{known.user.pk}", PER_MINUTE)
         request.user = known.user

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
@@ -144,7 +145,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 def _newest(submission: Submission) -> Run:
     found: Run | None = Run.objects.filter(submission=submission).order_by("-id").first()
     if found is None:
-        raise UserError("this submission has no run yet")
+        raise UserError(_("This submission has no run yet."))
     return found
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import a_site  # noqa: F401 - sets Django up
 import pytest
-from test_journey import GOOD, Host, needs_isolation, packed
+from a_host import GOOD, Host, packed
+from test_journey import needs_isolation
 
 pytest_plugins = ["a_site"]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
-import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from a_host import GOOD, ROOT, Host, Person, packed
 from a_site import PASSWORD, body, close, ended, make_contest, person, token, told, upload
 from django.test import Client
 
@@ -30,76 +29,73 @@ from flyai_site.worker.answers import judge
 from flyai_site.worker.data import Data
 
 pytest_plugins = ["a_site"]
-ROOT = Path(__file__).parents[2]
-GOOD = ROOT / "tests" / "submissions" / "good"
 needs_isolation = pytest.mark.skipif(bubblewrap.program() is None, reason="bubblewrap is absent or does not work here")
 
 
-class Host:
-    """`python -m flyai_local host` as a process, in a folder of its own."""
-
-    def __init__(self, folder: Path, *options: str):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {**os.environ, "FLYAI_LOCAL_HOME": str(folder), "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "flyai_local", "host", "--port", str(self.port), "--lease", "4", *options]
-        self.process = subprocess.Popen(
-            command, env=self.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        self.said: list[str] = []
-        for line in self.process.stdout:
-            self.said.append(line)
-            if "is up" in line:
-                break
-        assert "is up" in self.said[-1], self.said
-
-    @property
-    def password(self) -> str:
-        return re.search(r"password (\S+)", "".join(self.said))[1]
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
+def sent(person: Person, file: Path) -> int:
+    """The number of a submission that a person uploads by the page."""
+    return int(re.search(r"Submission (\d+)", person.post("/c/class/submit", "/c/class/submit", {"file": file}))[1])
 
 
-class Person:
-    """A browser without scripts: forms are found on pages and sent as they stand."""
+MAIN_1X = """
+import argparse
+import numpy
+from flyai.dataset import Dataset
+from model import Model
+from path import MODEL_PATH
 
-    def __init__(self, url: str):
-        import http.cookiejar
-        import urllib.request
-
-        self.url = url
-        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-
-    def get(self, path: str) -> str:
-        with self.opener.open(self.url + path, timeout=60) as response:
-            return response.read().decode()
-
-    def post(self, page: str, path: str, files: dict[str, Path] | None = None, **fields: str) -> str:
-        import urllib.request
-
-        fields["csrfmiddlewaretoken"] = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', self.get(page))[1]
-        mark, parts = "----flyai", []
-        for name, value in fields.items():
-            parts.append(f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode())
-        for name, file in (files or {}).items():
-            head = f'--{mark}\r\nContent-Disposition: form-data; name="{name}"; filename="{file.name}"\r\n\r\n'
-            parts.append(head.encode() + file.read_bytes() + b"\r\n")
-        data = b"".join(parts) + f"--{mark}--\r\n".encode()
-        headers = {"Content-Type": f"multipart/form-data; boundary={mark}", "Referer": self.url + page}
-        with self.opener.open(urllib.request.Request(self.url + path, data, headers), timeout=60) as response:
-            return response.read().decode()
+parser = argparse.ArgumentParser()
+parser.add_argument("-e", "--EPOCHS", default=10, type=int)
+parser.add_argument("-b", "--BATCH", default=32, type=int)
+args = parser.parse_args()
+dataset = Dataset(epochs=args.EPOCHS, batch=args.BATCH)
+seen = [dataset.next_train_batch() for _ in range(max(1, dataset.get_step()))]
+x, y = (numpy.concatenate(part) for part in zip(*seen))
+Model(dataset).save_model([x[y == label].mean(0) for label in range(y.max() + 1)], MODEL_PATH, overwrite=True)
+"""
+MODEL_1X = """
+import os, pickle
+import numpy
+from flyai.model.base import Base
+from path import MODEL_PATH
 
 
-def packed(folder: Path, target: Path) -> Path:
-    with zipfile.ZipFile(target, "w") as archive:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                archive.write(file, file.relative_to(folder).as_posix())
-    return target
+class Model(Base):
+    def __init__(self, data):
+        self.data = data
+
+    def predict(self, **data):
+        means = pickle.load(open(os.path.join(MODEL_PATH, "model.pkl"), "rb"))
+        x = self.data.predict_data(**data)
+        return self.data.to_categorys(-numpy.array([[((one - mean) ** 2).sum() for mean in means] for one in x]))[0]
+
+    def predict_all(self, datas):
+        return [{"label": self.predict(**data)} for data in datas]
+
+    def save_model(self, network, path, name="model.pkl", overwrite=False):
+        self.check(path, overwrite)
+        pickle.dump(network, open(os.path.join(path, name), "wb"))
+"""
+
+
+def of_1x(folder: Path) -> Path:
+    """The project of platform 1.x with the class nearest by mean: Dataset, processor, Base; no network."""
+    shutil.copytree(GOOD / "dataset_1x", folder, ignore=shutil.ignore_patterns("__pycache__", "net.py"))
+    (folder / "main.py").write_text(MAIN_1X)
+    (folder / "model.py").write_text(MODEL_1X)
+    (folder / "requirements.txt").write_text("numpy\n")
+    return folder
+
+
+def bomb_of(archive: Path) -> Path:
+    """The archive with a thousand names that lead to the same 32 MB of nothing."""
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("0.bin", bytes(2**25))
+        for at in range(1, 1000):
+            twin = copy.copy(opened.filelist[-1])
+            twin.filename = f"{at}.bin"
+            opened.filelist.append(twin)
+    return archive
 
 
 @needs_isolation
@@ -113,16 +109,24 @@ def test_a_contest_from_nothing_to_the_same_board_elsewhere(tmp_path, pictures, 
                          title="My class", hidden="0.5", image_column="image_path", label_column="label",
                          metric="accuracy", kind="code")  # fmt: skip
         assert "The contest is made" in made
+        olga.post("/organise/class", "/organise/class/settings", per_day="9")
         ada.post("/register", "/register", name="ada", password=PASSWORD)
         ada.post("/c/class", "/c/class/join", name="Ada")
-        own = packed(GOOD / "nearest_mean", tmp_path / "own.zip")
-        number = int(re.search(r"Submission (\d+)", ada.post("/c/class/submit", "/c/class/submit", {"file": own}))[1])
+        number = sent(ada, packed(GOOD / "nearest_mean", tmp_path / "own.zip"))
+        old = of_1x(tmp_path / "1x")
+        older = sent(ada, packed(old, tmp_path / "1x.zip"))
+        bomb = bomb_of(packed(GOOD / "nearest_mean", tmp_path / "bomb.zip"))
+        by_page = sent(ada, bomb)
         monkeypatch.setenv("FLYAI_LOCAL_HOME", str(tmp_path / "ada"))
         monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD + "\n"))
         assert main(["login", host.url, "--name", "ada"]) == 0
-        assert main(["submit", str(GOOD / "single_module_2022"), "--wait", "--contest", "class"]) == 0
-        shown = capsys.readouterr().out
-        assert "isolated by bubblewrap" in shown and "accuracy: public" in shown and ", private 1" not in shown
+        for folder in (GOOD / "single_module_2022", old):
+            assert main(["submit", str(folder), "--wait", "--contest", "class", "--note", "第一"]) == 0
+            shown = capsys.readouterr().out
+            assert "isolated by bubblewrap" in shown and "accuracy: public" in shown and ", private 1" not in shown
+        assert main(["submit", str(bomb), "--wait"]) == 1 and "archive-too-large" in capsys.readouterr().out
+        assert "archive-too-large" in ada.get(f"/s/{by_page}")
+        assert 'id="public"' in ada.get(f"/s/{older}") and "第一" in ada.get("/c/class/mine")
         page = ada.get(f"/s/{number}")
         assert 'id="public"' in page and "train |" in page and 'id="private"' not in page
         assert main(["board", "--site"]) == 0 and "Ada" in capsys.readouterr().out
