@@ -55,6 +55,7 @@ def settings_of(django_ready):
 
     from django.conf import settings
     from django.db import connections
+    from django.utils import translation
 
     from flyai_site import standings
 
@@ -67,6 +68,7 @@ def settings_of(django_ready):
         (folder / "secret").write_text("only-for-tests")
         settings.SITE = replace(settings.SITE, folder=folder)
         standings._boards.clear()
+        translation.activate("en")  # whatever the last request of another test was in
         return settings.SITE
 
     yield point
