@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments = choose(sys.argv[1:] if argv is None else argv)
     except LanguageError as error:
-        say(f"error: {error}", error=True)
+        say(tr("error: {error}", error=error), error=True)
         return 1
     available = _available()
     overview = _overview(available)

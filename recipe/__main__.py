@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(words: list[str]) -> int:
     parser = Parser(prog="python -m recipe", epilog=tr(EXIT_CODES), description=tr("What surrounds training."))
-    parser.add_argument("--version", action="version", version=f"flyai-recipe {__version__}")
+    parser.add_argument(
+        "--version", action="version", help=tr("show the version and end"), version=f"flyai-recipe {__version__}"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=tr(summary), description=tr(summary), epilog=tr(EXIT_CODES))

@@ -13,8 +13,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from protocol.errors import UserError
+from protocol.language import tr
 from protocol.nearest import nearest
 from protocol.plain_files import Unreadable, read_yaml
+from protocol.refused import clause
 from recipe import plugins
 
 
@@ -38,7 +40,14 @@ def not_between(low: float, high: float) -> AfterValidator:
 
     def check(number: float) -> float:
         if low < number < high:
-            raise ValueError(f"{number:g} lies between {low:g} and {high:g}; give {low:g}, or {high:g} and more")
+            raise ValueError(
+                tr(
+                    "{number:g} lies between {low:g} and {high:g}; give {low:g}, or {high:g} and more",
+                    number=number,
+                    low=low,
+                    high=high,
+                )
+            )
         return number
 
     return AfterValidator(check)
@@ -230,39 +239,51 @@ class Config(Strict):
         return [
             (
                 self.head_init == "probe" and not self.pretrained,
-                "head_init: probe needs pretrained features; set pretrained: true or head_init: random.",
+                tr("head_init: probe needs pretrained features; set pretrained: true or head_init: random."),
             ),
             (
                 self.mix_off_epochs > self.epochs,
-                f"mix_off_epochs: {self.mix_off_epochs} is more than epochs: {self.epochs}; lower it.",
+                tr(
+                    "mix_off_epochs: {mix_off_epochs} is more than epochs: {epochs}; lower it.",
+                    mix_off_epochs=self.mix_off_epochs,
+                    epochs=self.epochs,
+                ),
             ),
             (
                 bool(self.weights) and not self.pretrained,
-                "weights names a file but pretrained is false; drop one of the two.",
+                tr("weights names a file but pretrained is false; drop one of the two."),
             ),
             (
                 self.pretrained and self.init != "default",
-                "init: kaiming would overwrite the pretrained weights; set pretrained: false or init: default.",
+                tr("init: kaiming would overwrite the pretrained weights; set pretrained: false or init: default."),
             ),
             (
                 self.pretrained and self.zero_gamma,
-                "zero_gamma would cut the pretrained branches off; set pretrained: false or zero_gamma: false.",
+                tr("zero_gamma would cut the pretrained branches off; set pretrained: false or zero_gamma: false."),
             ),
             (
                 self.freeze_epochs > self.epochs,
-                f"freeze_epochs: {self.freeze_epochs} is more than epochs: {self.epochs}; lower it.",
+                tr(
+                    "freeze_epochs: {freeze_epochs} is more than epochs: {epochs}; lower it.",
+                    freeze_epochs=self.freeze_epochs,
+                    epochs=self.epochs,
+                ),
             ),
             (
                 bool(self.freeze_epochs) and not self.pretrained,
-                "freeze_epochs would freeze a random backbone; set pretrained: true or freeze_epochs: 0.",
+                tr("freeze_epochs would freeze a random backbone; set pretrained: true or freeze_epochs: 0."),
             ),
             (
                 bool(self.consistency) and self.mix != "none()",
-                "consistency compares views of one picture, and mix blends two; set mix: none().",
+                tr("consistency compares views of one picture, and mix blends two; set mix: none()."),
             ),
             (
                 self.micro_batch > self.batch_size,
-                f"micro_batch: {self.micro_batch} is more than batch_size: {self.batch_size}; lower it.",
+                tr(
+                    "micro_batch: {micro_batch} is more than batch_size: {batch_size}; lower it.",
+                    micro_batch=self.micro_batch,
+                    batch_size=self.batch_size,
+                ),
             ),
         ]
 
@@ -316,7 +337,7 @@ class Competition(Strict):
     @classmethod
     def _named(cls, value: Any) -> str:
         if value is None or not str(value).strip():
-            raise ValueError("is empty; name the competition's data id (for a trial: MushroomSketch)")
+            raise ValueError(tr("is empty; name the competition's data id (for a trial: MushroomSketch)"))
         return str(value)
 
 
@@ -335,13 +356,17 @@ class App(Strict):
         """
         if profile not in self.profiles:
             raise ConfigError(
-                f"unknown profile {profile!r}.{nearest(profile, self.profiles)} app.yaml has: "
-                f"{', '.join(self.profiles) or 'none'}."
+                tr(
+                    "unknown profile {profile!r}.{nearest} app.yaml has: {profiles}.",
+                    profile=profile,
+                    nearest=nearest(profile, self.profiles),
+                    profiles=", ".join(self.profiles) or tr("none"),
+                )
             )
         for section, settings in (("recipe", self.recipe), (f"profiles.{profile}", self.profiles[profile])):
             checked(Config, settings, f"app.yaml, {section}")
         merged = {**self.recipe, **self.profiles[profile], **overrides}
-        return checked(Config, merged, "settings")
+        return checked(Config, merged, tr("settings"))
 
 
 def read_app(path: Path | str) -> App:
@@ -354,11 +379,15 @@ def read_app(path: Path | str) -> App:
     try:
         content = read_yaml(path)
     except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; it names the competition and its settings.") from None
+        raise ConfigError(tr("{path} does not exist; it names the competition and its settings.", path=path)) from None
     except (OSError, Unreadable) as error:
-        raise ConfigError(f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+        raise ConfigError(
+            tr("{name} cannot be read: {error}.", name=path.name, error=getattr(error, "strerror", None) or error)
+        ) from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path.name} holds no settings; it needs at least 'competition: {{id: NAME}}'.")
+        raise ConfigError(
+            tr("{name} holds no settings; it needs at least 'competition: {{id: NAME}}'.", name=path.name)
+        )
     app = checked(App, content, path.name)
     for profile in app.profiles:
         app.config(profile, {})
@@ -381,14 +410,19 @@ def _sentence(model: type[BaseModel], issue: Any, where: str) -> str:
     key = ".".join(str(part) for part in issue["loc"])
     if issue["type"] == "extra_forbidden":
         known = _fields_at(model, issue["loc"][:-1])
-        return f"{where}: unknown key {key!r}.{nearest(str(issue['loc'][-1]), known)} Known: {', '.join(known)}."
+        return tr(
+            "{where}: unknown key {key!r}.{nearest} Known: {known}.",
+            where=where,
+            key=key,
+            nearest=nearest(str(issue["loc"][-1]), known),
+            known=", ".join(known),
+        )
     if issue["type"] == "missing":
-        return f"{where}: {key!r} is missing."
-    message = issue["msg"].removeprefix("Value error, ").rstrip(".")
+        return tr("{where}: {key!r} is missing.", where=where, key=key)
     given = reprlib.repr(issue["input"]) if isinstance(issue["input"], (dict, list)) else repr(issue["input"])
-    return (
-        f"{where}: {message}." if not key else f"{where}: {key}: {given} is refused: {message[0].lower()}{message[1:]}."
-    )
+    if not key:
+        return f"{where}: {issue['msg'].removeprefix('Value error, ').rstrip('.')}."
+    return tr("{where}: {key}: {given} is refused: {why}.", where=where, key=key, given=given, why=clause(issue))
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from protocol.arguments import Parser
+from protocol.language import later, tr
 from recipe import __version__
 from recipe.config import App, Config
 
 SHORT = {"epochs": ("-e", "--EPOCHS"), "batch_size": ("-b", "--BATCH"), "plugins": ("--plugin",)}
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not exist; 130 stopped by "
-    "Ctrl-C and 143 by SIGTERM, "
-    "both with the state saved (go on with --resume)."
+EXIT_CODES = later(
+    "Exit codes: 0 done; 1 stopped with a reason in a sentence; 2 an option that does not "
+    "exist; 130 stopped by Ctrl-C and 143 by SIGTERM, both with the state saved (go on with "
+    "--resume)."
 )
 
 SECTIONS = {  # the setting that begins each section of --help
-    "epochs": ("length", "how long, and on what"),
-    "backbone": ("network", "the network and its start"),
-    "augment": ("pictures", "the pictures as the network sees them"),
-    "loss": ("objective", "what is minimised, and in which steps"),
-    "plugins": ("machine", "components of your own, and the machine"),
-    "views": ("prediction", "how the run answers"),
+    "epochs": ("length", later("how long, and on what")),
+    "backbone": ("network", later("the network and its start")),
+    "augment": ("pictures", later("the pictures as the network sees them")),
+    "loss": ("objective", later("what is minimised, and in which steps")),
+    "plugins": ("machine", later("components of your own, and the machine")),
+    "views": ("prediction", later("how the run answers")),
 }
 USUAL = (
     "epochs", "batch_size", "folds", "minutes", "backbone", "image_size", "loss", "optimizer", "lr", "views",
@@ -38,14 +39,14 @@ def add_config_flags(parser: Parser, over: str = "app.yaml", app: App | None = N
     for name, setting in Config.model_fields.items():
         if name in SECTIONS:
             title, what = SECTIONS[name]
-            group = parser.section(title, f"{what}; a value given here wins over {over}")
+            group = parser.section(title, tr("{what}; a value given here wins over {over}", what=tr(what), over=over))
         default = f" [{default_of(name, app)}]".replace("%", "%%")
         flags = [*SHORT.get(name, ()), f"--{name.replace('_', '-')}"]
         bare: dict[str, Any] = (
             {"nargs": "?", "const": "true"} if setting.annotation is bool else {}
         )  # --deterministic is --deterministic true
         group.add_argument(
-            *flags, dest=name, metavar="VALUE", default=None, **bare, help=f"{setting.description}{default}"
+            *flags, dest=name, metavar="VALUE", default=None, **bare, help=f"{tr(str(setting.description))}{default}"
         )
 
 
@@ -62,54 +63,76 @@ def default_of(name: str, app: App | None) -> str:
 
 def parser(app: App | None = None) -> Parser:
     """The parser of main.py; with app.yaml its help shows the defaults of the profiles."""
-    made = Parser(prog="main.py", epilog=EXIT_CODES, description="Trains the submission under k-fold cross-validation.")
-    made.add_argument("--version", action="version", version=f"%(prog)s of flyai-recipe {__version__}")
-    made.add_argument("--dry-run", action="store_true", help="say the plan and how long it would take; train nothing")
-    made.add_argument("--verbose", action="store_true", help="print what RUN/run.log holds besides, too")
+    made = Parser(
+        prog="main.py", epilog=tr(EXIT_CODES), description=tr("Trains the submission under k-fold cross-validation.")
+    )
+    made.add_argument(
+        "--version",
+        action="version",
+        help=tr("show the version and end"),
+        version=f"%(prog)s of flyai-recipe {__version__}",
+    )
+    made.add_argument(
+        "--dry-run", action="store_true", help=tr("say the plan and how long it would take; train nothing")
+    )
+    made.add_argument("--verbose", action="store_true", help=tr("print what RUN/run.log holds besides, too"))
     made.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run in the run folder, with its own competition and settings",
+        help=tr("go on with the run in the run folder, with its own competition and settings"),
     )
     made.add_argument(
         "--resume-anyway", action="store_true",
-        help="as --resume, although the code, the versions, or settings such as lr, epochs and augment have "
-             "changed; never other data or networks",
+        help=tr("as --resume, although the code, the versions, or settings such as lr, epochs and "
+"augment have changed; never other data or networks"),
     )  # fmt: skip
     made.add_argument(
         "--processes", type=int, default=1, metavar="N",
-        help="processes that train each fold together: a GPU for each, or a share of the cores; docs/scale.md [1]",
+        help=tr("processes that train each fold together: a GPU for each, or a share of the cores; "
+"docs/scale.md [1]"),
     )  # fmt: skip
-    made.add_argument("--only-fold", type=int, metavar="N", help="train fold N alone")
+    made.add_argument("--only-fold", type=int, metavar="N", help=tr("train fold N alone"))
     made.add_argument(
-        "--no-report", action="store_true", help="leave report.html out; python -m recipe report writes it later"
+        "--no-report", action="store_true", help=tr("leave report.html out; python -m recipe report writes it later")
     )
-    made.add_argument("--output", type=Path, metavar="DIR", help="run folder instead of MODEL_PATH")
+    made.add_argument("--output", type=Path, metavar="DIR", help=tr("run folder instead of MODEL_PATH"))
     add_run_flags(made, app)
     return made
 
 
 def add_run_flags(parser: Parser, app: App | None = None) -> None:
     """What chooses the data and the settings: shared by main.py and the commands that prepare a run."""
-    parser.add_argument("--app", type=Path, metavar="FILE", help="another file than app.yaml, such as one of examples/")
-    parser.add_argument("--competition", metavar="ID", help="another competition than the one app.yaml names")
+    parser.add_argument(
+        "--app", type=Path, metavar="FILE", help=tr("another file than app.yaml, such as one of examples/")
+    )
+    parser.add_argument("--competition", metavar="ID", help=tr("another competition than the one app.yaml names"))
     parser.add_argument(
         "--data",
         type=Path,
         metavar="PATH",
-        help="pictures of your own instead: a folder per class, a folder with a train.csv, or a CSV",
+        help=tr("pictures of your own instead: a folder per class, a folder with a train.csv, or a CSV"),
     )
-    parser.add_argument("--image-column", metavar="NAME", help="column of train.csv with the paths [image_path]")
-    parser.add_argument("--label-column", metavar="NAME", help="column of train.csv with the classes [label]")
-    parser.add_argument("--fold-column", metavar="NAME", help="column with folds of your own; -1 is never validated")
-    parser.add_argument("--folds-csv", metavar="FILE", help="a CSV with the pictures and a column fold, for the same")
+    parser.add_argument("--image-column", metavar="NAME", help=tr("column of train.csv with the paths [image_path]"))
+    parser.add_argument("--label-column", metavar="NAME", help=tr("column of train.csv with the classes [label]"))
     parser.add_argument(
-        "--group-column", metavar="NAME", help="column of train.csv whose equal values stay in one fold"
+        "--fold-column", metavar="NAME", help=tr("column with folds of your own; -1 is never validated")
     )
-    parser.add_argument("--encoding", metavar="NAME", help="of train.csv, such as cp1252, where it is not UTF-8 or GBK")
-    parser.add_argument("--profile", default="auto", help="profile of app.yaml; auto chooses by the hardware [auto]")
     parser.add_argument(
-        "--strict", action="store_true", help="refuse a data set with unreadable pictures instead of leaving them out"
+        "--folds-csv", metavar="FILE", help=tr("a CSV with the pictures and a column fold, for the same")
+    )
+    parser.add_argument(
+        "--group-column", metavar="NAME", help=tr("column of train.csv whose equal values stay in one fold")
+    )
+    parser.add_argument(
+        "--encoding", metavar="NAME", help=tr("of train.csv, such as cp1252, where it is not UTF-8 or GBK")
+    )
+    parser.add_argument(
+        "--profile", default="auto", help=tr("profile of app.yaml; auto chooses by the hardware [auto]")
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help=tr("refuse a data set with unreadable pictures instead of leaving them out"),
     )
     add_config_flags(parser, app=app)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.language import tr
 from protocol.plain_files import read_json
 from recipe.components.metrics import METRICS
 from recipe.console import say
@@ -91,7 +92,7 @@ def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> Cros
         results = _trained(run, folds if several else (whole,), options.resume)
     summary = _closed(prepared, folder, options, folds if several else (whole,), results, probe, begin)
     if speed is not None and results:
-        say(f"export   {export_run(folder, config.export)}")
+        say(tr("export   {export_run}", export_run=export_run(folder, config.export)))
     return summary
 
 
@@ -134,7 +135,13 @@ def _expect(run: Run, speed: Speed) -> None:
     seconds = 2 * hidden * speed.picture + 2 * speed.load + EXPORT_MARGIN * speed.export
     run.pacer.predict = None
     run.pacer.measured.took("predict", seconds)
-    say(f"limit    {hidden} hidden pictures at {1000 * speed.picture:.1f} ms for each of two networks, exported")
+    say(
+        tr(
+            "limit    {hidden} hidden pictures at {picture:.1f} ms for each of two networks, exported",
+            hidden=hidden,
+            picture=1000 * speed.picture,
+        )
+    )
 
 
 def _several(run: Run, folds: Sequence[Fold], limit: TimeLimit, resume: bool) -> bool:
@@ -159,7 +166,7 @@ def _trained(run: Run, folds: Sequence[Fold], resume: bool) -> list[FoldResult]:
     try:
         return train_folds(run, folds, resume)
     except TimeIsUpError as reason:
-        say(f"limit    {reason} The probe answers.")
+        say(tr("limit    {reason} The probe answers.", reason=reason))
         return []
 
 
@@ -184,8 +191,14 @@ def _closed(
     write_summary(folder, table, summary, metric)
     write_answering(folder, _answering(views, found))
     say(
-        f"answer   {found.share:.0%} network (temperature {found.temperature:.2f}), {1 - found.share:.0%} probe, by "
-        f"{len(rows)} rows that neither has seen"
+        tr(
+            "answer   {share:.0%} network (temperature {temperature:.2f}), {share_2:.0%} probe, by "
+            "{rows} rows that neither has seen",
+            share=found.share,
+            temperature=found.temperature,
+            share_2=1 - found.share,
+            rows=len(rows),
+        )
     )
     return summary
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from protocol.errors import UserError
+from protocol.language import tr
 
 FOLDER = Path(__file__).resolve().parent.parent  # where main.py lies
 HOUSE = {"main", "prediction", "path", "recipe", "protocol", "flyai_local"}
@@ -79,7 +80,9 @@ def load(name: str) -> ModuleType:
         raise
     except Exception as error:
         sys.modules.pop(path.stem, None)
-        _failed[path.stem] = f"the plugin {path.name} cannot be imported: {_cause(error, path)}."
+        _failed[path.stem] = tr(
+            "the plugin {name} cannot be imported: {cause}.", name=path.name, cause=_cause(error, path)
+        )
         raise PluginError(_failed[path.stem]) from None
     return _loaded[path.stem]
 
@@ -93,15 +96,23 @@ def place(name: str) -> Path:
     stem = name.removesuffix(".py")
     if not stem.isidentifier() or stem in HOUSE or stem in sys.stdlib_module_names:
         raise PluginError(
-            f"plugins: {name!r} cannot be used: give the bare name of a Python file beside main.py, such as "
-            "my_parts.py, that no module of Python or of this project has."
+            tr(
+                "plugins: {name!r} cannot be used: give the bare name of a Python file beside main.py, "
+                "such as my_parts.py, that no module of Python or of this project has.",
+                name=name,
+            )
         )
     path = FOLDER / f"{stem}.py"
     if not path.is_file():
         there = sorted(other.name for other in FOLDER.glob("*.py") if other.stem not in HOUSE)
         raise PluginError(
-            f"the plugin {stem}.py was not found; looked in {FOLDER} (beside main.py), which has "
-            f"{', '.join(there) or 'no other Python file'}. It must lie there to travel with the submission."
+            tr(
+                "the plugin {stem}.py was not found; looked in {folder} (beside main.py), which has "
+                "{there}. It must lie there to travel with the submission.",
+                stem=stem,
+                folder=FOLDER,
+                there=", ".join(there) or tr("no other Python file"),
+            )
         )
     return path
 
@@ -112,7 +123,7 @@ def _imported(path: Path) -> ModuleType:
     if there is not None:
         if getattr(there, "__file__", None) == str(path):
             return there
-        raise PluginError(f"the plugin {path.name} has the name of an installed module; give it another.")
+        raise PluginError(tr("the plugin {name} has the name of an installed module; give it another.", name=path.name))
     assert spec is not None and spec.loader is not None  # a .py file has both
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module

@@ -16,6 +16,8 @@ from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from recipe.config import Config
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("recipe", "protocol", "flyai_local")
 PO = ROOT / "protocol" / "locale" / "zh" / "LC_MESSAGES" / "flyai.po"
@@ -32,6 +34,7 @@ def messages() -> Iterator[str | tuple[str, str]]:
         yield from (message[2] for message in found)
     for file in sorted((ROOT / "flyai_local" / "commands").glob("[a-z]*.py")):  # what --help of a command begins with
         yield from filter(None, [ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))])
+    yield from filter(None, [field.description for field in Config.model_fields.values()])  # the help of a setting
     for file in sorted(ROOT.glob("*.py")):
         yield from (message[1] for message in extract_from_file("python", file, KEYWORDS))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import gettext
 import os
+import re
 import string
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import catalogue
 import pytest
@@ -134,3 +138,81 @@ def _places(text: str) -> list[str]:
     """The names of places, and argparse's own."""
     named = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None} if "{" in text else set()
     return sorted(named | {word for word in ("%(prog)s", "%(default)s", "%(default)g", "%%") if word in text})
+
+
+# What a person reads and is English in every language, by file, with the reason.
+ENGLISH = {
+    "recipe/commands/docs.py": "writes the English documents",
+    "recipe/system/threads.py": "a message between threads",
+    "flyai_local/evaluator.py": "runs in the box, beside the submission and without this project",
+    "flyai_local/run/examine.py": "prints the platform's own `Current Pred:`",
+    "flyai_local/sdk": "the platform's own SDK speaks English; what a run of main.py prints of it is translated",
+}
+SAYING = {"say", "tell", "detail", "print", "Finding", "Bar", "UnreadablePicture", "Unreadable", "ArgumentTypeError"}
+WORDS = {"help", "description", "epilog"}
+ASKED = {"tr", "later", "translated", "counted", "in_chart"}
+
+
+def _told_plainly(path: Path, errors: set[str]) -> list[str]:
+    """Sentences of a file that go to a person and that no translation is asked for."""
+    found = []
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        given = call.args if _name(call) in SAYING | errors else []
+        given = [*given, *(word.value for word in call.keywords if word.arg in WORDS and _name(call) != "Field")]
+        found += [f"{path}:{node.lineno}: {ast.unparse(node)}" for node in given for node in _plain(node)]
+    return found
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _plain(node: ast.AST) -> Iterator[ast.AST]:
+    """The sentences below a node, but for what is given to a call: a function's own words are seen there."""
+    if isinstance(node, ast.Call):
+        return
+    text = ""
+    if isinstance(node, ast.JoinedStr):
+        text = "".join(part.value if isinstance(part, ast.Constant) else "_" for part in node.values)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        text = node.value
+    if re.search(r"[a-z]{2,}", text) and " " in text.strip():
+        yield node
+    elif not isinstance(node, ast.JoinedStr):
+        for below in ast.iter_child_nodes(node):
+            yield from _plain(below)
+
+
+def _user_errors(paths: list[Path]) -> set[str]:
+    """The classes below UserError, by name."""
+    bases = {
+        node.name: {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    known = {"UserError"}
+    while more := {name for name, above in bases.items() if above & known} - known:
+        known |= more
+    return known
+
+
+def test_nothing_is_told_to_a_person_in_english_alone() -> None:
+    paths = [path for folder in catalogue.FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    paths += sorted(path for path in ROOT.glob("*.py") if path.name != "setup_check.py")
+    errors = _user_errors(paths)
+    assert {"ConfigError", "DataError", "DamagedError"} <= errors
+    told = [line for path in paths for line in _told_plainly(path, errors)]
+    assert [line for line in told if not any(f"{place}" in line.split(":")[0] for place in ENGLISH)] == []
+
+
+def test_a_sentence_that_nobody_translates_is_found(tmp_path) -> None:
+    file = tmp_path / "new.py"
+    file.write_text(
+        "raise ConfigError(f'{x} is no number; give one')\n"
+        "say('done with it' if good else tr('not done'))\n"
+        "parser.add_argument('--x', help='what x is')\n"
+        "say(tr('all is well'))\nraise ConfigError(why(x))\nlog.debug('not for people')\n"
+    )
+    assert [line.split(":")[1] for line in _told_plainly(file, {"ConfigError"})] == ["1", "2", "3"]

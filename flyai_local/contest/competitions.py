@@ -20,6 +20,7 @@ from flyai_local.errors import UserError
 from flyai_local.home import cache_folder, competitions_folder
 from protocol import card as public_card
 from protocol.labels import KINDS, Kind, kind_of, value_of
+from protocol.language import tr
 
 EMBEDDED = {"MushroomSketch": "flyai_local.contest.sketch", "Digits": "flyai_local.contest.digits"}
 NAME = re.compile(r"[^\W_][\w-]{0,63}")  # letters of any script: a name may be Chinese
@@ -74,10 +75,15 @@ def competition(name: str) -> Competition:
         return _read_card(competitions_folder() / name)
     known = known_ids()
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = tr(" Did you mean {close!r}?", close=close[0]) if close else ""
     raise UserError(
-        f"there is no competition {name!r}.{hint} Known here: {', '.join(known)}. "
-        "Register your own pictures with: python -m flyai_local add NAME --csv train.csv --images DIR"
+        tr(
+            "there is no competition {name!r}.{hint} Known here: {known}. Register your own pictures "
+            "with: python -m flyai_local add NAME --csv train.csv --images DIR",
+            name=name,
+            hint=hint,
+            known=", ".join(known),
+        )
     )
 
 
@@ -190,8 +196,10 @@ def _read_card(folder: Path) -> Competition:
         fields["images"], fields["hidden_images"] = Path(fields["images"]), Path(fields["hidden_images"])
         return Competition(**fields)
     except (ValueError, KeyError, TypeError) as error:
-        remedy = "remove that folder and add the competition again"
-        raise UserError(f"{folder / CARD} cannot be read ({error}): {remedy}") from error
+        remedy = tr("remove that folder and add the competition again")
+        raise UserError(
+            tr("{folder} cannot be read ({error}): {remedy}", folder=folder / CARD, error=error, remedy=remedy)
+        ) from error
 
 
 def _embedded_card(name: str) -> Competition:
@@ -214,7 +222,7 @@ def _made(name: str) -> Competition:
     """An embedded competition with its pictures."""
     card = _embedded_card(name)
     if not card.train.parent.is_dir():
-        print(f"{name}: making its pictures, once (some seconds) ...", file=sys.stderr)
+        print(tr("{name}: making its pictures, once (some seconds) ...", name=name), file=sys.stderr)
         _written(card.train.parent, importlib.import_module(EMBEDDED[name]).write)
     return card
 

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.timm:
         from recipe.models.classifier import timm_names
 
-        print("\nbackbone (timm)", *timm_names(), sep="\n  ")
+        print(tr("\nbackbone (timm)"), *timm_names(), sep="\n  ")
     return 0
 
 

@@ -36,7 +36,7 @@ def pixels(picture: Any) -> np.ndarray:
     if hasattr(picture, "read"):
         return decode(_read(picture))
     if why := refusal(picture):
-        raise UnreadablePicture("in memory", why)
+        raise UnreadablePicture(tr("in memory"), why)
     return rgb(np.ascontiguousarray(picture))
 
 
@@ -81,6 +81,6 @@ def _of_pillow(image: Any) -> np.ndarray:
     mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         raise UnreadablePicture(
-            "in memory", tr("Pillow's mode {mode} has no fixed range; give the file instead", mode=image.mode)
+            tr("in memory"), tr("Pillow's mode {mode} has no fixed range; give the file instead", mode=image.mode)
         )
     return upright(rgb(np.asarray(image.convert(mode))), int(image.getexif().get(ORIENTATION, 1)))

@@ -35,7 +35,7 @@ class Weighted(Strict):
     @classmethod
     def _inside(cls, run: str) -> str:
         if not run or "\\" in run or PurePosixPath(run).is_absolute() or ".." in PurePosixPath(run).parts or ":" in run:
-            raise ValueError("name a folder inside the run folder, with forward slashes, such as members/b6")
+            raise ValueError(tr("name a folder inside the run folder, with forward slashes, such as members/b6"))
         return run
 
 
@@ -55,9 +55,11 @@ class Answering(Strict):
     def _whole(self) -> Answering:
         total = sum(member.weight for member in self.members)
         if self.members and abs(total - 1) > 1e-6:
-            raise ValueError(f"the weights of the members sum to {total:g}; they are shares and sum to 1")
+            raise ValueError(
+                tr("the weights of the members sum to {total:g}; they are shares and sum to 1", total=total)
+            )
         if len({member.run for member in self.members}) < len(self.members):
-            raise ValueError("a run is named twice among the members; add its weights up")
+            raise ValueError(tr("a run is named twice among the members; add its weights up"))
         return self
 
     @property

@@ -40,7 +40,7 @@ def must_exist(path: Any) -> None:
         UnreadablePicture: an object that is no picture.
     """
     if why := refusal(path):
-        raise UnreadablePicture("in memory", why)
+        raise UnreadablePicture(tr("in memory"), why)
     if not isinstance(path, (str, os.PathLike)):
         return
     name = os.fspath(path)  # asked by os.path: Path.exists raises for a name that is too long

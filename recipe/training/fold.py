@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from protocol.language import tr
 from recipe.components.mixes import MIXES
 from recipe.components.sam import perturbs_alone
 from recipe.console import say
@@ -174,7 +175,13 @@ class FoldTraining:
             save_snapshot(self.folder, self.model.state_dict(), steps, self.config.snapshot_keep)
         self._end_at(self.run.pacer.stepped(steps, self.state.pace.end, self.stage.frozen), steps)
         self.run.progress.stepped(
-            1, f"fold {self.fold.index} epoch {epoch}/{-(-self.state.pace.end // len(self.loader))}"
+            1,
+            tr(
+                "fold {index} epoch {epoch}/{end}",
+                index=self.fold.index,
+                epoch=epoch,
+                end=-(-self.state.pace.end // len(self.loader)),
+            ),
         )
         self.run.progress.check_stop()
         self.rhythm.stepped()
@@ -206,7 +213,7 @@ class FoldTraining:
             self.state.position.losses.append(self.take(batch, step, mixes))
         except NonFiniteLossError as error:
             done = self.state.recovery.failed(error, self.runtime, self.run.table.names)
-            say(f"fold {self.fold.index}, step {step + 1}: {done}")
+            say(tr("fold {index}, step {step}: {done}", index=self.fold.index, step=step + 1, done=done))
             if self.runtime.precision != "fp16":
                 self.update.scale = None
         else:
@@ -301,8 +308,8 @@ class FoldTraining:
         """
         saved, reasons = self.run.world.first(lambda: newest_state(self.folder / "last", self._check))
         for reason in reasons:
-            then = "the state before it is used" if saved else "no other is left, the fold begins anew"
-            say(f"fold {self.fold.index}: {reason}; {then}")
+            then = tr("the state before it is used") if saved else tr("no other is left, the fold begins anew")
+            say(tr("fold {index}: {reason}; {then}", index=self.fold.index, reason=reason, then=then))
         if saved is not None:
             self._take_up(saved)
         return saved is not None
