@@ -27,6 +27,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 
 from recipe.system import torchvision_guard  # noqa: F401  (before timm)
+from recipe.system.runtime import evaluating
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-4  # of the outputs' largest value, or of 1 where that is smaller
@@ -65,6 +66,25 @@ def merge_batch_norm(model: nn.Module, size: int, tolerance: float = TOLERANCE) 
         )
         return model
     return folded
+
+
+def conv_norm_pairs(model: nn.Module, size: int) -> list[tuple[nn.Conv2d, str]]:
+    """Convolutions of a model with the name of the BatchNorm that alone takes their result.
+
+    Args:
+        model: takes pictures (B,3,size,size), on the CPU.
+        size: pixels.
+
+    Limit: none where the network cannot be followed.
+    """
+    images = torch.zeros(1, 3, min(size, SIDE), min(size, SIDE))
+    try:
+        with evaluating(model), _Recorder(model) as recorder:
+            model(images)
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        log.info("BatchNorm stays as it is: the network could not be followed (%s)", error)
+        return []
+    return recorder.pairs()
 
 
 def _folded(model: nn.Module, images: torch.Tensor) -> tuple[float, nn.Module]:
