@@ -149,6 +149,14 @@ class Config(Strict):
     head_lr_scale: Annotated[float, Gt(0)] = Field(
         1.0, description="learning rate of the head over that of the backbone"
     )
+    least_lr_scale: Annotated[float, Ge(0), Lt(1)] = Field(
+        0.0, description="layers whose factor is smaller stay as they are and cost no gradient; 0 trains all"
+    )
+    fixed_depthwise: Annotated[int, Ge(0)] = Field(
+        0,
+        description="depthwise kernels of this side and larger stay as they are (their gradient costs a CPU ten "
+        "times their result); 0 trains all",
+    )
     clip_grad: Annotated[float, Ge(0)] = Field(0.0, description="largest gradient norm; 0 does not clip")
     schedule: str = Field("cosine()", description="learning rate over the run")
     warmup_epochs: Annotated[float, Ge(0)] = Field(

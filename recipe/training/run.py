@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from recipe.system.determinism import before_cuda, make_deterministic
 from recipe.system.disk import check_room, needed_bytes
 from recipe.system.processes.device import own_device
 from recipe.system.processes.world import ALONE, World, here
-from recipe.system.runtime import Runtime
+from recipe.system.runtime import Runtime, choose_device
 from recipe.system.stopping import graceful_stop
 from recipe.system.timing import choose_runtime
 from recipe.training.clock.limit import TimeLimit
@@ -33,6 +34,7 @@ from recipe.training.clock.threads import ThreadChoice
 from recipe.training.probe import start_features
 from recipe.training.said import Progress, Shown, announce, announce_feeding, epoch_header
 from recipe.training.step.batch_norm import check_over_processes
+from recipe.training.step.fixed import lighten
 
 
 @dataclass
@@ -142,7 +144,9 @@ def session(
 def _machine(start: Start, folder: Path, folds: int) -> Runtime:
     """How this machine computes, once its disk has room; an optimizer's copies count as three times the weights."""
     before_cuda(start.config.deterministic)
-    runtime = choose_runtime(start.config, start.model, folder)
+    trained = copy.deepcopy(start.model)
+    lighten(trained, start.config, choose_device(start.config.device))
+    runtime = choose_runtime(start.config, trained, folder)
     weights = sum(tensor.numel() * tensor.element_size() for tensor in start.model.state_dict().values())
     check_room(folder, needed_bytes(weights, folds, 4 + bool(start.config.ema_decay)))
     return runtime

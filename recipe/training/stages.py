@@ -16,6 +16,7 @@ from recipe.components.schedules import SCHEDULES, Schedule, with_warmup
 from recipe.config import Config
 from recipe.models.classifier import Classifier
 from recipe.training.clock.plan import Pace
+from recipe.training.step.fixed import fix
 from recipe.training.step.groups import fuse, param_groups
 
 WARMUP_SHARE = 0.2  # of a stage at most, so that a trial of one epoch still learns
@@ -56,6 +57,7 @@ def stage_of(
     """
     frozen = step < frozen_steps
     model.backbone.requires_grad_(not frozen)
+    fix(model.backbone, config)
     first, last = (0, min(frozen_steps, end)) if frozen else (frozen_steps, end)
     planned = planned or max(1, last - first)
     lr = config.freeze_lr if frozen else config.scaled_lr

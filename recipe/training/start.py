@@ -18,6 +18,7 @@ from recipe.training.prefetch import transform_of
 from recipe.training.probe import fit_probe, frozen_features
 from recipe.training.run import Run
 from recipe.training.step.batch_norm import over_processes
+from recipe.training.step.fixed import lighten
 from recipe.training.step.objective import Objective
 
 
@@ -30,6 +31,7 @@ def start_network(run: Run, runtime: Runtime, seed: int) -> Classifier:
     """A copy of the run's network whose head starts from the fold's seed."""
     model = copy.deepcopy(run.model)
     start_head(model, seed)
+    lighten(model, run.config, runtime.device)
     model = model.to(runtime.device, memory_format=runtime.memory_format)  # type: ignore[call-overload]
     if not run.world.alone and not run.config.freezes_batch_norm:
         model = cast(Classifier, over_processes(model))

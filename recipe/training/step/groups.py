@@ -38,7 +38,7 @@ def param_groups(
     """
     kinds = _kinds(model)
     layers = _layers(model) if layer_decay != 1.0 else {}
-    depth = max(layers.values(), default=-1) + 1
+    depth = _depth(layers)
     groups: dict[str, dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -54,6 +54,16 @@ def param_groups(
             "no parameter of the model is trainable: everything is frozen, so there is nothing for an optimizer to do."
         )
     return list(groups.values())
+
+
+def layer_scales(backbone: nn.Module, layer_decay: float) -> dict[str, float]:
+    """Parameter name of a backbone to the learning rate factor of its layer."""
+    layers = _layers(backbone)
+    return {name: layer_decay ** (_depth(layers) - layer) for name, layer in layers.items()}
+
+
+def _depth(layers: dict[str, int]) -> int:
+    return max(layers.values(), default=-1) + 1
 
 
 def _kinds(model: nn.Module) -> dict[str, str]:
