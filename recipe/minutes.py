@@ -39,8 +39,8 @@ from recipe.training.contender.member import RUN, VIEWS, ProbeMember, probe_memb
 from recipe.training.folds import train_folds
 from recipe.training.run import Run, RunOptions, session
 
-JUDGING = 80  # rows that judge the network, but at most one of LEAST_PARTS parts of all rows
-LEAST_PARTS = 13
+JUDGING = 40  # rows that judge the network, but at most one of LEAST_PARTS parts of all rows
+LEAST_PARTS = 20
 MOST_COPIES = 10  # of one picture, or a fiftieth of the rows
 EXPORT_MARGIN = 1.5  # times what the probe's export took
 
@@ -150,7 +150,8 @@ def _several(run: Run, folds: Sequence[Fold], limit: TimeLimit, resume: bool) ->
     if resume and path.exists():
         return bool(read_json(path)["several"])
     costs = expected_costs(run.config, folds[0], run.runtime)
-    several = run.config.folds > 1 and folds_in_time(limit.left, len(folds), work_of(run.config, folds[0]), costs) > 1
+    fitting = folds_in_time(limit.left, len(folds), work_of(run.config, folds[0]), costs)
+    several = run.config.folds > 1 and fitting > len(folds) / 2  # fewer are worse than one of all rows
     write_json(path, {"several": several})
     return several
 

@@ -128,7 +128,7 @@ def test_few_rows_judge_and_all_others_train_and_no_group_is_divided(competition
     (judges, *_) = make_folds(table, 2, 0, groups)
     fold = nearly_all(table, judges, 0, groups)
     assert sorted([*fold.train_rows, *fold.valid_rows]) == list(range(len(table)))
-    assert 0 < len(fold.valid_rows) <= 2 * max(1, len(table) // 13)
+    assert 0 < len(fold.valid_rows) <= 2 * max(1, len(table) // 20)
     assert not set(groups[fold.train_rows]) & set(groups[fold.valid_rows])
 
 
@@ -152,12 +152,12 @@ def test_who_asks_for_something_else_gets_it(competition, settings, how, expecte
 def test_more_time_never_gives_a_worse_plan(rows):
     """From 1 to 60 minutes of one core at 20 pictures/s: folds only become more, and so do the steps in all."""
     costs = Costs(16 / 20, 0, rows / 5 / 60, 0, rows / 5 / 20, rows / 4 / 20)
-    whole, fold = (Work(steps, 30 * steps) for steps in (rows * 12 // 13 // 16, rows * 4 // 5 // 16))
+    whole, fold = (Work(steps, 30 * steps) for steps in (rows * 19 // 20 // 16, rows * 4 // 5 // 16))
     planned = []
     for seconds in range(60, 3601, 60):
         count = folds_in_time(seconds, 5, fold, costs)
-        steps = plan(seconds, count, fold, costs).steps * count if count > 1 else plan(seconds, 1, whole, costs).steps
-        planned.append((max(1, count), steps))
+        steps = plan(seconds, count, fold, costs).steps * count if count > 2 else plan(seconds, 1, whole, costs).steps
+        planned.append((count if count > 2 else 1, steps))
     assert all(later[0] >= earlier[0] for earlier, later in pairwise(planned))
     assert all(later[1] >= earlier[1] for earlier, later in pairwise(planned) if later[0] == earlier[0])
     assert planned[-1][1] > planned[0][1]
