@@ -15,7 +15,7 @@ import numpy as np
 from recipe.serving.averaging import tempered
 
 PRIOR_SHARPNESS, SHARPNESS_ROWS = 4.0, 8.0  # few steps, an average of weights and smoothing leave a network unsure
-PRIOR_SHARE, SHARE_ROWS = 0.6, 8.0  # of a network that has seen enough; worth so many rows
+PRIOR_SHARE, SHARE_ROWS = 0.5, 8.0  # of a network that has seen enough; worth so many rows
 HALF_SEEN = 50.0  # pictures of a class, repetitions counted, after which a network is expected to be worth half of that
 SHARES = np.linspace(0, 1, 21)
 SHARPNESSES = np.geomspace(0.5, 16, 41)
