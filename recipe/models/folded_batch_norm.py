@@ -73,7 +73,7 @@ class Scaling(nn.Module):
 
         padding = self.padding
         if isinstance(self, Conv2dSame):
-            images, padding = pad_same(images, self.kernel_size, self.stride, self.dilation), 0
+            images, padding = pad_same(images, list(self.kernel_size), list(self.stride), list(self.dilation)), 0
         return F.conv2d(images, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
