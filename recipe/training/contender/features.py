@@ -11,6 +11,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,8 @@ class Extractor:
     def __init__(self, model: Classifier, preprocessing: Preprocessing, runtime: Runtime, views: str) -> None:
         self.views = build_views(views, preprocessing.size)
         embedding = merge_batch_norm(_Embedding(model), preprocessing.size) if runtime.device.type == "cpu" else model
+        if runtime.device.type == "cpu":  # as the runtimes compute them that the features are compared with
+            runtime = replace(runtime, precision="float32")
         self.networks, self.how = _torch(model, embedding, preprocessing, runtime), "torch"
         if runtime.device.type == "cpu" and on_cpu("cpu"):
             self._try_exported(embedding, preprocessing)
