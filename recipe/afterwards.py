@@ -1,4 +1,4 @@
-"""What follows a finished run: a row in the record, the export, the report and TensorBoard events.
+"""What follows a finished run: a row in the record, the export, the report.
 
 The run is complete before any of it begins, and stays so whatever happens here: what fails is said in a line. Under a
 time limit, what would not be ready in time is left out and can be made later.
@@ -34,7 +34,6 @@ def after_training(
         _afterwards(later("export"), folder, lambda: _exported(folder, config.export, limit))
     if table is not None:
         _afterwards(later("report"), folder, lambda: _reported(folder, table, pictures, limit))
-        _afterwards("tensorboard", folder, lambda: _events(folder), detail)
 
 
 def say_next(folder: Path, columns: Columns) -> None:
@@ -127,9 +126,3 @@ def _reported_in_time(folder: Path, limit: TimeLimit) -> str:
 def _spare(limit: TimeLimit) -> float:
     """Seconds for what can be made later."""
     return limit.left - SLOWER * limit.kept
-
-
-def _events(folder: Path) -> str:
-    from recipe.runs.tensorboard import write_events
-
-    return f"tensorboard --logdir {write_events(folder)}"

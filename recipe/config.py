@@ -216,6 +216,9 @@ class Config(Strict):
     deterministic: bool = Field(
         False, description="the same bits from the same command on CUDA too, with slower kernels; a CPU does so anyway"
     )
+    trackers: str = Field(
+        "tensorboard", description="who else is told of epochs and scores: tensorboard, wandb, mlflow, swanlab"
+    )
     # Prediction
     views: str = Field(
         "identity(), hflip()", description="test-time augmentation: the views whose probabilities are averaged"
@@ -226,7 +229,7 @@ class Config(Strict):
         "else torchscript",
     )
 
-    @field_validator("augment", "views", "plugins", mode="before")
+    @field_validator("augment", "views", "plugins", "trackers", mode="before")
     @classmethod
     def _join(cls, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list) else value

@@ -22,6 +22,7 @@ from recipe.models.start import Start, start
 from recipe.models.weights import Fetch
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing, short_side
+from recipe.runs.trackers import check_trackers
 from recipe.system.processes.world import beside, here
 from recipe.training.clock.limit import TimeLimit
 
@@ -80,6 +81,7 @@ def begin(options: Options, folder: Path, fetch: Fetch | None = None) -> tuple[C
     """What is entered, its table as read, and the network at its start. Raises as `prepare`."""
     competition = completed(options.app.competition, folder)
     METRICS[competition.metric]
+    check_trackers(options.config)
     columns = competition.columns
     table = read(folder, columns.image, columns.label, group_column=columns.group or None, encoding=columns.encoding)
     return competition, table, start(options.config, len(table.classes), fetch)

@@ -22,10 +22,12 @@ from recipe.data.folds import Fold
 from recipe.minutes import plans, train_in_time
 from recipe.prepare import Prepared
 from recipe.runs.epochs import EpochLogFile
+from recipe.runs.folder import read_scores
 from recipe.runs.lock import alone_in
-from recipe.runs.results import FoldResult, finished_folds, is_complete
+from recipe.runs.results import EpochLog, FoldResult, finished_folds, is_complete
 from recipe.runs.same_run import open_run
 from recipe.runs.summary import CrossValidation, closing_table, places, summarise, write_summary
+from recipe.runs.trackers import Told, Trackers
 from recipe.system.determinism import before_cuda
 from recipe.system.processes.world import here, leave
 from recipe.system.timing import choose_runtime
@@ -116,7 +118,13 @@ def train(
     wanted = range(len(prepared.folds)) if asked.only_fold is None else [asked.only_fold]
     known = asked.resume and is_complete(folder, wanted)
     report = min(REPORT_SECONDS, REPORT_SHARE * limit.seconds) if asked.report and limit.limited else 0.0
-    options = RunOptions(metric, asked.resume, asked.anyway, asked.only_fold, None, limit, report, on_epoch)
+    trackers = Trackers(Told(folder, prepared.competition.id, asked.config.model_dump()), asked.config.trackers)
+
+    def told(log: EpochLog) -> None:
+        on_epoch(log)
+        trackers(log)
+
+    options = RunOptions(metric, asked.resume, asked.anyway, asked.only_fold, None, limit, report, told)
     world = here()
     way = train_in_time if plans(prepared, options) and world.alone else cross_validate
     if not world.is_first:
@@ -128,6 +136,7 @@ def train(
         detail(places(summary, folder))
         if not known:
             after_training(folder, asked.config, prepared.table if asked.report else None, prepared.pictures, limit)
+            trackers.close(read_scores(folder))
         say_next(folder, prepared.competition.columns)
     DIARY.keep(None)
     return summary

@@ -262,7 +262,7 @@ def test_the_serving_path_reaches_nothing_of_training():
     assert "recipe.runs.checkpoint" in modules
     rooms = {room_of(name.removeprefix("recipe."), PLACES) for name in modules}
     assert rooms <= {GROUND, "system", "pictures", "components", "models", "runs", "serving"}
-    assert not modules & {"recipe.runs.summary", "recipe.runs.folder", "recipe.runs.tensorboard"}
+    assert not modules & {"recipe.runs.summary", "recipe.runs.folder", "recipe.runs.trackers"}
     files = modules_of(ROOT, "recipe")
     outside = {other.split(".")[0] for name in modules for other in imported(files[name.removeprefix("recipe.")])}
     assert not outside & {"matplotlib", "sklearn", "pandas", "albumentations", "scipy"}

@@ -45,6 +45,7 @@ FREE = {  # settings of the machine: they do not belong to a run's result
     "save_steps",
     "minutes",
     "hidden_pictures",
+    "trackers",
 }
 ADJUSTABLE = {  # settings that a state can go on under, where one accepts a result that no single command repeats
     "lr",

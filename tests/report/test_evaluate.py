@@ -16,7 +16,7 @@ from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.prepare import Prepared
 from recipe.report import cost
-from recipe.runs.tensorboard import write_events
+from recipe.runs.trackers.to_tensorboard import write_events
 from recipe.serving.predict import Ensemble
 from recipe.train import cross_validate
 

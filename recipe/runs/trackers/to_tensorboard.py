@@ -18,15 +18,9 @@ import numpy as np
 from recipe.runs.epochs import read_logs
 from recipe.runs.folder import read_about, read_scores
 from recipe.runs.results import EpochLog
+from recipe.runs.trackers import SCALARS
 
 FOLDER = "tensorboard"
-SCALARS = {
-    "loss/train": "train_loss",
-    "loss/valid": "valid_loss",
-    "score/valid": "valid_score",
-    "lr": "lr",
-    "pictures_per_second": "pictures_per_second",
-}
 
 
 class LiveEvents:
@@ -50,6 +44,20 @@ class LiveEvents:
         for writer in self.writers.values():
             writer.close()
         self.writers.clear()
+
+
+class Events:
+    """The tracker: everything is made at the end, from the files of the run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def epoch(self, log: EpochLog) -> None:
+        """It stands in log.jsonl."""
+
+    def close(self, totals: dict[str, float]) -> str:
+        """Writes them."""
+        return f"tensorboard --logdir {write_events(self.folder)}"
 
 
 def write_events(folder: Path) -> Path:
