@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,30 +20,10 @@ from recipe.console import detail, say
 from recipe.registry import Registry, parse_many
 from recipe.runs.epochs import read_logs
 from recipe.runs.results import EpochLog
+from recipe.runs.trackers.told import Told
 
 TRACKERS = Registry("tracker", accepts="what the run is; hears of epochs and of the end")
-SCALARS = {
-    "loss/train": "train_loss",
-    "loss/valid": "valid_loss",
-    "score/valid": "valid_score",
-    "lr": "lr",
-    "pictures_per_second": "pictures_per_second",
-}
 TOTALS = ("oof", "mean", "std", "probe_oof")  # of metrics.json
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a tracker is told of a run at its beginning."""
-
-    folder: Path
-    competition: str
-    settings: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """How the run is called in a list of runs."""
-        return f"{self.competition} {self.folder.name}"
 
 
 class Tracker(Protocol):
@@ -55,12 +34,6 @@ class Tracker(Protocol):
 
     def close(self, totals: dict[str, float]) -> str:
         """The run is finished, with these scores; says where to look."""
-
-
-def numbers_of(log: EpochLog) -> dict[str, float]:
-    """The finite figures of an epoch under names such as `fold0/loss/valid`."""
-    found = {name: float(getattr(log, column)) for name, column in SCALARS.items()}
-    return {f"fold{log.fold}/{name}": value for name, value in found.items() if np.isfinite(value)}
 
 
 @TRACKERS.register

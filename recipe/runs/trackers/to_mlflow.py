@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recipe.runs.results import EpochLog
-from recipe.runs.trackers import Told, numbers_of
+from recipe.runs.trackers.told import Told, numbers_of
 
 LONGEST = 500  # characters of a parameter
 

@@ -18,7 +18,7 @@ import numpy as np
 from recipe.runs.epochs import read_logs
 from recipe.runs.folder import read_about, read_scores
 from recipe.runs.results import EpochLog
-from recipe.runs.trackers import SCALARS
+from recipe.runs.trackers.told import SCALARS
 
 FOLDER = "tensorboard"
 
