@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from protocol.language import tr
 from recipe.config import Config, ConfigError
 from recipe.console import detail, say
 from recipe.registry import Registry, parse_many
@@ -90,7 +91,9 @@ def check_trackers(config: Config) -> None:
     for spec in parse_many(config.trackers) if config.trackers else ():
         TRACKERS.check(spec)
         if spec.name in ("wandb", "mlflow", "swanlab") and importlib.util.find_spec(spec.name) is None:
-            raise ConfigError(f"trackers: {spec.name} is not installed; pip install '.[{spec.name}]' brings it.")
+            raise ConfigError(
+                tr("trackers: {name} is not installed; pip install '.[{name}]' brings it.", name=spec.name)
+            )
 
 
 @dataclass
@@ -140,5 +143,6 @@ class Trackers:
     def _dropped(self, name: str, error: Exception) -> None:
         """Whatever breaks in a stranger's package ends no run."""
         (self.running or {}).pop(name, None)
-        why = " ".join(str(error).split())[:200]
-        say(f"{name:<11} hears nothing more ({type(error).__name__}: {why}); the run in {self.told.folder} goes on")
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        said = tr("hears nothing more ({why}); the run in {folder} goes on", why=why, folder=self.told.folder)
+        say(f"{name:<11} {said}")
