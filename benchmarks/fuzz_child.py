@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from benchmarks.fuzz import LARGEST_INPUT, Seat, save
-from benchmarks.fuzz_targets import TARGETS
+from benchmarks.fuzz_platform import TARGETS
 
 INTERESTING = [0, 1, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1]
 
@@ -51,7 +51,9 @@ def main() -> None:
         import atheris
     except ImportError:
         atheris = None
-    guided = atheris.instrument_imports(include=["recipe", "flyai_local", "yaml"]) if atheris else nullcontext()
+    guided = (
+        atheris.instrument_imports(include=["recipe", "flyai_local", "protocol", "yaml"]) if atheris else nullcontext()
+    )
     with guided:
         target = TARGETS[name](Path(folder))
     known = {path.name: path.read_bytes() for path in Path(corpus).glob("*")} | target.seeds()

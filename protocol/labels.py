@@ -21,8 +21,9 @@ Value = bool | int | float | str
 Kind = Literal["int", "float", "bool", "text"]
 KINDS: tuple[Kind, ...] = ("int", "float", "bool", "text")
 
-_INT = re.compile(r"\s*[+-]?[0-9]+\s*")
-_FLOAT = re.compile(r"\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)\s*", re.IGNORECASE)
+# Spaces of ASCII only, as pandas: a number behind another space or a separator (U+001D) is a word.
+_INT = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
+_FLOAT = re.compile(r"\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)\s*", re.ASCII | re.IGNORECASE)
 _MISSING = {"", "na", "n/a", "<na>", "#n/a", "#na", "nan", "-nan", "null", "none"}  # in a column of words, classes
 _BOOLS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 _WIDEST = range(-(2**63), 2**64)  # whole numbers that pandas keeps as numbers
