@@ -20,6 +20,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from protocol.language import tr
+from recipe.pictures import tiff
 from recipe.pictures.bytes import picture_bytes
 from recipe.pictures.errors import UnreadablePicture
 from recipe.pictures.fork_safe import lock
@@ -61,6 +62,8 @@ def decode(encoded: bytes, name: str = "in memory") -> np.ndarray:
     head = header(encoded)
     if reason := _objection(encoded, head):
         raise UnreadablePicture(name, reason)
+    if head.planes > 1:
+        return _of_planes(encoded, name, head)
     try:
         with quiet_c_libraries(), _alone if head.width * head.height > _ONE_AT_A_TIME else nullcontext():
             image = _decode_jpeg(encoded) if head.format == "JPEG" else _decode_other(encoded, head)
@@ -207,6 +210,20 @@ def _decode_other(encoded: bytes, head: Header) -> np.ndarray | None:
     said = {kind: chunk.tobytes() for kind, chunk in zip(kinds, chunks, strict=True)}
     turn = of_chunks(encoded, said.get(cv2.IMAGE_METADATA_EXIF, b""), said.get(cv2.IMAGE_METADATA_XMP, b""))
     return upright(rgb(image, head.bits), turn)
+
+
+def _of_planes(encoded: bytes, name: str, head: Header) -> np.ndarray:
+    """16-bit channels in planes apart: each is decoded as a grey picture of its own."""
+    grey = [decode(plane, name)[:, :, 0] for plane in tiff.planes(encoded)[: head.planes]]
+    if len(grey) != head.planes:
+        raise UnreadablePicture(name, f"the {head.format} is damaged or ends early")
+    colours = 1 if head.mode.startswith("grey") else 3
+    shown = (grey[0],) * 3 if colours == 1 else tuple(grey[:3])
+    image = np.dstack(shown if not head.alpha or head.planes <= colours else (*shown, grey[colours]))
+    if image.shape[2] == 4:
+        image = _multiplied_over_white(image) if head.multiplied else _over_white(image)
+    said = tiff.ORIENTATION in tiff.tags(encoded)
+    return upright(image, tiff.orientation(encoded) if said else of_chunks(encoded, b"", b""))
 
 
 def _decode_odd(encoded: bytes, head: Header) -> np.ndarray | None:

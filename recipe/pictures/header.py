@@ -45,6 +45,7 @@ class Header(NamedTuple):
     refused: str = ""  # why nothing here decodes it, a clause
     alpha: bool = True  # whether a fourth channel is transparency; False in a TIFF that does not say so
     multiplied: bool = False  # whether OpenCV gives colours that are multiplied by their alpha
+    planes: int = 1  # of 16 bits that lie apart
 
 
 def header(encoded: bytes) -> Header:
@@ -182,6 +183,7 @@ def _tiff(name: str, encoded: bytes) -> Header:
         refused=_tiff_refused(tags),
         alpha=tags.get(tiff_tags.EXTRA_SAMPLES) in (1, 2),
         multiplied=tags.get(tiff_tags.EXTRA_SAMPLES) == 1,
+        planes=samples if bits == 16 and samples > 1 and tags.get(tiff_tags.PLANES) == 2 else 1,
     )
 
 
@@ -201,6 +203,8 @@ def _tiff_refused(tags: dict[int, int]) -> str:
 def _channels_refused(bits: int, colours: int, samples: int, tags: dict[int, int]) -> str:
     extra = tags.get(tiff_tags.EXTRA_SAMPLES) if samples > _TIFF_SAMPLES.get(colours, samples) else None
     if tags.get(tiff_tags.PLANES) == 2 and samples > 1:
+        if bits == 16 and colours in (1, 2) and samples <= _MOST_PLANES:
+            return ""  # each plane is decoded as a grey picture
         if bits > 8:
             return tr("its 16-bit colours lie in separate planes, and interleaved ones are accepted; convert it to PNG")
         if samples > _TIFF_SAMPLES.get(colours, samples) and (colours, extra) != (2, 2):
@@ -253,6 +257,7 @@ def _netpbm(name: str, encoded: bytes) -> Header:
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _NUMBERS = re.compile(rb"P[1-6]" + _GAP + rb"(\d{1,10})" + _GAP + rb"(\d{1,10})" + _GAP + rb"(\d{1,5})")
+_MOST_PLANES = 5  # colours, alpha, and one more that nobody shows
 _MOST_TILE_PIXELS = 2**26  # a tile is unpacked whole
 _SYCC = 18
 _JP2_MODES = {12: "CMYK", 17: "grey", _SYCC: "YCbCr"}  # by enumerated colour space
