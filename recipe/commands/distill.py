@@ -57,6 +57,9 @@ def add_arguments(parser: Parser) -> None:
         "--image-column", default="image_path", metavar="NAME", help=tr("column of the paths [image_path]")
     )
     parser.add_argument("--label-column", default="label", metavar="NAME", help=tr("column of the labels [label]"))
+    parser.add_argument(
+        "--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]")
+    )
     parser.add_argument("--resume", action="store_true", help=tr("go on with the student in --out"))
     parser.add_argument(
         "--no-report", action="store_true", help=tr("leave report.html out; python -m recipe report writes it later")
@@ -91,7 +94,8 @@ def _taught(arguments: argparse.Namespace, out: Path) -> list[Line]:
     from recipe.tune.student import lesson_of, train_student
 
     teacher = open_run_folder(arguments.folder)
-    table = teacher.table(arguments.data, arguments.image_column, arguments.label_column)
+    how = (arguments.image_column, arguments.label_column, arguments.encoding)
+    table = teacher.table(arguments.data, *how)
     task = lesson_of(teacher, table, arguments.fold, overrides_of(arguments))
     say(
         tr(
@@ -159,7 +163,9 @@ def _tested(arguments: argparse.Namespace, out: Path, metric: str, seen: set[str
     from recipe.tune.before_after import judged
 
     before, after = (Ensemble(folder, arguments.device or "auto") for folder in (arguments.folder, out))
-    table, labels = read_labelled(arguments.test, before.values, arguments.image_column, arguments.label_column)
+    table, labels = read_labelled(
+        arguments.test, before.values, arguments.image_column, arguments.label_column, encoding=arguments.encoding
+    )
     if known := len(seen & set(table.names)):
         say(
             tr(

@@ -216,8 +216,8 @@ def _of_planes(encoded: bytes, name: str, head: Header) -> np.ndarray:
     """16-bit channels in planes apart: each is decoded as a grey picture of its own."""
     grey = [decode(plane, name)[:, :, 0] for plane in tiff.planes(encoded)[: head.planes]]
     if len(grey) != head.planes:
-        raise UnreadablePicture(name, f"the {head.format} is damaged or ends early")
-    colours = 1 if head.mode.startswith("grey") else 3
+        raise UnreadablePicture(name, tr("the {format} is damaged or ends early{other}", format=head.format, other=""))
+    colours = 3 if tiff.tags(encoded).get(tiff.PHOTOMETRIC) == 2 else 1
     shown = (grey[0],) * 3 if colours == 1 else tuple(grey[:3])
     image = np.dstack(shown if not head.alpha or head.planes <= colours else (*shown, grey[colours]))
     if image.shape[2] == 4:

@@ -167,18 +167,24 @@ class RunFolder:
         return [(self.folder / f"fold{number}", np.flatnonzero(self.fold_of == number)) for number in numbers]
 
     def paths(
-        self, source: Path | None, image_column: str = "image_path", label_column: str = "label"
+        self, source: Path | None, image_column: str = "image_path", label_column: str = "label", encoding: str = ""
     ) -> Sequence[Path]:
-        """The pictures on this machine, by row. Raises as `table` does."""
-        return self.table(source, image_column, label_column).paths
+        """The pictures on this machine, by row. Takes and raises what `table` does."""
+        return self.table(source, image_column, label_column, encoding).paths
 
-    def table(self, source: Path | None, image_column: str = "image_path", label_column: str = "label") -> Table:
+    def table(
+        self, source: Path | None, image_column: str = "image_path", label_column: str = "label", encoding: str = ""
+    ) -> Table:
         """The very rows of the run, with the pictures on this machine.
+
+        Args:
+            source: folder or CSV; where the run found its data when None.
+            image_column, label_column, encoding: of the CSV, as for `read`.
 
         Raises:
             TuneError: the data are others than those the run was trained on.
         """
-        table = read(source or self.source, image_column, label_column)
+        table = read(source or self.source, image_column, label_column, encoding=encoding)
         row_of = {name: row for row, name in enumerate(table.names)}
         missing = [name for name in self.names if name not in row_of]
         kept = table.take([row_of[name] for name in self.names if name in row_of])

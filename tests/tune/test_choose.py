@@ -636,3 +636,16 @@ def test_all_views_are_tried_but_those_on_request_and_one_that_is_registered_now
 
     added = set(everything(32).views) - {"identity()", "identity(), hflip()", "scales()", "five_crop()"}
     assert added == {"identity(), alone()", "several()"}
+
+
+def test_a_table_in_an_encoding_that_nobody_guesses_is_read_by_its_name(runs, tmp_path, capsys):
+    from recipe.__main__ import main
+
+    first, _, table = runs
+    shutil.copytree(table.source.parent if table.source.is_file() else table.source, tmp_path / "moved")
+    csv = tmp_path / "moved" / "train.csv"
+    csv.write_bytes(csv.read_text(encoding="utf-8").encode("cp500"))
+    words = ["tune", str(first), "--data", str(csv), "--temperature"]
+    assert main(words) == 1
+    assert main([*words, "--encoding", "cp500"]) == 0
+    assert (first / "tune.json").exists()
