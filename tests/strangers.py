@@ -445,6 +445,27 @@ SHAPES = [
     # 1.x.
     Shape("saves_if_better", SCORED, base=OLD),
     Shape(
+        "finds_none_of_eight_by_chance",
+        ENDS_HERE,
+        "no-checkpoint",
+        base=OLD,
+        files={
+            "main.py": changed(
+                OLD_MAIN,
+                ("batch=args.BATCH)", "batch=args.BATCH, val_batch=8)"),
+                ("(y_val == y_train[-1]).mean()", "0.0 * len(y_val)"),
+            ),
+            "model.py": OLD_MODEL,
+        },
+    ),
+    Shape(
+        "saves_in_no_case",
+        REFUSED,
+        "no-checkpoint",
+        base=OLD,
+        files={"main.py": changed(OLD_MAIN, ("if accuracy > best:", "if len(x_train) == 10**9:"))},
+    ),
+    Shape(
         "validates_in_batches",
         SCORED,
         base=OLD,

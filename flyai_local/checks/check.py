@@ -20,6 +20,7 @@ from pathlib import Path
 from flyai_local.box import limits
 from flyai_local.box.limits import Limits
 from flyai_local.checks import devices, old_calls, packages, pictures, places, predictor, sample, saving, startup
+from flyai_local.checks.chance import saves_if_better
 from flyai_local.checks.contents import open_project
 from flyai_local.checks.findings import Finding, Severity, ordered
 from flyai_local.checks.project import Project, Target
@@ -128,7 +129,7 @@ def check(
             told_minutes=MINUTES,
         )
         result = execute(job, progress or Silent())
-    return Report(_joined(findings, _met(result)), result)
+    return Report(_joined(findings, _met(result, submission, _target(competition))), result)
 
 
 @contextmanager
@@ -190,7 +191,7 @@ def _bounded(seconds: float) -> Limits:
     return replace(limits.TEST, seconds=seconds)
 
 
-def _met(result: Result) -> list[Finding]:
+def _met(result: Result, submission: Path, target: Target) -> list[Finding]:
     """The finding of a run that did not go well; none of one that did, or that the platform itself broke off."""
     if result.code is None:
         return []
@@ -201,7 +202,20 @@ def _met(result: Result) -> list[Finding]:
     if _of_this_machine(result):
         said = tr("the chain ends here, on this machine: {detail}", detail=detail)
         return [Finding(result.code, Severity.WARNING, file, line, said)]
+    if result.code is Code.NO_CHECKPOINT and _may_save_nothing(submission, target):
+        said = tr(
+            "the chain saved nothing: training saves only what is better, and of so few rows one epoch may find none by "
+            "chance; run `test` to see more: {detail}",
+            detail=detail,
+        )
+        return [Finding(result.code, Severity.WARNING, file, line, said)]
     return [Finding(result.code, Severity.ERROR, file, line, tr("in the chain, {detail}", detail=detail))]
+
+
+def _may_save_nothing(submission: Path, target: Target) -> bool:
+    with _folder(submission) as folder:
+        project, _ = open_project(folder, target)
+    return project is not None and saves_if_better(project)
 
 
 def _of_this_machine(result: Result) -> bool:
