@@ -1,6 +1,7 @@
 """Whether the process that owns a run is still the same living process.
 
 A process id alone is given away again after a crash or a restart; together with the moment the process began it is not.
+In another container the same id is another process's: there a lock tells (`presence`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from flyai_local.board.presence import held, hold
 
 ANSWER_SECONDS = 10
 
@@ -26,7 +29,9 @@ def process_mark(pid: int) -> str | None:
 
 
 def alive(pid: int, mark: str) -> bool:
-    """Whether the process with that id and mark still runs."""
+    """Whether the process with that id and mark still runs, in this container or in another one on this machine."""
+    if sys.platform.startswith("linux") and len(words := mark.split()) == 3 and words[2] != _namespace():
+        return words[0] == _boot() and held(_name(pid, mark))
     return process_mark(pid) == mark
 
 
@@ -36,18 +41,33 @@ def own_mark() -> tuple[int, str]:
     mark = process_mark(pid)
     if mark is None:
         raise RuntimeError(f"this system does not tell when process {pid} began (no /proc, no ps)")
+    if sys.platform.startswith("linux"):
+        hold(_name(pid, mark))
     return pid, mark
+
+
+def _name(pid: int, mark: str) -> str:
+    return f"{pid} {mark}"
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _namespace() -> str:
+    """Which processes this process sees."""
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def _linux(pid: int) -> str | None:
     try:
         line = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot, seen_from = _boot(), _namespace()
     except OSError:
         return None
     fields = line.rsplit(")", 1)[1].split()  # the command's name before it may hold spaces and brackets
     state, ticks_since_boot = fields[0], fields[19]
-    return None if state in "ZX" else f"{boot} {ticks_since_boot}"
+    return None if state in "ZX" else f"{boot} {ticks_since_boot} {seen_from}"
 
 
 def _posix(pid: int) -> str | None:

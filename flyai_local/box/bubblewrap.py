@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["HOME", "PLATFORM", "PROJECT", "WEIGHTS", "arguments", "program", "user_packages"]
+__all__ = ["HOME", "PLATFORM", "PROJECT", "WEIGHTS", "arguments", "interpreter", "program", "user_packages"]
 
 ROOT = Path("/flyai")
 PROJECT = ROOT / "project"
@@ -36,8 +36,13 @@ CONFIGURATION = (
     "/etc/ssl/certs",
 )
 NETWORK_CONFIGURATION = ("/etc/hosts", "/etc/nsswitch.conf", "/etc/pip.conf", "/etc/resolv.conf")
-ISOLATION = ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try")
-IDENTITY = ("--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", "flyai", "--new-session")
+FENCES = ("--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try")
+ISOLATION = ("--unshare-user", *FENCES)
+LOCKED = ("--cap-drop", "ALL", "--hostname", "flyai", "--new-session")
+IDENTITY = ("--uid", "1000", "--gid", "1000")
+# Where root calls, it makes the sandbox with its own rights, in which no path is closed, and then gives all of them up.
+BECOMING = ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
+BECOME = ("setpriv", "--clear-groups", "--inh-caps=-all", "--no-new-privs")  # of util-linux
 
 
 @functools.cache
@@ -53,6 +58,7 @@ def arguments(
     masked: tuple[Path, ...],
     shared_memory_mb: float,
     network: bool = False,
+    owner: int | None = None,
 ) -> list[str]:
     """The bubblewrap command line, to be followed by the command to lock in.
 
@@ -62,24 +68,29 @@ def arguments(
         masked: folders that must look empty even where a bound folder holds them.
         shared_memory_mb: size of /dev/shm, which loader processes use.
         network: leave the network on (for an installation).
+        owner: id that the command has, inside and outside, where root calls; None for a user of its own inside only.
     """
     found = program()
     if found is None:
         raise RuntimeError("bubblewrap does not work on this machine; ask program() first")
-    line = [found, *_fences(found), "--die-with-parent", *IDENTITY]
+    line = [found, *(_fences(found) if owner is None else FENCES), "--die-with-parent", *LOCKED]
+    line += IDENTITY if owner is None else BECOMING
     line += [] if network else ["--unshare-net"]
+    line += [] if owner is None else _ways([*map(Path, CONFIGURATION), *interpreter(), *writable, *readable])
     line += [*_system(network), "--proc", "/proc", "--dev", "/dev"]
+    line += ["--perms", "1777"] if owner is not None else []
     line += [*_sized(found, shared_memory_mb), "--tmpfs", "/dev/shm", *_graphics()]
     line += [word for inside, outside in writable.items() for word in ("--bind", str(outside), str(inside))]
     # After the private /tmp, which would hide an environment that lies in this machine's /tmp.
-    line += [word for folder in _interpreter() for word in ("--ro-bind", str(folder), str(folder))]
+    line += [word for folder in interpreter() for word in ("--ro-bind", str(folder), str(folder))]
     for folder in masked:
         if folder.is_dir() and _inside_system(folder):
             line += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
     line += [word for inside, outside in readable.items() for word in ("--ro-bind", str(outside), str(inside))]
     # /proc too: for a user who is root outside, /proc/sys would be writable inside.
     sealed = [word for folder in ("/proc", "/dev", "/") for word in ("--remount-ro", folder)]
-    return [*line, *sealed, "--chdir", str(PROJECT), "--"]
+    become = [] if owner is None else [*BECOME, f"--reuid={owner}", f"--regid={owner}"]
+    return [*line, *sealed, "--chdir", str(PROJECT), "--", *become]
 
 
 @functools.cache
@@ -94,6 +105,12 @@ def _sized(found: str, size_mb: float) -> list[str]:
     """The option that bounds the next temporary file system; nothing where this bubblewrap does not know it yet."""
     option = ["--size", str(int(size_mb * 2**20))]
     return option if _works([found, *_fences(found), "--ro-bind", "/", "/", *option, "--tmpfs", "/tmp"]) else []
+
+
+def _ways(places: list[Path]) -> list[str]:
+    """Make the folders on the way to places such that everybody may enter them: made on the way, they are root's."""
+    outer = {parent for place in places for parent in place.parents[:-1]}
+    return [word for folder in sorted(outer) for word in ("--dir", str(folder))]
 
 
 def _works(line: list[str]) -> bool:
@@ -116,7 +133,7 @@ def _system(network: bool) -> list[str]:
     return line
 
 
-def _interpreter() -> list[Path]:
+def interpreter() -> list[Path]:
     """Folders outside /usr that the interpreter and its packages live in."""
     folders = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent]
     folders += [Path(folder) for folder in (*site.getsitepackages(), *user_packages())]
@@ -135,9 +152,7 @@ def user_packages() -> list[str]:
 
 def _inside_system(folder: Path) -> bool:
     resolved = folder.resolve()
-    return any(
-        resolved.is_relative_to(outer.resolve()) for outer in [Path("/usr"), *map(Path, SYSTEM), *_interpreter()]
-    )
+    return any(resolved.is_relative_to(outer.resolve()) for outer in [Path("/usr"), *map(Path, SYSTEM), *interpreter()])
 
 
 def _graphics() -> list[str]:

@@ -21,15 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flyai_local.box import bubblewrap, cgroups, engine, pretrained, seccomp
+from flyai_local.box import bubblewrap, cgroups, engine, pretrained, seccomp, stranger
+from flyai_local.box import space as file_system
 from flyai_local.box.environment import MARK, Layout, variables
 from flyai_local.box.limits import Limits, Outcome
 from flyai_local.box.logs import Log
 from flyai_local.box.processes import LINUX, become_reaper, threads_of_user
 from flyai_local.box.watch import Watch
-from protocol.language import tr
 
-__all__ = ["Box", "Running", "protections", "run", "start"]
+__all__ = ["Box", "Running", "owner_of", "run", "start"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
 PLATFORM_FILES = ("sdk", "bootstrap", "evaluator.py")
@@ -52,6 +52,7 @@ class Box:
         minutes: that the command is told to have, or None.
         engine: path of podman or docker, which locks in instead of bubblewrap; None for bubblewrap.
         image: of the engine.
+        space: the file system of the run's own that holds all of its folders (`space`), or None.
     """
 
     project: Path
@@ -65,6 +66,7 @@ class Box:
     minutes: float | None = None
     engine: str | None = None
     image: str = ""
+    space: Path | None = None
     mark: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
@@ -105,6 +107,8 @@ class Running:
         self.watch.join()
         if self.box.engine is not None:
             engine.removed(self.box.engine, f"flyai-{self.box.mark}")
+        if self.box.space is not None:
+            file_system.allow(self.box.space, None)  # what the platform itself puts there next always fits
         self.pump.join(GRACE_SECONDS)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None and not self.pump.is_alive():
@@ -138,11 +142,17 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
     given = variables(
         box.layout(), box.mark, offline=box.isolated and not box.network, install=box.network, minutes=box.minutes
     )
-    line = _locked(box, limits, given) + command if box.isolated else command
+    owner = owner_of(box)
+    folders = (box.project, box.private, *([box.environment] if box.install and box.environment else []))
+    if owner is not None:
+        stranger.give(owner, folders)
+    if box.space is not None:
+        file_system.allow(box.space, limits.disk_mb)
+    line = _locked(box, limits, given, owner) + command if box.isolated else command
     group = None if box.engine else cgroups.made(limits.memory_mb, limits.tasks)  # an engine has groups of its own
     become_reaper()
     process = subprocess.Popen(
-        (group.line if group else []) + _supervised(line, box, limits, group),
+        (group.line if group else []) + _supervised(line, box, limits, group, owner),
         cwd=box.project,
         env=engine.client_environment() if box.engine else given,
         stdin=subprocess.PIPE if talk else subprocess.DEVNULL,
@@ -150,79 +160,62 @@ def start(box: Box, command: list[str], limits: Limits, log: Log, talk: bool = F
         stderr=subprocess.PIPE if talk else subprocess.STDOUT,
         **_own_group(),
     )
+    if owner is not None:  # else a program could not open its own /dev/stdout
+        pipes = (process.stdin, process.stdout, process.stderr)
+        stranger.give(owner, (), tuple(pipe.fileno() for pipe in pipes if pipe is not None))
     stream = process.stderr if talk else process.stdout
     pump = threading.Thread(target=log.pump, args=(stream,), daemon=True)
     pump.start()
     if group:
         group.found(process.pid)
-    watch = Watch(process, limits, log, (box.project, box.private), f"{MARK}={box.mark}", group, box.isolated)
+    watch = Watch(process, limits, log, folders, f"{MARK}={box.mark}", group, box.isolated, box.space)
     watch.start()
     return Running(process, watch, pump, box)
 
 
-def protections(box: Box) -> list[str]:
-    """What stands between a run in this box and the machine, in sentences for the report."""
-    always = [tr("environment from an allow-list")]
-    if os.name == "nt":
-        return [
-            tr("not isolated: bubblewrap is for Linux"),
-            *always,
-            tr("time, log and disk limits; process tree ended"),
-        ]
-    always += [_held(), tr("time, file, log and disk limits; process tree ended")]
-    if seccomp.program():
-        always.append(tr("system calls filtered: no keyrings, namespaces, mounts, other processes, queues of System V"))
-    if not box.isolated:
-        return [
-            tr("not isolated: bubblewrap is absent or does not work; files and network are open to the run"),
-            *always,
-        ]
-    if box.engine is not None:
-        told = tr(
-            "isolated by {name} in the image {image}: no network, read-only root, no capabilities; memory and "
-            "processes held by the container's control group",
-            name=Path(box.engine).name,
-            image=box.image,
-        )
-        return [told, *always]
-    return [
-        tr(
-            "isolated by bubblewrap: own network (off), own processes, read-only system, private "
-            "home and /tmp, no capabilities"
-        ),
-        *always,
-    ]
-
-
-def _held() -> str:
-    """Who holds memory and processes in this process's runs."""
-    ways = {"v2": tr("version 2"), "v1": tr("version 1"), "scope": tr("a scope of systemd")}
-    way = cgroups.kind()
-    if way:
-        return tr("memory and processes held by the kernel (control groups, {ways})", ways=ways[way])
-    return tr("memory and processes looked at ten times a second (no control groups here)")
-
-
-def _locked(box: Box, limits: Limits, given: dict[str, str]) -> list[str]:
+def owner_of(box: Box) -> int | None:
+    """The id that the box's processes have outside, where it is not this process's own."""
+    if box.engine is not None or os.name == "nt" or os.geteuid():
+        return None
     layout = box.layout()
+    seen = [layout.platform / name for name in PLATFORM_FILES] + ([layout.weights] if layout.weights else [])
+    python = sys.executable if box.install else str(layout.python)
+    look = [python, "-I", "-c", stranger.LOOK, *map(str, seen)]
+    if not box.isolated:
+        return stranger.user(lambda chosen: (*look, str(box.project.parent)), by_sandbox=False)
+    readable = _readable(box) | {layout.project: PACKAGE / "sdk"}  # which stands for what is not made yet
+    return stranger.user(
+        lambda chosen: (*bubblewrap.arguments({}, readable, (), 64, owner=chosen), *look), by_sandbox=True
+    )
+
+
+def _locked(box: Box, limits: Limits, given: dict[str, str], owner: int | None) -> list[str]:
+    layout, readable = box.layout(), _readable(box)
     writable = {layout.scratch: box.scratch, layout.home: box.home, layout.project: box.project}
-    readable = {layout.platform / name: PACKAGE / name for name in PLATFORM_FILES}
-    if box.weights is not None:
-        readable[bubblewrap.WEIGHTS] = box.weights
-    if box.environment is not None:
-        (writable if box.install else readable)[box.environment] = box.environment
+    if box.environment is not None and box.install:
+        writable[box.environment] = box.environment
     if box.engine is not None:
         places = {layout.project: box.project, layout.scratch: box.scratch, layout.home: box.home}
         name = f"flyai-{box.mark}"
         return engine.arguments(box.engine, box.image, name, places, readable, given, limits, box.network)
-    return bubblewrap.arguments(writable, readable, box.masked, limits.memory_mb / 2, box.network)
+    return bubblewrap.arguments(writable, readable, box.masked, limits.memory_mb / 2, box.network, owner)
 
 
-def _supervised(line: list[str], box: Box, limits: Limits, group: cgroups.Group | None) -> list[str]:
+def _readable(box: Box) -> dict[Path, Path]:
+    """What a locked-in command may only read: places inside to places on this machine."""
+    readable = {box.layout().platform / name: PACKAGE / name for name in PLATFORM_FILES}
+    if box.weights is not None:
+        readable[bubblewrap.WEIGHTS] = box.weights
+    if box.environment is not None and not box.install:
+        readable[box.environment] = box.environment
+    return readable
+
+
+def _supervised(line: list[str], box: Box, limits: Limits, group: cgroups.Group | None, owner: int | None) -> list[str]:
     if os.name == "nt":
         return line
     bounds = {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 0, "RLIMIT_MSGQUEUE": 0}
-    bounds |= _process_backstop(limits)
+    bounds |= _process_backstop(limits, os.getuid() if owner is None else owner)
     if box.engine:
         bounds = {}  # the client of an engine is no submission
     specification = {
@@ -234,16 +227,17 @@ def _supervised(line: list[str], box: Box, limits: Limits, group: cgroups.Group 
         # Files in memory belong to no process and no folder: without a group, nothing would count them.
         "filter": base64.b64encode(seccomp.program(memfd=group is not None)).decode("ascii"),
         "rlimits": bounds,
+        "user": None if box.isolated else owner,  # a sandbox is made as root, and becomes another by itself
     }
     return [sys.executable, "-I", str(Path(__file__).with_name("supervise.py")), json.dumps(specification)]
 
 
-def _process_backstop(limits: Limits) -> dict[str, int]:
-    """A hard limit that keeps the machine alive under a fork bomb; it counts threads, and never binds root.
+def _process_backstop(limits: Limits, owner: int) -> dict[str, int]:
+    """A hard limit that keeps the machine alive under a fork bomb; it counts threads of a user, and never binds root.
 
     The exact limit on processes is held by `watch`, which counts ten times a second.
     """
-    return {"RLIMIT_NPROC": threads_of_user() + limits.tasks} if LINUX and os.getuid() != 0 else {}
+    return {"RLIMIT_NPROC": threads_of_user(owner) + limits.tasks} if LINUX and owner != 0 else {}
 
 
 def _own_group() -> dict[str, Any]:

@@ -25,6 +25,7 @@ __all__ = [
     "end",
     "end_adopted",
     "end_marked",
+    "new_shared_files_mb",
     "shared_files_mb",
     "shared_memory_mb",
     "snapshot",
@@ -98,6 +99,20 @@ def shared_files_mb(pids: list[int]) -> float:
     return 0.0
 
 
+def new_shared_files_mb(user: int, since: float) -> float:
+    """What files in this machine's /dev/shm take that a user has made or changed since a moment (seconds since 1970).
+
+    Which of his processes made them is not told, so those of another one that he runs beside a plain run count too.
+    """
+    count = 0
+    for folder, _, names in os.walk("/dev/shm"):
+        for name in names:
+            with contextlib.suppress(OSError):
+                status = os.lstat(os.path.join(folder, name))  # noqa: PTH118  by the hundred, ten times a second
+                count += status.st_blocks * 512 if status.st_uid == user and status.st_ctime >= since else 0
+    return count / 2**20
+
+
 def unlinked_bytes(pids: list[int]) -> int:
     """Bytes of files that were deleted but are still open in `pids`: they fill a disk and stand in no folder."""
     found: dict[tuple[int, int], int] = {}
@@ -113,12 +128,12 @@ def unlinked_bytes(pids: list[int]) -> int:
     return sum(found.values())
 
 
-def threads_of_user() -> int:
-    """Threads that this user runs on this machine (Linux)."""
+def threads_of_user(user: int) -> int:
+    """Threads that a user runs on this machine (Linux)."""
     count = 0
     for entry in list(os.scandir(PROC)):  # a list, so that the folder is closed
         try:
-            if entry.name.isdigit() and entry.stat().st_uid == os.getuid():
+            if entry.name.isdigit() and entry.stat().st_uid == user:
                 count += int((PROC / entry.name / "stat").read_bytes().rpartition(b")")[2].split()[17])
         except OSError:  # the process has ended
             continue
@@ -169,12 +184,22 @@ def end_adopted() -> int:
         return 0
     own, table = filters_of((PROC / "self" / "status").read_text()), snapshot()
     found = [pid for pid, process in table.items() if process.parent == os.getpid() and _filters(pid) > own]
+    _bury(table)
     for pid in found:
         for each in (pid, *descendants(pid, table)):
             _send(each, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
     return len(found)
+
+
+def _bury(table: dict[int, Process]) -> None:
+    """Read the exit codes of sandboxes that were handed to this process when they had ended: nobody else will."""
+    for pid, process in table.items():
+        if process.zombie and process.parent == os.getpid():
+            with contextlib.suppress(OSError):
+                if (PROC / str(pid) / "comm").read_text().strip() == "bwrap":
+                    os.waitpid(pid, os.WNOHANG)
 
 
 def _filters(pid: int) -> int:

@@ -43,6 +43,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "vhangup": (153, 58),
     "lookup_dcookie": (212, 18), "nfsservctl": (180, 42), "uselib": (134, None),
 }  # fmt: skip
+FCNTL, LEASE = (72, 25), 1024  # F_SETLEASE: who opens the file to write waits, and it may be the platform's
 CLONE, CLONE3, SOCKET, IOCTL, PRCTL, MEMFD = (56, 220), (435, 435), (41, 198), (16, 29), (157, 167), (319, 279)
 NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 FAMILIES = (1, 2, 10, 16)  # unix, inet, inet6, netlink: not vsock, which reaches the host of a virtual machine
@@ -75,6 +76,7 @@ def program(memfd: bool = True, machine: str | None = None) -> bytes:
     lines += [(EQUAL, 0, 1, CLONE3[column]), (RETURN, 0, 0, ENOSYS)]
     lines += _judged(CLONE[column], 0, [(ANY_BIT, 0, 1, NEW_NAMESPACES), (RETURN, 0, 0, EPERM)])
     lines += _judged(IOCTL[column], 1, [line for value in TERMINAL_INPUT for line in _refused(value)])
+    lines += _judged(FCNTL[column], 1, _refused(LEASE))
     lines += _judged(PRCTL[column], 0, _refused(PR_SET_DUMPABLE))
     allowed = [line for family in FAMILIES for line in ((EQUAL, 0, 1, family), (RETURN, 0, 0, ALLOW))]
     lines += _judged(SOCKET[column], 0, [*allowed, (RETURN, 0, 0, EAFNOSUPPORT)])

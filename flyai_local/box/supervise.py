@@ -72,19 +72,28 @@ def _started(specification: dict[str, Any]) -> subprocess.Popen[bytes]:
     if specification["sandbox"] == "engine":
         return subprocess.Popen(command, cwd=specification["folder"])
     if not specification["sandbox"]:
-        return subprocess.Popen(command, cwd=specification["folder"], preexec_fn=lambda: _enclosed(code))
+        return subprocess.Popen(command, cwd=specification["folder"], preexec_fn=lambda: _enclosed(code, specification))
     reading, writing = os.pipe()
     os.write(writing, code)
     os.close(writing)
     words = ["--seccomp", str(reading)] if code else []
     return subprocess.Popen([command[0], *words, *command[1:]], cwd=specification["folder"], pass_fds=[reading],
-                            preexec_fn=lambda: _enclosed(b""))  # fmt: skip
+                            preexec_fn=lambda: _enclosed(b"", specification))  # fmt: skip
 
 
-def _enclosed(code: bytes) -> None:
+def _enclosed(code: bytes, specification: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(LIKELY_VICTIM, encoding="ascii")
+    if specification["user"] is not None:
+        _become(specification["user"])
     seccomp.install(code)
+
+
+def _become(user: int) -> None:
+    """Give up root's rights for good."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
 
 
 def _limit(kind: int, value: int) -> None:

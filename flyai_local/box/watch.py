@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from flyai_local.box import folders as measured
+from flyai_local.box import space as file_system
 from flyai_local.box.cgroups import Group
 from flyai_local.box.limits import Limits, Outcome
 from flyai_local.box.logs import Log
@@ -23,6 +24,7 @@ from flyai_local.box.processes import (
     descendants,
     end_adopted,
     end_marked,
+    new_shared_files_mb,
     shared_files_mb,
     shared_memory_mb,
     snapshot,
@@ -49,6 +51,7 @@ class Watch(threading.Thread):
             found by it and ended at once.
         group: the control group of the tree, if there is one.
         sandboxed: the tree has a /dev/shm of its own.
+        space: the file system of its own that holds the folders, which is asked instead of looking into them.
     """
 
     def __init__(
@@ -60,17 +63,18 @@ class Watch(threading.Thread):
         mark: str,
         group: Group | None = None,
         sandboxed: bool = False,
+        space: Path | None = None,
     ) -> None:
         super().__init__(daemon=True)
         self._process, self._limits, self._log, self._folders, self._mark = process, limits, log, folders, mark
         self._ended_by: Code | None = None
         self._stopping = threading.Event()
-        self._began = time.monotonic()
+        self._began, self._since = time.monotonic(), time.time()
         self._seconds = 0.0
         self._peak_mb = 0.0
         self._largest_sum_mb = 0.0
         self._disk_mb = 0.0
-        self._group, self._sandboxed = group, sandboxed
+        self._group, self._sandboxed, self._space = group, sandboxed, space
         self._files = 0
         self._at_start = self._use()
         self._disk_due = self._began + DISK_SECONDS
@@ -122,7 +126,7 @@ class Watch(threading.Thread):
         killed = self._group is not None and self._group.out_of_memory()  # by the kernel, between two looks
         if self._memory_mb(pids, table) > self._limits.memory_mb or killed:
             return Code.OUT_OF_MEMORY
-        if time.monotonic() >= self._disk_due:
+        if self._space is not None or time.monotonic() >= self._disk_due:
             self._measure_disk(pids)
         return Code.DISK_LIMIT if self._too_much_written() else None
 
@@ -132,7 +136,7 @@ class Watch(threading.Thread):
     def _memory_mb(self, pids: list[int], table: dict[int, Process]) -> float:
         """Memory now. The sum of the resident sets bounds it from above and is cheap; the exact figure is asked for
         only when that sum is a new maximum or beyond the limit."""
-        files_mb = shared_files_mb(pids[::-1]) if self._sandboxed and LINUX else 0.0
+        files_mb = self._shared_files_mb(pids) if LINUX else 0.0
         sum_mb = sum(table[pid].memory_mb for pid in pids) + files_mb
         if sum_mb <= max(1.02 * self._largest_sum_mb, 1.0) and sum_mb <= self._limits.memory_mb:
             return 0.0
@@ -141,13 +145,22 @@ class Watch(threading.Thread):
         self._peak_mb = max(self._peak_mb, exact)
         return exact
 
+    def _shared_files_mb(self, pids: list[int]) -> float:
+        """What lies in /dev/shm: the tree's own, or, in a plain process that no group holds, what is new in it."""
+        if self._sandboxed:
+            return shared_files_mb(pids[::-1])
+        return 0.0 if self._group is not None else new_shared_files_mb(os.getuid(), self._since)
+
     def _measure_disk(self, pids: list[int]) -> None:
         began, used = time.monotonic(), self._use()
-        self._disk_mb = max(0.0, (used.bytes + unlinked_bytes(pids) - self._at_start.bytes) / 2**20)
+        unlinked = 0 if self._space is not None else unlinked_bytes(pids)
+        self._disk_mb = max(0.0, (used.bytes + unlinked - self._at_start.bytes) / 2**20)
         self._files = used.entries - self._at_start.entries
         self._disk_due = time.monotonic() + max(DISK_SECONDS, 10 * (time.monotonic() - began))
 
     def _use(self) -> measured.Use:
+        if self._space is not None:
+            return file_system.use(self._space)
         uses = [measured.use(folder) for folder in self._folders]
         return measured.Use(sum(use.bytes for use in uses), sum(use.entries for use in uses))
 

@@ -139,7 +139,7 @@ def launch(args: argparse.Namespace, command: str, training: Limits, sample: int
 def _engine(args: argparse.Namespace) -> str | None:
     """Path of podman or docker, if one of them was chosen; says what root should know."""
     if hasattr(os, "getuid") and os.getuid() == 0:
-        say(tr("running as root: a hole in the kernel would be root's. Let a host run as a user of its own."))
+        say(tr("running as root: keep this machine for the contest alone; a run says first whose its processes are"))
     if args.engine == "bubblewrap" and bubblewrap.program() is None:
         raise UserError(tr("--engine bubblewrap: it is absent or does not work here; take podman or docker"))
     if args.engine not in engine.ENGINES:

@@ -1,7 +1,7 @@
 """What a run leaves on the disk when it is over, and the finishing of runs whose platform was killed.
 
-A run's folder holds `owner.json` while a process works on it. While the hidden pictures are there, `trained` is what
-training left, and `project` is the copy that is thrown away.
+A run's folder holds `owner.json` while a process works on it. While the hidden pictures are there, `trained` is a copy
+of what training left, and `project` is what is thrown away.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flyai_local.board.owner import alive, own_mark
 from flyai_local.box.folders import removed
+from flyai_local.box.space import IMAGE
 
 __all__ = ["KEPT", "PACKING", "finish_killed", "owned", "thrown_away"]
 
@@ -25,7 +26,9 @@ PACKING = ".packing-"
 def owned(folder: Path) -> Iterator[None]:
     """Mark a folder as this process's work; when the mark outlives its process, the next run finishes the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / OWNER).write_text(json.dumps(own_mark()), encoding="utf-8")
+    unfinished = folder / f".{OWNER}"
+    unfinished.write_text(json.dumps(own_mark()), encoding="utf-8")
+    unfinished.replace(folder / OWNER)  # another platform that looks finds it whole
     try:
         yield
     finally:
@@ -42,8 +45,10 @@ def thrown_away(folder: Path, command: str) -> None:
         (folder / KEPT).rename(folder / "project")
     elif command == "evaluate":
         removed(folder / "project")
+    removed(folder / f".{KEPT}")
     removed(folder / "private")
     removed(folder / "environment")
+    (folder / IMAGE).unlink(missing_ok=True)
 
 
 def finish_killed(runs: Path) -> list[Path]:

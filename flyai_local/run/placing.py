@@ -12,7 +12,7 @@ from flyai_local.run.hidden import own_folder
 from flyai_local.submission.submission import Submission
 from protocol import card as public_card
 
-__all__ = ["hand_over", "lay_out", "take_back"]
+__all__ = ["lay_out", "placed", "take_back"]
 
 TEST_EVERY = 5  # 1.x: every fifth training row is in test.csv; the platform's own split is not known
 DEV_ROWS = 100  # 1.x: dev.csv held a hundred rows
@@ -50,19 +50,11 @@ def lay_out(chosen: Competition, submission: Submission, project: Path, limit: i
 def take_back(chosen: Competition, submission: Submission, project: Path) -> None:
     """Remove what `lay_out` placed: a finished run keeps its models, not another copy of the pictures."""
     inputs = own_folder(project, "data", "input")
-    for name in _placed(chosen, submission):
+    for name in placed(chosen, submission):
         removed(inputs / name)
 
 
-def hand_over(chosen: Competition, submission: Submission, project: Path, copy: Path) -> None:
-    """Move what `lay_out` placed into a copy of the project, as it is: the pictures are not copied again."""
-    inputs, others = own_folder(project, "data", "input"), own_folder(copy, "data", "input")
-    for name in _placed(chosen, submission):
-        if (inputs / name).exists() or (inputs / name).is_symlink():
-            (inputs / name).rename(others / name)
-
-
-def _placed(chosen: Competition, submission: Submission) -> tuple[str, ...]:
+def placed(chosen: Competition, submission: Submission) -> tuple[str, ...]:
     """Names below data/input that are the platform's."""
     if submission.generation == "1.x":
         return ("image", chosen.id, public_card.FILE, *TABLES)

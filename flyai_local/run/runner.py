@@ -3,7 +3,8 @@
     python -m flyai_local train --submission . --competition MushroomSketch -e=10 -b=32
 
 Training and evaluation are two processes. The hidden pictures are brought only when every process of the training is
-gone, into a copy of what it left. That copy is thrown away as a whole: nothing of the evaluation stays but its answers.
+gone and what it left is set aside. What the evaluation works on is thrown away as a whole: nothing of it stays but its
+answers.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from pathlib import Path
 
 from flyai_local.board import records
 from flyai_local.box import bubblewrap, folders, limits
-from flyai_local.box.isolate import Box, protections, run
+from flyai_local.box.isolate import Box, run
 from flyai_local.box.limits import Limits
 from flyai_local.box.logs import Log
+from flyai_local.box.protections import protections
 from flyai_local.contest.competitions import hidden_rows, training_classes
 from flyai_local.home import home, runs_folder
 from flyai_local.run import closer, diagnose, requirements
@@ -33,11 +35,12 @@ from flyai_local.run.diagnose import RunError
 from flyai_local.run.examine import examine
 from flyai_local.run.hidden import bring, visible_mb
 from flyai_local.run.job import Job, Result
-from flyai_local.run.leftovers import KEPT, PACKING, finish_killed, owned, thrown_away
-from flyai_local.run.placing import hand_over, lay_out, take_back
+from flyai_local.run.leftovers import PACKING, finish_killed, owned
+from flyai_local.run.placing import lay_out
 from flyai_local.run.progress import Progress
 from flyai_local.run.pruning import prune
 from flyai_local.run.score import score
+from flyai_local.run.workplace import Workplace, not_copied, opened
 from flyai_local.states import Code, State
 from flyai_local.submission.apart import read
 from flyai_local.submission.pack import pack, select, sha256_of
@@ -78,7 +81,8 @@ def execute(job: Job, progress: Progress, book: Book | None = None) -> Result:
     with owned(result.folder), waits, _recorded(book, result):
         if refused is not None:
             raise refused
-        _Run(job, result, book, progress).through()
+        with opened(result.folder, job) as at:
+            _Run(job, result, book, progress, at).through()
     return result
 
 
@@ -128,21 +132,22 @@ def _recorded(book: Book, result: Result) -> Iterator[None]:
 class _Run:
     """The phases of one run, in order; each leaves the work folder as the next expects it."""
 
-    def __init__(self, job: Job, result: Result, book: Book, progress: Progress) -> None:
-        self.job, self.result, self.book, self.progress = job, result, book, progress
+    def __init__(self, job: Job, result: Result, book: Book, progress: Progress, at: Workplace) -> None:
+        self.job, self.result, self.book, self.progress, self.at = job, result, book, progress, at
         isolated = bool(job.engine or bubblewrap.program()) if job.isolated is None else job.isolated
         chosen = job.competition
         masked = (home(), chosen.images, chosen.hidden_images, *([chosen.hidden.parent] if chosen.hidden else []))
         weights = job.weights.resolve() if job.weights else None
         self.box = Box(
-            result.folder / "project",
-            result.folder / "private",
+            at.project,
+            at.private,
             isolated,
             weights,
             masked=masked,
             minutes=job.told_minutes,
             engine=job.engine,
             image=job.image,
+            space=at.space,
         )
         self.trained = 0.0  # seconds that training took
 
@@ -170,35 +175,11 @@ class _Run:
             if self.job.command != "evaluate":
                 self.train(count)
                 with blamed():
-                    self.set_aside(submission)
+                    self.at.set_aside(self.job.competition, submission)
             self.evaluate(submission)
         finally:
-            self.tidy(submission)
-
-    def set_aside(self, submission: Submission) -> None:
-        """Put a copy in the place of what training left. It has the same path, because models may name it."""
-        kept = self.result.folder / KEPT
-        self.box.project.rename(kept)
-        folders.copied(kept, self.box.project, _not_copied)
-        hand_over(self.job.competition, submission, kept, self.box.project)
-
-    def tidy(self, submission: Submission) -> None:
-        """Throw away all that the evaluation may have written, and the platform's data; what training left stays.
-
-        What cannot be removed now is named, and ends neither the run nor the search of the next start.
-        """
-        try:
-            thrown_away(self.result.folder, self.job.command)
-            if self.job.command != "evaluate":
-                take_back(self.job.competition, submission, self.box.project)
-        except OSError as error:
-            self.result.notes.append(
-                tr(
-                    "left behind in {folder}, until the next run begins: {error}",
-                    folder=self.result.folder,
-                    error=error,
-                )
-            )
+            failed = self.at.tidy(self.job.competition, submission, self.job.command)
+            self.result.notes += [failed] if failed else []
 
     def unpack(self) -> Submission:
         """Unpack the archive into a clean folder; an already trained folder is copied instead."""
@@ -212,11 +193,10 @@ class _Run:
     def install(self) -> None:
         """Make a fresh environment from requirements.txt."""
         self.enter(State.INSTALLING)
-        environment = (self.result.folder / "environment").absolute()
         with self.log("install", limits.INSTALL) as log:
-            failed = requirements.install(self.box, environment, log, self.progress.step)
+            failed = requirements.install(self.box, self.at.environment, log, self.progress.step)
         self.result.notes += [tr("requirements.txt: {line} was not installed", line=line) for line in failed]
-        self.box = replace(self.box, environment=environment)
+        self.box = replace(self.box, environment=self.at.environment)
 
     def train(self, count: int) -> None:
         """Run `python main.py -e=E -b=B` in the work folder."""
@@ -336,13 +316,8 @@ def _sampled(rows: list[tuple[Path, int | float | str]], sample: int | None) -> 
     return random.Random(seed).sample(rows, sample)
 
 
-def _not_copied(name: str, folder: Path) -> bool:
-    """What of a trained folder is not copied: the platform's own data below data/input is handed over instead."""
-    return folder.parts == ("data", "input") and name != "model"
-
-
 def _not_evaluated(top: Path) -> folders.Leave:
     """What of a participant's folder the evaluation does not need: data that are placed anew, caches, environments."""
     return lambda name, folder: (
-        _not_copied(name, folder) or name in ("__pycache__", ".git") or (top / folder / name / "pyvenv.cfg").exists()
+        not_copied(name, folder) or name in ("__pycache__", ".git") or (top / folder / name / "pyvenv.cfg").exists()
     )

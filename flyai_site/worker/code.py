@@ -95,10 +95,12 @@ def execute_code(archive: Path, data: Data, task: Mapping[str, Any], held: Held)
 
 def report_of(project: Path) -> bytes | None:
     """The report.html that training left below data/output, if it is one file of at most 5 MB."""
-    folder = project / "data" / "output"
+    folder = project.resolve() / "data" / "output"
     with contextlib.suppress(OSError):
+        if folder.resolve() != folder:  # a link on the way may lead to another run's, or anywhere
+            return None
         for file in sorted(folder.rglob("report.html")):
-            inside = file.resolve().is_relative_to(folder.resolve())
+            inside = file.resolve().is_relative_to(folder)
             if inside and not file.is_symlink() and file.is_file() and file.stat().st_size <= LARGEST_REPORT:
                 return file.read_bytes()
     return None

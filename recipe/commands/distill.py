@@ -57,9 +57,7 @@ def add_arguments(parser: Parser) -> None:
         "--image-column", default="image_path", metavar="NAME", help=tr("column of the paths [image_path]")
     )
     parser.add_argument("--label-column", default="label", metavar="NAME", help=tr("column of the labels [label]"))
-    parser.add_argument(
-        "--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]")
-    )
+    parser.add_argument("--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]"))
     parser.add_argument("--resume", action="store_true", help=tr("go on with the student in --out"))
     parser.add_argument(
         "--no-report", action="store_true", help=tr("leave report.html out; python -m recipe report writes it later")

@@ -34,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-column", default="image_path", metavar="NAME", help=tr("column of the paths [image_path]")
     )
     parser.add_argument("--label-column", default="label", metavar="NAME", help=tr("column of the labels [label]"))
-    parser.add_argument(
-        "--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]")
-    )
+    parser.add_argument("--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]"))
     parser.add_argument(
         "--views",
         action="append",

@@ -178,6 +178,33 @@ def test_marks_tell_processes_apart() -> None:
     assert child_mark != mark
 
 
+def in_another_container(mark: str) -> str:
+    """The mark as a process writes it that sees other processes than this one."""
+    return " ".join([*mark.split()[:2], "1"])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="containers are Linux's")
+def test_a_platform_in_another_container_counts_as_alive_as_long_as_it_is() -> None:
+    """Its processes cannot be seen from here: its lock can, and ends with it, killed or not."""
+    code = (
+        "import os, sys, time\nfrom flyai_local.board import owner, presence\n"
+        "pid, mark = owner.own_mark()\nmark = ' '.join([*mark.split()[:2], '1'])\n"
+        "presence.hold(owner._name(pid, mark))\nprint(mark, flush=True)\ntime.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
+        mark = child.stdout.readline().strip()
+        try:
+            assert owner.process_mark(child.pid) != mark  # by what is seen here, there is no such process
+            assert owner.alive(child.pid, mark) and owner.alive(child.pid, mark)  # asking takes nothing away
+            assert not owner.alive(child.pid, mark.replace(mark.split()[0], "another-boot"))
+        finally:
+            child.kill()
+        child.wait()
+    assert not owner.alive(child.pid, mark)
+    pid, own = owner.own_mark()
+    assert not owner.alive(pid, in_another_container(own)), "the same id in another container is another process"
+
+
 @pytest.mark.skipif(not Path("/bin/ps").exists(), reason="this machine has no ps")
 def test_the_answer_of_ps_serves_where_there_is_no_proc() -> None:
     pid = os.getpid()

@@ -386,11 +386,12 @@ def test_a_daemon_that_hides_its_origin_does_not_outlive_a_plain_run(tmp_path):
 @pytest.mark.parametrize("isolated", BOTH)
 def test_killing_the_parent_gives_no_score_and_leaves_nothing(tmp_path, isolated):
     attack = """
-    import os, signal, time
+    import contextlib, os, signal, time
     from flyai.framework import FlyAI
     if os.fork() == 0:
         time.sleep(60)
-    os.kill(os.getppid(), signal.SIGKILL)
+    with contextlib.suppress(PermissionError):  # where root runs the platform, it is another user's
+        os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(0.5)
 
     class Prediction(FlyAI):

@@ -14,8 +14,9 @@ from lab import SMALL
 from flyai_local.__main__ import main
 from flyai_local.board import records
 from flyai_local.box import engine, isolate
-from flyai_local.box.isolate import Box, protections
+from flyai_local.box.isolate import Box
 from flyai_local.box.logs import Log
+from flyai_local.box.protections import protections
 from flyai_local.contest.competitions import competition as card_of
 from flyai_local.contest.register import add
 from flyai_local.home import runs_folder

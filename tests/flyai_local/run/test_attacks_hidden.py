@@ -14,14 +14,16 @@ from conftest import ROOT
 from lab import BOTH, prediction
 
 from flyai_local.board import records
+from flyai_local.box import space
 from flyai_local.box.folders import copied, removed, use
 from flyai_local.box.logs import Log
 from flyai_local.contest.competitions import hidden_rows
 from flyai_local.contest.register import add
 from flyai_local.home import runs_folder
+from flyai_local.run import workplace
 from flyai_local.run.hidden import MOST_VISIBLE, visible_mb
 from flyai_local.run.job import Job, Result
-from flyai_local.run.leftovers import finish_killed
+from flyai_local.run.leftovers import KEPT, finish_killed
 from flyai_local.run.progress import Progress
 from flyai_local.run.runner import execute
 from flyai_local.states import Code, State
@@ -106,7 +108,7 @@ def submission(folder: Path, predict: str, train: str = TRAIN) -> Path:
     return folder
 
 
-def run(tiny, folder: Path, isolated: bool) -> Result:
+def run(tiny, folder: Path, isolated: bool | None) -> Result:
     return execute(Job(folder, tiny, "train", isolated=isolated), Progress(quiet=True))
 
 
@@ -126,16 +128,14 @@ def state_of(folder: Path) -> dict[str, object]:
 @pytest.mark.parametrize("way", list(WAYS.values()), ids=list(WAYS))
 @pytest.mark.parametrize("isolated", BOTH)
 def test_nothing_of_an_evaluation_stays(tiny, tmp_path, monkeypatch, isolated, way):
-    from flyai_local.run import runner
-
     before: dict[str, object] = {}
 
-    def remember(*given):
-        before.update(state_of(given[0].result.folder / "project"))
-        return evaluate(*given)
+    def remember(at, *given):
+        set_aside(at, *given)
+        before.update(state_of(at.folder / KEPT))
 
-    evaluate = runner._Run.set_aside
-    monkeypatch.setattr(runner._Run, "set_aside", remember)
+    set_aside = workplace.Workplace.set_aside
+    monkeypatch.setattr(workplace.Workplace, "set_aside", remember)
     result = run(tiny, submission(tmp_path / "mine", PREDICT.format(way=way)), isolated)
     assert result.state is State.SCORED, result.detail
     left = state_of(result.folder / "project")
@@ -145,6 +145,31 @@ def test_nothing_of_an_evaluation_stays(tiny, tmp_path, monkeypatch, isolated, w
     }
     assert sorted(path.name for path in result.folder.iterdir()) == [
         "evaluate.log", "project", "submission.zip", "train.log"]  # fmt: skip
+
+
+LINKED = """
+import os
+first = sorted(os.listdir("data/input/Tiny/image"))[0] if os.path.isdir("data/input/Tiny/image") else "train.csv"
+at = "data/input/Tiny/image/" + first if first != "train.csv" else "data/input/Tiny/train.csv"
+os.link(at, "kept.bin")
+open("at", "w").write(at)
+"""
+THROUGH_THE_LINK = """
+from flyai.framework import FlyAI
+class Prediction(FlyAI):
+    def predict(self, image_path):
+        open(open("at").read(), "r+b").write(b"STOLEN " + open(image_path, "rb").read())
+        return {"label": 0}
+"""
+
+
+@pytest.mark.parametrize("spaced", [True, False], ids=["own file system", "none"])
+def test_a_hard_link_to_the_platforms_data_leads_nowhere(tiny, tmp_path, monkeypatch, spaced):
+    if not spaced:
+        monkeypatch.setattr(space, "works", lambda: False)
+    result = run(tiny, submission(tmp_path / "mine", THROUGH_THE_LINK, LINKED), isolated=None)
+    assert result.state is State.SCORED, result.detail
+    assert not (result.folder / "project" / "kept.bin").read_bytes().startswith(b"STOLEN")
 
 
 def test_what_may_be_seen_of_a_log_is_a_fraction_of_what_the_pictures_weigh(tmp_path):
@@ -203,7 +228,7 @@ def test_a_signal_in_the_evaluation_leaves_no_picture(tiny, tmp_path, sign, code
 def test_the_next_start_finishes_what_a_killed_run_left(tiny, tmp_path):
     ended, folder = _stopped(tmp_path, signal.SIGKILL)
     assert ended == -signal.SIGKILL
-    assert list(folder.rglob("*.png"))
+    assert list(folder.rglob("*.png")) or (folder / space.IMAGE).exists()  # where all of it is
     assert finish_killed(runs_folder()) == [folder]
     assert sorted(path.name for path in folder.iterdir()) == [
         "evaluate.log", "project", "submission.zip", "train.log"]  # fmt: skip

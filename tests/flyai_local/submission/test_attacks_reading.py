@@ -20,7 +20,7 @@ from flyai_local.box.environment import INSTALL_ALLOWED
 from flyai_local.contest.register import add
 from flyai_local.errors import UserError
 from flyai_local.listing import aligned
-from flyai_local.run import requirements, runner
+from flyai_local.run import requirements, workplace
 from flyai_local.run.diagnose import RunError
 from flyai_local.run.hidden import own_folder
 from flyai_local.run.job import Job, Result
@@ -75,6 +75,8 @@ def test_a_card_is_read_in_bounded_time_or_refused(card):
     found = quick(appcard.parse, card)
     if isinstance(found, dict):
         quick(appcard.app_json, found)
+    if "a: 0x" in card or "a: 9" in card or "a: 1:" in card:  # no number is made of it, whose text would have no bound
+        assert isinstance(found["a"], str)
 
 
 @pytest.mark.parametrize("card", list(CARDS.values())[:5], ids=list(CARDS)[:5])
@@ -158,6 +160,8 @@ SHAPES = {
     "folders too deep": "deep(1100)",
     "the project itself is gone": "shutil.rmtree(os.getcwd())",
     "a file in the place of a folder": "shutil.rmtree('data'); open('data', 'w').close()",
+    "names with line breaks and no text": "open('a\\nrun 9: scored', 'w').close(); open(b'\\xff\\x1b[2J', 'w').close()",
+    "a file that is one large hole": "os.truncate(os.open('hole', os.O_CREAT | os.O_WRONLY), 2**32)",
     "a socket": "import socket; socket.socket(socket.AF_UNIX).bind('s')",
     "absurd times": "open('t', 'w').close(); os.utime('t', (2**62 // 10**9, -2**33))",
 }
@@ -187,7 +191,7 @@ def test_a_crash_after_the_answers_has_no_score(tiny, tmp_path, monkeypatch):
     def broken(*given: object, **named: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(runner._Run, "tidy", broken)
+    monkeypatch.setattr(workplace.Workplace, "tidy", broken)
     result = run(tiny, tmp_path / "mine", "")
     last = records.open().runs()[-1]
     assert (result.state, result.score, last.state, last.score) == (State.CRASHED, None, State.CRASHED, None)

@@ -1,0 +1,96 @@
+"""As root, a submission belongs to nobody outside, whose rights are all that a hole in the sandbox would give."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from conftest import ROOT
+from lab import NEEDS_BUBBLEWRAP, SMALL, box, main
+
+from flyai_local.box import space, stranger
+from flyai_local.box.isolate import owner_of
+from flyai_local.box.protections import protections
+
+pytestmark = pytest.mark.skipif(not space.works(), reason="not root, or nothing may be mounted")
+WHO = """
+import os, time
+print("inside", os.getuid(), os.getgid(), os.getgroups())
+open("mine", "w").close()
+try:
+    print("READ", open("/etc/shadow").read()[:0])
+except OSError as error:
+    print(type(error).__name__)
+for number in ({parent}, 1):
+    try:
+        os.kill(number, 0)
+        print("MAY SIGNAL", number)
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    with space.own(tmp_path / space.IMAGE, 100, 1000) as found:
+        yield found
+
+
+@NEEDS_BUBBLEWRAP
+def test_the_processes_of_a_submission_are_nobodys_outside(place):
+    chamber = replace(box(place, {"main.py": WHO.format(parent=os.getpid())}, isolated=True), space=place)
+    outcome, log = main(chamber)
+    assert outcome.returncode == 0 and "READ" not in log and "MAY" not in log, log
+    status = (chamber.project / "mine").stat()
+    assert status.st_uid == status.st_gid == stranger.FIRST + os.getpid() % 2**16
+    assert f"inside {status.st_uid} {status.st_uid} []" in log
+    assert any(f"the user {status.st_uid} outside" in sentence for sentence in protections(chamber))
+
+
+PLAIN = """
+import os, subprocess, sys
+from flyai_local.box import supervise
+read = "import os; print(os.getresuid(), os.getresgid(), os.getgroups()); open('/etc/shadow')"
+limits = {"user": 65534}
+done = subprocess.run(["python3", "-c", read], preexec_fn=lambda: supervise._enclosed(b"", limits), capture_output=True,
+                      text=True, env={"PATH": "/usr/bin"}, cwd="/")
+print(done.stdout, "PermissionError" in done.stderr)
+"""
+
+
+def test_a_plain_process_gives_up_roots_rights_before_it_begins():
+    words = [sys.executable, "-c", PLAIN]
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said == "(65534, 65534, 65534) (65534, 65534, 65534) []\n True\n"
+
+
+@NEEDS_BUBBLEWRAP
+def test_its_own_limit_of_processes_binds_it_though_the_platform_is_root(place, monkeypatch):
+    from flyai_local.box import cgroups, watch
+
+    monkeypatch.setattr(cgroups, "made", lambda memory_mb, tasks: None)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 4.0)
+    text = "import os, time\nfor _ in range(500):\n    if not os.fork():\n        time.sleep(9)\n        os._exit(0)\n"
+    chamber = replace(box(place, {"main.py": text}, isolated=True), space=place)
+    _, log = main(chamber, replace(SMALL, processes=10))
+    assert "BlockingIOError" in log, log
+
+
+@NEEDS_BUBBLEWRAP
+def test_what_others_may_not_read_keeps_the_platforms_own_id(tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o700)
+    chamber = box(tmp_path, {"main.py": "pass"}, isolated=True)
+    assert owner_of(chamber) is not None
+    closed = replace(chamber, weights=tmp_path / "locked")
+    assert owner_of(closed) is None
+    assert any("root's outside" in sentence for sentence in protections(closed))
+
+
+@NEEDS_BUBBLEWRAP
+def test_standard_output_may_be_opened_by_its_name(place):
+    text = "open('/dev/stdout', 'w').write('by name')\nimport mmap, tempfile\ntempfile.TemporaryFile(dir='/dev/shm')\n"
+    outcome, log = main(replace(box(place, {"main.py": text}, isolated=True), space=place))
+    assert outcome.returncode == 0 and "by name" in log, log
