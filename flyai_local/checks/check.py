@@ -204,8 +204,8 @@ def _met(result: Result, submission: Path, target: Target) -> list[Finding]:
         return [Finding(result.code, Severity.WARNING, file, line, said)]
     if result.code is Code.NO_CHECKPOINT and _may_save_nothing(submission, target):
         said = tr(
-            "the chain saved nothing: training saves only what is better, and of so few rows one epoch may find none by "
-            "chance; run `test` to see more: {detail}",
+            "the chain saved nothing: training saves only what is better, and of so few rows one epoch may find "
+            "none by chance; run `test` to see more: {detail}",
             detail=detail,
         )
         return [Finding(result.code, Severity.WARNING, file, line, said)]
