@@ -226,7 +226,7 @@ def test_what_strangers_wrote_is_one_harmless_line(text, capsys):
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1 and printed[:-1].isprintable()
     told = failure(Code.PREDICT_FAILED, text, [text], text)
-    assert all(part.isprintable() for part in told.split("\n")) and len(told.split("\n")) == 7
+    assert all(part.isprintable() for part in told.split("\n")) and len(told.split("\n")) == 5
     assert aligned([[text, "x"]]).isprintable()
 
 
