@@ -41,11 +41,12 @@ def chart(board: Board, own: int | None) -> Chart | None:
     if not every:
         return None
     low, high = min(score for _, score in every), max(score for _, score in every)
+    low = low if low < high else high - 1.0  # scores that are all alike lie at the top of an axis that has a length
     first, last = min(at for at, _ in every), max(at for at, _ in every)
     seconds = (last - first).total_seconds() or 1.0
 
     def placed(at: datetime, score: float) -> tuple[float, float]:
-        return WIDTH * (at - first).total_seconds() / seconds, HEIGHT - HEIGHT * (score - low) / ((high - low) or 1.0)
+        return WIDTH * (at - first).total_seconds() / seconds, HEIGHT - HEIGHT * (score - low) / (high - low)
 
     lines = []
     for number, who in enumerate(who for who in names if paths.get(who)):

@@ -57,6 +57,7 @@ def until(looks, seconds: float = 90.0):
     return seen
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl for a certificate")
 def test_answers_from_the_command_line_to_the_same_board_elsewhere(tmp_path, pictures, databases, monkeypatch, capsys):
     table, archive = pictures
     home = tmp_path / "home"

@@ -256,6 +256,21 @@ def test_the_cached_board_turns_at_the_reveal_and_back_without_a_new_version(con
         assert all(("87.31" in body(ada.get(path))) is shown for path in paths), (closes, shown)
 
 
+def test_the_chart_climbs_from_the_first_score_to_the_best_and_one_score_lies_on_an_axis_with_a_length(contest):
+    from flyai_site.chart import HEIGHT, chart
+
+    ada = person("ada", contest)
+    assert chart(standings.newest(contest), None) is None
+    for content, public in ((b"1", 40.0), (b"2", 30.0), (b"3", 60.0)):
+        ended(upload(ada.user, contest, content), public, 1.0)
+        standings._boards.clear()
+        drawn = chart(standings.newest(contest), Participant.objects.get().pk)
+        heights = [float(point.split(",")[1]) for point in drawn.lines[0].points.split()]
+        assert drawn.low < drawn.high and drawn.lines[0].own and 0 <= min(heights) <= max(heights) <= HEIGHT
+        assert heights == sorted(heights, reverse=True)  # the best so far never falls
+    assert (drawn.low, drawn.high, heights[-1]) == (40.0, 60.0, 0.0)
+
+
 def test_tries_on_the_board_are_those_that_ended(contest, scored):
     _run, ada = scored
     upload(ada.user, contest, b"waits")
