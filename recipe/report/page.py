@@ -19,7 +19,7 @@ from recipe.report import advice, confusion, copies, cost, curves, network, scor
 from recipe.report import pictures as pages
 from recipe.report.evidence import Evidence, of_run
 from recipe.report.pictures import address, contact_sheet
-from recipe.report.section import Section, on_page
+from recipe.report.section import Section, boxes, on_page
 from recipe.system.atomic import write_bytes
 from recipe.system.template import fill
 
@@ -66,7 +66,7 @@ def write_report(
 def write_page(evidence: Evidence, page: Path, beside: Path, card: Path | None = None) -> Path:
     """The page of any evidence; a section that fails is named on the page and does not take the others along."""
     sections = []
-    with Bar(len(SECTIONS), "part", "report") as bar:
+    with Bar(len(SECTIONS), later("part"), tr("report")) as bar:
         for title, make in SECTIONS:
             sections.append(_guarded(title, make, evidence))
             bar.advance()
@@ -108,6 +108,7 @@ def _view(evidence: Evidence, sections: Sequence[Section], beside: str) -> dict[
         "changed": cost.changed(evidence),
         "number": scores.number,
         "on_page": on_page,
+        "boxes": boxes(evidence.classes),
     }
 
 
@@ -119,4 +120,4 @@ def _write_beside(section: Section, folder: Path) -> None:
     for grid in section.grids:
         stream = io.StringIO(newline="")
         csv.writer(stream, lineterminator="\n").writerows([grid.header, *grid.rows])
-        write_bytes(folder / f"{grid.name}.csv", stream.getvalue().encode("utf-8"))
+        write_bytes(folder / f"{grid.name}.csv", stream.getvalue().encode("utf-8-sig"))  # as Excel asks for it

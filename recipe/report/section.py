@@ -7,14 +7,17 @@ taken where there is one.
 
 from __future__ import annotations
 
+import contextlib
 import html
+import importlib.util
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -22,7 +25,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from protocol.language import tr, translated
+from protocol.language import language, tr, translated
 
 INK = "#1c2530"
 SOFT = "#8a94a3"  # reference lines: visible on white and on black
@@ -45,6 +48,8 @@ CJK_FONTS = (
                                                                                                 "GB", "Heiti SC",
     "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "Arial Unicode MS",
 )  # fmt: skip
+CJK_FILES = re.compile(r"(?i)cjk|sourcehansans|wqy|simhei|msyh|pingfang|hiragino|heiti|arial ?unicode")
+CJK = re.compile("[\u3400-\u9fff]")
 DOTS_PER_INCH = 130  # of the PNG
 STYLE = {
     "font.size": 10.5,
@@ -76,9 +81,37 @@ STYLE = {
 
 @cache
 def fonts() -> tuple[str, ...]:
-    """DejaVu Sans, which matplotlib brings, and a CJK font behind it where the machine has one."""
+    """DejaVu Sans, which matplotlib brings, and a CJK font behind it where the machine has one.
+
+    matplotlib's list of fonts is of the day it was made, so the folders are looked through where it names none; the
+    package mplfonts brings fonts of its own.
+    """
+    found = _cjk_font()
+    if found is None:
+        package = getattr(importlib.util.find_spec("mplfonts"), "origin", None)
+        brought = font_manager.findSystemFonts([str(Path(package).parent / "fonts")]) if package else []
+        for path in [*font_manager.findSystemFonts(), *brought]:
+            if CJK_FILES.search(Path(path).name):
+                with contextlib.suppress(Exception):  # a damaged font is no font
+                    font_manager.fontManager.addfont(path)
+        found = _cjk_font()
+    return ("DejaVu Sans", *([found] if found else []))
+
+
+def _cjk_font() -> str | None:
     present = {font.name for font in font_manager.fontManager.ttflist}
-    return ("DejaVu Sans", *[name for name in CJK_FONTS if name in present][:1])
+    return next((name for name in CJK_FONTS if name in present), None)
+
+
+def boxes(names: Iterable[str]) -> str:
+    """What to do where the PNG files cannot show names or words as they are; empty where they can."""
+    if len(fonts()) > 1 or (language() == "en" and not any(CJK.search(name) for name in names)):
+        return ""
+    return tr(
+        "The PNG files show boxes in place of Chinese characters, since this machine has no font with them (this page "
+        "is not concerned). Install one, `apt install fonts-noto-cjk` or `pip install mplfonts`, and write the report "
+        "anew."
+    )
 
 
 def in_chart(text: str, **places: Any) -> str:

@@ -64,7 +64,7 @@ def test_scores_are_those_of_the_ensemble_and_the_page_is_there(competition, tra
     shown = capsys.readouterr().out
     table = read(competition)
     accuracy = float((Ensemble(trained).probs(table.paths).argmax(1) == table.labels).mean())
-    with open(tmp_path / "page" / "report" / "metrics.csv", encoding="utf-8", newline="") as stream:
+    with open(tmp_path / "page" / "report" / "metrics.csv", encoding="utf-8-sig", newline="") as stream:
         scores = {row["metric"]: float(row["score"]) for row in csv.DictReader(stream)}
     assert scores["accuracy"] == pytest.approx(accuracy, abs=1e-4) and f"{accuracy:.4f}" in shown
     text = (tmp_path / "page" / "evaluation.html").read_text(encoding="utf-8")

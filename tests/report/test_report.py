@@ -399,7 +399,7 @@ def test_chinese_class_names_stay_text_and_markup_is_escaped(tmp_path):
     written = page.write_page(found, tmp_path / "page.html", tmp_path / "files").read_text(encoding="utf-8")
     assert "蘑菇" in written and "<b>" not in written.replace("<b>0", "").replace("<b>±", "")
     assert Page(written).open == []
-    with open(tmp_path / "files" / "classes.csv", encoding="utf-8", newline="") as stream:
+    with open(tmp_path / "files" / "classes.csv", encoding="utf-8-sig", newline="") as stream:
         assert [row[0] for row in csv.reader(stream)][1:] == names
 
 

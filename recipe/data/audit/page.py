@@ -175,4 +175,4 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    write_bytes(path, stream.getvalue().encode("utf-8"))
+    write_bytes(path, stream.getvalue().encode("utf-8-sig"))  # as Excel asks for it
