@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """``python -m flyai_local COMMAND``: the platform on your own machine.
 
 A command's module is imported only when the command is named, so that ``--help`` answers at once.
@@ -16,7 +17,7 @@ from types import ModuleType
 
 from flyai_local.errors import Stopped, UserError
 from flyai_local.terminal import say
-from protocol.arguments import Parser, completed_by_shell
+from protocol.arguments import Parser, completed_by_shell, completing
 from protocol.ending import keep_open, unexpected
 from protocol.language import VARIABLE, LanguageError, choose, later, tr
 from protocol.nearest import nearest
@@ -51,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
         say(tr("error: {error}", error=error), error=True)
         return 1
     available = _available()
+    if (typed := completing(available)) is not None:
+        completed_by_shell(_completed(available, typed))
     overview = _overview(available)
     if not arguments or arguments[0] in ("-h", "--help"):
         overview.print_help()
@@ -115,6 +118,17 @@ def _overview(available: dict[str, str]) -> Parser:
         + tr("exit codes: 0 done, 1 refused or failed (a sentence on stderr says why), 2 wrong usage, 130 Ctrl-C"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def _completed(available: dict[str, str], typed: str) -> Parser:
+    """All commands, and the options of the one in the line that the shell completes."""
+    whole = Parser(prog=PROGRAM)
+    commands = whole.add_subparsers(parser_class=Parser)
+    for name in available:
+        sub = commands.add_parser(name)
+        if name == typed:
+            importlib.import_module(f"flyai_local.commands.{name}").add_arguments(sub)
+    return whole
 
 
 def _command_parser(name: str, module: ModuleType) -> Parser:

@@ -5,6 +5,7 @@ for most; `--help SECTION` and `--help all` have the rest.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import textwrap
@@ -148,6 +149,13 @@ def _retold(message: str) -> str:
         if found := re.fullmatch(form, message, re.DOTALL):
             return tr(known, **found.groupdict())
     return message
+
+
+def completing(commands: Collection[str]) -> str | None:
+    """The command in the line that the shell is completing, or "" where none is typed yet; None at any other time."""
+    if "_ARGCOMPLETE" not in os.environ:
+        return None
+    return next((word for word in os.environ.get("COMP_LINE", "").split() if word in commands), "")
 
 
 def completed_by_shell(parser: argparse.ArgumentParser) -> None:

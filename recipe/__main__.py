@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """python -m recipe COMMAND: what surrounds training. Only the named command is imported, so --help is quick."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from protocol.arguments import Parser, completed_by_shell
+from protocol.arguments import Parser, completed_by_shell, completing
 from protocol.language import choose, later, tr
 from recipe import __version__
 from recipe.cli import guarded
@@ -43,9 +44,10 @@ def _command(words: list[str]) -> int:
         "--version", action="version", help=tr("show the version and end"), version=f"flyai-recipe {__version__}"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    named = completing(COMMANDS) or (words[0] if words else "")
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=tr(summary), description=tr(summary), epilog=tr(EXIT_CODES))
-        if words and words[0] == name:
+        if name == named:
             fill(sub, name)
     completed_by_shell(parser)
     arguments = parser.parse_args(words)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,27 @@ APP = ROOT / "app.yaml"
 
 def shown(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("program", "typed", "expected"), [
+    (["main.py"], "main.py --batch", {"--batch-size", "--batch-norm"}),
+    (["-m", "recipe"], "recipe rep", {"report"}),
+    (["-m", "recipe"], "recipe sweep --rep", {"--report-only"}),
+    (["-m", "flyai_local"], "flyai_local bo", {"board"}),
+    (["-m", "flyai_local"], "flyai_local board --comp", {"--competition"}),
+])  # fmt: skip
+def test_the_shell_completes_what_is_typed(tmp_path, program, typed, expected):
+    """As the shell asks: no words on the command line, the line in the environment, the answers at descriptor 8."""
+    line = {"COMP_LINE": typed, "COMP_POINT": str(len(typed)), "_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n"}
+    words = " ".join(shlex.quote(word) for word in [sys.executable, *program])
+    command = f"exec 8>{shlex.quote(str(tmp_path / 'found'))} 9>/dev/null; {words}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env={**os.environ, **line}, capture_output=True, text=True, check=False
+    )
+    found = {word.strip() for word in (tmp_path / "found").read_text("utf-8").split("\n") if word.strip()}
+    assert found == expected, done.stderr
+    source = ROOT / (program[-1] if program[0] != "-m" else f"{program[1]}/__main__.py")
+    assert "PYTHON_ARGCOMPLETE_OK" in source.read_text("utf-8")[:1024]  # else the shell does not even ask
 
 
 def test_help_shows_what_is_asked_for_most_and_names_the_rest():
