@@ -18,6 +18,7 @@ from typing import Any
 
 from flyai_local.errors import UserError
 from flyai_site.settings import Options, database
+from protocol.language import tr
 
 __all__ = ["export", "restore", "save"]
 
@@ -32,7 +33,7 @@ def save(options: Options, target: Path) -> str:
         UserError: the file is there already, or the database's own program is missing or fails.
     """
     if target.exists():
-        raise UserError(f"{str(target)!r} is there already: name a new file")
+        raise UserError(tr("{file!r} is there already: name a new file", file=str(target)))
     unfinished = target.with_name(f".{target.name}.part")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         copy = _copy(options, Path(folder))
@@ -47,7 +48,9 @@ def save(options: Options, target: Path) -> str:
                         count += 1
     unfinished.chmod(0o600)
     unfinished.replace(target)
-    return f"{target}: the database and {count} files, {target.stat().st_size / 2**20:.1f} MB; it holds all secrets"
+    size = target.stat().st_size / 2**20
+    return tr("{file}: the database and {count} files, {size:.1f} MB; it holds all secrets",
+              file=target, count=count, size=size)  # fmt: skip
 
 
 def restore(options: Options, source: Path) -> str:
@@ -57,24 +60,36 @@ def restore(options: Options, source: Path) -> str:
         UserError: the folder holds a site already, or the file is no backup of this kind of database.
     """
     if (options.folder / "secret").exists() or (options.folder / SQLITE).exists():
-        raise UserError(f"{str(options.folder)!r} holds a site already: restore into a new folder by --folder")
+        raise UserError(
+            tr("{folder!r} holds a site already: restore into a new folder by --folder", folder=str(options.folder))
+        )
     dump = POSTGRES if options.database else SQLITE
     try:
         with zipfile.ZipFile(source) as archive:
             names = archive.namelist()
             if dump not in names:
-                held = "PostgreSQL" if POSTGRES in names else "SQLite" if SQLITE in names else "no site"
-                raise UserError(f"{source} is a backup of {held}: a backup goes back into the same kind of database")
+                held = "PostgreSQL" if POSTGRES in names else "SQLite" if SQLITE in names else tr("no site")
+                raise UserError(
+                    tr(
+                        "{file} is a backup of {held}: a backup goes back into the same kind of database",
+                        file=source,
+                        held=held,
+                    )
+                )
             options.folder.mkdir(parents=True, exist_ok=True)
             options.folder.chmod(0o700)
             archive.extractall(options.folder)  # zipfile drops what would leave the folder
     except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{source} cannot be read: {error}") from error
+        raise UserError(tr("{file} cannot be read: {reason}", file=source, reason=error)) from error
     (options.folder / "secret").chmod(0o600)
     if options.database:
         _program(options, ["pg_restore", "--exit-on-error", "--no-owner", "-d"], [str(options.folder / POSTGRES)])
         (options.folder / POSTGRES).unlink()
-    return f"{options.folder}: restored from {source}; start it with python -m flyai_local host --folder ..."
+    return tr(
+        "{folder}: restored from {file}; start it with python -m flyai_local host --folder ...",
+        folder=options.folder,
+        file=source,
+    )
 
 
 def export(slug: str, target: Path) -> str:
@@ -87,14 +102,17 @@ def export(slug: str, target: Path) -> str:
 
     contest = Contest.objects.filter(slug=slug).first()
     if contest is None:
-        raise UserError(f"there is no contest {slug!r}: {', '.join(Contest.objects.values_list('slug', flat=True))}")
+        known = ", ".join(Contest.objects.values_list("slug", flat=True))
+        raise UserError(tr("there is no contest {name!r}: {known}", name=slug, known=known))
     with target.open("w", encoding="utf-8-sig", newline="") as file:
         table = csv.writer(file)
         table.writerow(["rank", "name", "public", *(["private"] if contest.revealed else []), "tries", "arrived"])
         for row in standings(contest):
             private = [row.private] if contest.revealed else []
             table.writerow([row.rank, cell(row.name), row.public, *private, row.tries, row.arrived.isoformat()])
-    return f"{target}: the board of {slug}, {'private scores included' if contest.revealed else 'public scores only'}"
+    if contest.revealed:
+        return tr("{file}: the board of {name}, private scores included", file=target, name=slug)
+    return tr("{file}: the board of {name}, public scores only", file=target, name=slug)
 
 
 def _copy(options: Options, folder: Path) -> Path:
@@ -113,11 +131,12 @@ def _program(options: Options, before: list[str], after: list[str]) -> None:
     """Run a program of PostgreSQL; the password travels in the environment."""
     known: dict[str, Any] = database(options)
     if shutil.which(before[0]) is None:
-        raise UserError(f"{before[0]} is not here: install PostgreSQL's client programs")
+        raise UserError(tr("{name} is not here: install PostgreSQL's client programs", name=before[0]))
     names = {"PGPASSWORD": "PASSWORD", "PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER"}
     given = {name: known[key] for name, key in names.items() if known[key]}
     ran = subprocess.run(
         [*before, known["NAME"], *after], env={**os.environ, **given}, capture_output=True, text=True, check=False
     )
     if ran.returncode:
-        raise UserError(f"{before[0]} failed: {ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else ''}")
+        reason = ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else ""
+        raise UserError(tr("{name} failed: {reason}", name=before[0], reason=reason))

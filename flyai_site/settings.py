@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from flyai_local.errors import UserError
+from protocol.language import tr
 
 PACKAGE = Path(__file__).resolve().parent
 MB = 2**20
@@ -135,8 +136,11 @@ def database(options: Options) -> dict[str, Any]:
     if url.scheme not in ("postgresql", "postgres") or not url.path.strip("/"):
         shown = url._replace(netloc=url.hostname or "").geturl()  # never a password
         raise UserError(
-            f"--database {shown!r} is not known: give postgresql://USER:PASSWORD@HOST:PORT/NAME, or leave it out for "
-            "SQLite in the site's folder"
+            tr(
+                "--database {url!r} is not known: give postgresql://USER:PASSWORD@HOST:PORT/NAME, or leave it out for "
+                "SQLite in the site's folder",
+                url=shown,
+            )
         )
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -195,6 +199,11 @@ def _refuse_network_drive(folder: Path) -> None:
     place, kind = max(above, key=lambda mount: len(mount[0]), default=("/", ""))
     if kind in NETWORK_DRIVES:
         raise UserError(
-            f"{str(folder)!r} lies on the network drive {place!r} ({kind}), where SQLite loses data: choose a local "
-            "folder by --folder, or PostgreSQL by --database"
+            tr(
+                "{folder!r} lies on the network drive {place!r} ({kind}), where SQLite loses data: choose a local "
+                "folder by --folder, or PostgreSQL by --database",
+                folder=str(folder),
+                place=place,
+                kind=kind,
+            )
         )

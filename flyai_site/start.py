@@ -18,6 +18,7 @@ from typing import Any
 from flyai_local.box import bubblewrap
 from flyai_local.errors import UserError
 from flyai_site.settings import Options, configure
+from protocol.language import tr
 
 __all__ = ["Service", "prepare", "serve"]
 
@@ -62,7 +63,8 @@ def prepare(options: Options) -> None:
     try:
         call_command("migrate", interactive=False, verbosity=0)
     except (DatabaseError, ImproperlyConfigured) as error:
-        raise UserError(f"the database cannot be used ({str(error).strip().splitlines()[0]})") from error
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(tr("the database cannot be used ({reason})", reason=reason)) from error
 
 
 def serve(service: Service) -> None:
@@ -73,8 +75,11 @@ def serve(service: Service) -> None:
     """
     if service.workers and bubblewrap.program() is None and service.kind == "code":
         raise UserError(
-            "bubblewrap is absent or does not work here, and a contest does not run foreign code without it: install "
-            "it (apt install bubblewrap), host with --kind answers, or use --no-worker and workers elsewhere"
+            tr(
+                "bubblewrap is absent or does not work here, and a contest does not run foreign code without it: "
+                "install it (apt install bubblewrap), host with --kind answers, or use --no-worker and workers "
+                "elsewhere"
+            )
         )
     prepare(service.options)
     organiser_word()
@@ -93,12 +98,17 @@ def serve(service: Service) -> None:
         )  # fmt: skip
     except OSError as error:
         raise UserError(
-            f"{service.address}:{service.port} cannot be used ({error.strerror}): choose another by --port"
+            tr(
+                "{place} cannot be used ({reason}): choose another by --port",
+                place=f"{service.address}:{service.port}",
+                reason=error.strerror,
+            )
         ) from error
     stop = threading.Event()
     keepers = [_keep_worker(service, number, stop) for number in range(service.workers)]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"http://{service.address}:{service.port}/ is up; stop with Ctrl-C", flush=True)
+    url = f"http://{service.address}:{service.port}/"
+    print(tr("{url} is up; stop with Ctrl-C", url=url), flush=True)
     try:
         web.run()
     finally:
@@ -125,7 +135,8 @@ def organiser_word() -> None:
     word = secrets.token_urlsafe(12)
     made = User.objects.create_superuser(ORGANISER, password=word)
     audit.note(made, "organiser-made", ORGANISER)
-    print(f"organiser: log in as {ORGANISER!r} with the password {word}  (shown once)", flush=True)
+    said = tr("organiser: log in as {name!r} with the password {word}  (shown once)", name=ORGANISER, word=word)
+    print(said, flush=True)
 
 
 def new_password(name: str) -> str:
@@ -140,12 +151,12 @@ def new_password(name: str) -> str:
 
     found = User.objects.filter(username=name).first()
     if found is None:
-        raise UserError(f"nobody is called {name!r} on this site")
+        raise UserError(tr("nobody is called {name!r} on this site", name=name))
     word = secrets.token_urlsafe(12)
     found.set_password(word)
     found.save()
     audit.note("host", "password-set", name)
-    return f"{name}: the new password is {word}  (shown once)"
+    return tr("{name}: the new password is {word}  (shown once)", name=name, word=word)
 
 
 def ensure_contest(name: str, kind: str) -> None:
@@ -160,7 +171,7 @@ def ensure_contest(name: str, kind: str) -> None:
         return
     owner = User.objects.filter(is_superuser=True).order_by("pk").first()
     contests.create(name, competition(name), kind, owner)
-    print(f"contest {name}: open for two weeks from now; its organiser's page changes that", flush=True)
+    print(tr("contest {name}: open for two weeks from now; its organiser's page changes that", name=name), flush=True)
 
 
 def _keep_worker(service: Service, number: int, stop: threading.Event) -> Callable[[], None]:

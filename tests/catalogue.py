@@ -32,6 +32,8 @@ def messages() -> Iterator[str | tuple[str, str]]:
     for folder in FOLDERS:
         found = extract_from_dir(ROOT / folder, METHODS, OPTIONS, KEYWORDS)
         yield from (message[2] for message in found)
+    for message in extract_from_dir(ROOT / "flyai_site", METHODS[:1], {}, {"tr": None}):  # its pages have Django's own
+        yield message[2]
     for file in sorted((ROOT / "flyai_local" / "commands").glob("[a-z]*.py")):  # what --help of a command begins with
         yield from filter(None, [ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))])
     yield from filter(None, [field.description for field in Config.model_fields.values()])  # the help of a setting

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import http.client
 import json
-import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from flyai_local.errors import UserError
-from protocol.language import tr
+from protocol.language import language, tr
 
 __all__ = ["RefusedError", "Site", "UnreachableError"]
 
@@ -96,7 +95,7 @@ class Site:
         read: Callable[[http.client.HTTPResponse], Any],
     ) -> Any:
         connection, prefix = self._connection()
-        given = {"Accept": "application/json", "Accept-Language": _language(), **headers}
+        given = {"Accept": "application/json", "Accept-Language": "zh-hans" if language() == "zh" else "en", **headers}
         if self.token:
             given["Authorization"] = f"Bearer {self.token}"
         try:
@@ -125,14 +124,6 @@ class Site:
             return http.client.HTTPConnection(parts.hostname, parts.port, timeout=self.seconds), prefix
         context = ssl.create_default_context()
         return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=self.seconds, context=context), prefix
-
-
-def _language() -> str:
-    """The language in which the site shall answer: Chinese where this user's locale is."""
-    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
-        if os.environ.get(name):
-            return "zh-hans" if os.environ[name].lower().startswith("zh") else "en"
-    return "en"
 
 
 def _json(response: http.client.HTTPResponse) -> Any:

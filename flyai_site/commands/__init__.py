@@ -8,6 +8,7 @@ from pathlib import Path
 from flyai_local.errors import UserError
 from flyai_site.settings import Options
 from flyai_site.start import Service, new_password, prepare, serve
+from protocol.language import tr
 
 __all__ = ["perform"]
 
@@ -31,15 +32,17 @@ def perform(args: argparse.Namespace, folder: Path) -> int:
     )
     if args.admin and (args.proxy or args.address not in LOOPBACK):
         raise UserError(
-            "--admin is for this machine alone: leave --address at 127.0.0.1 and --proxy out, and reach it from "
-            "elsewhere by an SSH tunnel (ssh -L 8000:127.0.0.1:8000 HOST)"
+            tr(
+                "--admin is for this machine alone: leave --address at 127.0.0.1 and --proxy out, and reach it from "
+                "elsewhere by an SSH tunnel (ssh -L 8000:127.0.0.1:8000 HOST)"
+            )
         )
     if args.deed == "serve":
         workers = 0 if args.no_worker else args.workers
         serve(Service(options, args.address, args.port, workers, args.contest, args.kind, args.proxy))
         return 0
     if args.file is None:
-        raise UserError(f"host {args.deed} needs a file: python -m flyai_local host {args.deed} FILE")
+        raise UserError(tr("host {deed} needs a file: python -m flyai_local host {deed} FILE", deed=args.deed))
     from flyai_site import backup
 
     if args.deed == "restore":

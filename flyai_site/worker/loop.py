@@ -22,6 +22,7 @@ from flyai_site.worker.answers import judge
 from flyai_site.worker.code import execute_code, report_of
 from flyai_site.worker.data import Data, archive, data
 from flyai_site.worker.held import Held
+from protocol.language import tr
 
 __all__ = ["serve"]
 
@@ -42,7 +43,9 @@ def serve(site: Site, say: Callable[[str], None] = print, once: bool = False, id
     lock = _only_one_here()
     isolated = bubblewrap.program() is not None
     if not isolated:
-        say("bubblewrap is absent or does not work here: this worker takes tables of answers only, and runs no code")
+        say(
+            tr("bubblewrap is absent or does not work here: this worker takes tables of answers only, and runs no code")
+        )
     done, pause = 0, idle
     while True:
         try:
@@ -68,7 +71,7 @@ def serve(site: Site, say: Callable[[str], None] = print, once: bool = False, id
 def _work(site: Site, task: dict[str, Any], say: Callable[[str], None]) -> None:
     """One run, from the claim to its end; a fault of this machine is told as the platform's."""
     run = int(task["run"])
-    say(f"run {run}, attempt {task['attempt']}, of {task['contest']}")
+    say(tr("run {run}, attempt {attempt}, of {contest}", run=run, attempt=task["attempt"], contest=task["contest"]))
     upload = home() / f"run-{run}.zip"
     with Held(site, run, int(task["attempt"]), float(task["lease_seconds"])) as held:
         began = time.monotonic()
@@ -77,7 +80,7 @@ def _work(site: Site, task: dict[str, Any], say: Callable[[str], None]) -> None:
         except KeyboardInterrupt:
             if not held.lost:
                 raise
-            say(f"run {run} is no longer ours: stopped")
+            say(tr("run {run} is no longer ours: stopped", run=run))
             return
         except Exception as error:
             end = _end(State.CRASHED, Code.PLATFORM_FAULT, f"{type(error).__name__}: {error}", began)
@@ -85,7 +88,7 @@ def _work(site: Site, task: dict[str, Any], say: Callable[[str], None]) -> None:
             upload.unlink(missing_ok=True)
             shutil.rmtree(runs_folder() / str(run), ignore_errors=True)
         held.finish(end)
-    say(f"run {run}: {end['state']} {end['code'] or ''}".rstrip())
+    say(tr("run {run}: {end}", run=run, end=f"{end['state']} {end['code'] or ''}".rstrip()))
 
 
 def _run(site: Site, task: dict[str, Any], upload: Path, held: Held) -> dict[str, Any]:
@@ -153,6 +156,9 @@ def _only_one_here() -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise UserError(
-            f"another worker uses {str(home())!r}: name another folder by FLYAI_LOCAL_HOME, or stop that one"
+            tr(
+                "another worker uses {folder!r}: name another folder by FLYAI_LOCAL_HOME, or stop that one",
+                folder=str(home()),
+            )
         ) from None
     return handle
