@@ -40,6 +40,11 @@ class Main(FlyAI):
 
     def train(self) -> None:
         """Trains the folds and writes checkpoints, out-of-fold predictions and scores to MODEL_PATH."""
+        if self.options.on:
+            from recipe.training.tasks.folds import train_elsewhere
+
+            train_elsewhere(self.prepared, self.options, self.options.output or MODEL_PATH, on_epoch=self.curves)
+            return
         from recipe.train import train
 
         train(self.prepared, self.options, self.options.output or MODEL_PATH, on_epoch=self.curves)

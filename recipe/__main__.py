@@ -26,7 +26,10 @@ COMMANDS = {
     "export": later("write the folds for a faster runtime that starts without torch, and prove them equal"),
     "lr-find": later("learning-rate range test on the very update that training uses"),
     "sweep": later("try settings against each other: grid, random or TPE, with seeds, pruning and resume"),
+    "task": later("make an attempt at a task: what a transport starts on another machine"),
+    "tasks": later("the tasks of a run or a sweep: queued, running where, done, failed and why"),
 }
+ROOMS = {"task": "tasks.task", "tasks": "tasks.tasks"}  # commands in a room of their own
 EXIT_CODES = later(
     "Exit codes: 0 done; 1 stopped with a reason in a sentence; "
     "2 a command or option that does not exist; 130 interrupted."
@@ -56,7 +59,7 @@ def _command(words: list[str]) -> int:
 
 def fill(parser: argparse.ArgumentParser, name: str) -> None:
     """Gives a parser the options of a command, whose module is imported for it."""
-    module = importlib.import_module(f"recipe.commands.{name.replace('-', '_')}")
+    module = importlib.import_module(f"recipe.commands.{ROOMS.get(name, name.replace('-', '_'))}")
     module.add_arguments(parser)
     parser.set_defaults(run=module.run)
 

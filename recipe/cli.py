@@ -42,6 +42,7 @@ class Options:
     strict: bool = False
     output: Path | None = None
     report: bool = True
+    on: str = ""  # the folds are given away by this transport, instead of being trained here
     dry_run: bool = False  # the plan and the estimate, and nothing trained
     data: Path | None = None  # the pictures, in place of those of the competition
     began: float = field(default_factory=time.monotonic)  # the time limit counts from here
@@ -82,6 +83,7 @@ def options(app_path: Path, argv: Sequence[str] | None = None, run_folder: Path 
         output=arguments.output,
         report=not arguments.no_report,
         dry_run=arguments.dry_run,
+        on=arguments.on,
     )
 
 

@@ -91,6 +91,11 @@ def parser(app: App | None = None) -> Parser:
         help=tr("processes that train each fold together: a GPU for each, or a share of the cores; "
 "docs/scale.md [1]"),
     )  # fmt: skip
+    made.add_argument(
+        "--on", default="", metavar="WHERE",
+        help=tr("train the folds as tasks: local:N at a time here, slurm[:PARTITION] or ray://HOST:PORT; "
+                "docs/scale.md"),
+    )  # fmt: skip
     made.add_argument("--only-fold", type=int, metavar="N", help=tr("train fold N alone"))
     made.add_argument(
         "--no-report", action="store_true", help=tr("leave report.html out; python -m recipe report writes it later")

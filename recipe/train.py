@@ -50,7 +50,7 @@ def cross_validate(prepared: Prepared, folder: Path, options: RunOptions = DEFAU
     begin, world = time.perf_counter(), here()
     limit = options.limit or TimeLimit.of(prepared.start.config)
     table, views = prepared.table, prepared.start.config.views
-    folds = world.agree(lambda: _folds(prepared, options))
+    folds = world.agree(lambda: folds_of(prepared, options))
     entered = prepared.competition.model_dump()
     number = world.first(
         lambda: open_run(folder, prepared.start.config, table, options.resume, options.anyway, entered)
@@ -74,7 +74,7 @@ def _keep_epochs(finished: Sequence[FoldResult], folder: Path) -> None:
         EpochLogFile(folder / "log.jsonl").restart(result.fold, result.logs)
 
 
-def _folds(prepared: Prepared, options: RunOptions) -> tuple[Fold, ...]:
+def folds_of(prepared: Prepared, options: RunOptions) -> tuple[Fold, ...]:
     """Those to train, each of which can be scored."""
     only, table = options.only_fold, prepared.table
     folds = prepared.folds if options.folds is None else options.folds
@@ -132,11 +132,26 @@ def train(
     with alone_in(folder):
         summary = way(prepared, folder, options)
         leave()
-        say(tr("\n{closing_table}\nsaved       {folder}", closing_table=closing_table(summary, metric), folder=folder))
-        detail(places(summary, folder))
-        if not known:
-            after_training(folder, asked.config, prepared.table if asked.report else None, prepared.pictures, limit)
-            trackers.close(read_scores(folder))
-        say_next(folder, prepared.competition.columns)
+        close(prepared, asked, folder, summary, limit, known, trackers)
     DIARY.keep(None)
     return summary
+
+
+def close(
+    prepared: Prepared,
+    asked: Options,
+    folder: Path,
+    summary: CrossValidation,
+    limit: TimeLimit | None = None,
+    known: bool = False,
+    trackers: Trackers | None = None,
+) -> None:
+    """Says how a run went and where everything lies, and makes what follows it, unless that is `known` from before."""
+    table = closing_table(summary, prepared.competition.metric)
+    say(tr("\n{closing_table}\nsaved       {folder}", closing_table=table, folder=folder))
+    detail(places(summary, folder))
+    if not known:
+        after_training(folder, asked.config, prepared.table if asked.report else None, prepared.pictures, limit)
+        if trackers is not None:
+            trackers.close(read_scores(folder))
+    say_next(folder, prepared.competition.columns)

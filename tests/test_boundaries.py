@@ -38,6 +38,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("data.audit",),
         ("report",),
         ("flags cli prepare minutes train afterwards estimator",),
+        ("training.tasks",),
         ("tune",),
         ("sweep",),
         ("commands __main__",),

@@ -28,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help=tr("threads of each worker; 0 shares the cores [0]")
     )
+    parser.add_argument(
+        "--on", default="", metavar="WHERE",
+        help=tr("rows as tasks: local:N at a time here, slurm[:PARTITION] or ray://HOST:PORT; docs/scale.md"),
+    )  # fmt: skip
     parser.add_argument("--retry", action="store_true", help=tr("run failed rows again"))
     parser.add_argument("--list", action="store_true", help=tr("list the rows and end"))
     parser.add_argument(
@@ -57,7 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     interrupted = False
     try:
         if not arguments.report_only:
-            run_sweep(sweep, file.workers, arguments.threads, arguments.retry)
+            if arguments.on:
+                from recipe.sweep.elsewhere import Elsewhere
+
+                Elsewhere(sweep, arguments.on).run(arguments.retry)
+            else:
+                run_sweep(sweep, file.workers, arguments.threads, arguments.retry)
     except KeyboardInterrupt:
         interrupted = True
     finally:

@@ -150,16 +150,16 @@ class Sweep:
         except Pruned:
             scores = [line["score"] for line in self.journal.read().task(task.key).epochs.values()]
             best = max(scores) if self.higher_is_better else min(scores)
-            self._finish("pruned", task, f"stopped after {len(scores)} epochs at {best:.4f}", score=best)
+            self.finish("pruned", task, f"stopped after {len(scores)} epochs at {best:.4f}", score=best)
         except Exception as error:  # one row's failure does not end the others
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
             sentence = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-            self._finish("failed", task, f"failed: {sentence}", error=sentence)
+            self.finish("failed", task, f"failed: {sentence}", error=sentence)
         else:
-            self._finish("done", task, f"{outcome.score:.4f}, {duration(outcome.seconds)}", **_plain(outcome))
+            self.finish("done", task, f"{outcome.score:.4f}, {duration(outcome.seconds)}", **_plain(outcome))
 
-    def _finish(self, event: str, task: Task, text: str, **fields: Any) -> None:
+    def finish(self, event: str, task: Task, text: str, **fields: Any) -> None:
         with self.journal.lock():
             self.journal.append(event, task=task.key, **fields)
             state = self.journal.read()

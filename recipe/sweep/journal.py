@@ -55,6 +55,11 @@ class SweepJournal:
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / "journal.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was read so far: the state, and where in which file it ends."""
+        self._state, self._end, self._lines, self._inode = SweepState(), 0, 0, -1
 
     def lock(self) -> FileLock:
         """For reading and then writing without another process in between: `with journal.lock():`."""
@@ -69,25 +74,32 @@ class SweepJournal:
         """Appends one line and waits for the disk; the caller holds the lock. A torn last line is cut off first."""
         line = json.dumps({"event": event, **fields, "at": round(time.time(), 3)}, ensure_ascii=False) + "\n"
         with open(self.path, "ab+") as stream:
-            stream.truncate(_end_of_last_line(stream))
+            stream.truncate(_end_of_last_line(stream, self._end))
             stream.seek(0, os.SEEK_END)
             stream.write(line.encode("utf-8"))
             stream.flush()
             os.fsync(stream.fileno())
 
     def read(self) -> SweepState:
-        """Everything the journal says.
+        """Everything the journal says; only what is new since the last time is read.
 
         Raises:
             ConfigError: a line that is no JSON, which is not the last.
         """
-        state = SweepState()
         if not self.path.exists():
-            return state
-        for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], start=1):
+            return SweepState()
+        with open(self.path, "rb") as stream:
+            there = os.fstat(stream.fileno())
+            if there.st_ino != self._inode or there.st_size < self._end:
+                self._forget()
+                self._inode = there.st_ino
+            stream.seek(self._end)
+            lines = stream.read().split(b"\n")[:-1]
+        for number, line in enumerate(lines, start=self._lines + 1):
             try:
-                _apply(state, json.loads(line))
+                _apply(self._state, json.loads(line))
             except ValueError:
+                self._forget()
                 raise ConfigError(
                     tr(
                         "{path}, line {number} is not JSON: remove the line, or the folder to begin anew.",
@@ -95,7 +107,8 @@ class SweepJournal:
                         number=number,
                     )
                 ) from None
-        return state
+            self._end, self._lines = self._end + len(line) + 1, number
+        return self._state
 
     def claim(self, key: str) -> FileLock | None:
         """The lock of a task; None where another process works on it."""
@@ -107,10 +120,11 @@ class SweepJournal:
             return None
 
 
-def _end_of_last_line(stream: Any) -> int:
-    """Bytes up to the last line end: a line that a dying process began does not count."""
-    stream.seek(0)
-    return stream.read().rfind(b"\n") + 1
+def _end_of_last_line(stream: Any, known: int) -> int:
+    """Bytes up to the last line end: a line that a dying process began does not count. A line ends at `known`."""
+    start = known if known <= stream.seek(0, os.SEEK_END) else 0
+    stream.seek(start)
+    return start + int(stream.read().rfind(b"\n")) + 1
 
 
 def _apply(state: SweepState, line: dict[str, Any]) -> None:

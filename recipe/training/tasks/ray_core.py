@@ -1,0 +1,92 @@
+"""Tasks as tasks of a Ray cluster: Ray places a process for each, and the coordinator looks after them.
+
+Ray's own retries are off: a task that was lost is given again from its last saved state, and one that was refused by a
+sentence is not. A Ray port has no access control: it must never leave the laboratory's network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from protocol.language import tr
+from recipe.config import ConfigError
+from recipe.training.tasks.transport import PROJECT, command
+
+SECONDS = 5.0  # for the head to answer: ray.init itself would try for minutes
+
+
+class RayCluster:
+    """One core for each task, and a GPU where the cluster has some."""
+
+    slots = 1000  # the cluster has a queue of its own
+
+    def __init__(self, ray: Any, address: str) -> None:
+        self.ray, self.jobs, self.count = ray, {}, 0  # type: ignore[var-annotated]
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+        self.task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_carried)
+
+    def submit(self, spec: Path) -> str:
+        """Gives it to the cluster."""
+        self.count += 1
+        self.jobs[str(self.count)] = self.task.remote(command(spec), str(PROJECT))
+        return str(self.count)
+
+    def gone(self, names: list[str]) -> set[str]:
+        """Those whose process has ended, or whose worker or node is dead."""
+        waited = [self.jobs[name] for name in names if name in self.jobs]
+        ready, _ = self.ray.wait(waited, num_returns=len(waited), timeout=0) if waited else ([], [])
+        return {name for name in names if name not in self.jobs or self.jobs[name] in ready}
+
+    def cancel(self, names: list[str]) -> None:
+        """The worker passes the end on to its process."""
+        for name in names:
+            with contextlib.suppress(Exception):
+                self.ray.cancel(self.jobs[name])
+
+    def close(self) -> None:
+        """Leaves the cluster."""
+        self.ray.shutdown()
+
+
+def _carried(words: list[str], project: str) -> int:
+    """Runs in a worker of Ray: the process, which ends when its worker does."""
+    import subprocess
+
+    process = subprocess.Popen(words, cwd=project, env={**os.environ, "FLYAI_PARENT": str(os.getpid())})
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def transport(rest: str) -> RayCluster:
+    """`ray://HOST:PORT`, the address of the cluster's head.
+
+    Raises:
+        ConfigError: ray is not installed, or nothing answers there.
+    """
+    host, _, port = rest.removeprefix("//").rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(
+            tr("--on ray:{rest} is refused: the address of the head, such as ray://192.0.2.1:6379.", rest=rest)
+        )
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError(tr("--on ray:// needs Ray: pip install -r requirements-ray.txt, on every machine.")) from None
+    try:
+        socket.create_connection((host, int(port)), SECONDS).close()
+    except OSError as error:
+        raise ConfigError(
+            tr("--on ray://{host}:{port}: nothing answers there ({reason}). On the head: ray start --head "
+               "--node-ip-address={host} --port={port}; on this and every other machine: ray start "
+               "--address={host}:{port}.", host=host, port=port, reason=error.strerror or error)
+        ) from None  # fmt: skip
+    return RayCluster(ray, f"{host}:{port}")
