@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _summary(card: Competition) -> dict[str, object]:
     """One row of the list; counts are None where nothing can be counted (an embedded competition not yet made)."""
-    source = "embedded" if card.embedded else str(card.images)
+    source = tr("embedded") if card.embedded else str(card.images)
     summary: dict[str, object] = {"id": card.id, "classes": None, "train": None, "hidden": None, "metric": card.metric}
     try:
         rows = read_table(card.train, *card.columns)

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     keep_freed_blocks()
     evidence = answered(arguments)
     grid = metric_grid(evidence)
-    say(aligned(grid.header, [[str(cell) for cell in row] for row in grid.rows]))
+    say(aligned([tr(name) for name in grid.header], [[str(cell) for cell in row] for row in grid.rows]))
     for note in evidence.notes:
         say(note)
     if not arguments.no_page:

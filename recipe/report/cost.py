@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from protocol.language import tr
+from protocol.language import later, tr
 from recipe.config import Config
 from recipe.console import duration
 from recipe.models.counting import cost
@@ -118,10 +118,10 @@ def changed(evidence: Evidence) -> dict[str, object]:
 def _settings(evidence: Evidence) -> list[Grid]:
     """The settings that somebody chose, and at a click those that nobody did; an empty value is shown as such."""
     own = changed(evidence)
-    values = {name: "(empty)" if value == "" else value for name, value in evidence.config.model_dump().items()}
+    values = {name: tr("(empty)") if value == "" else value for name, value in evidence.config.model_dump().items()}
     chosen = [[name, value] for name, value in values.items() if name in own]
     left = [[name, value] for name, value in values.items() if name not in own]
-    header = ["setting", "value"]
+    header = [later("setting"), later("value")]
     return [
         Grid("settings", header, chosen, tr("Settings that differ from their default"), 200, prose=True),
         Grid(

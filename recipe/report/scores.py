@@ -64,7 +64,7 @@ def metric_grid(evidence: Evidence) -> Grid:
         low = high = float("nan")
         if name == evidence.metric or name not in SLOW or len(evidence.classes) <= FEW_CLASSES:
             low, high = interval(evidence, name)
-        better = "higher" if METRICS[name].higher_is_better else "lower"
+        better = tr("higher") if METRICS[name].higher_is_better else tr("lower")
         rows.append([name, number(score(evidence, name)), number(low), number(high), better])
     return Grid(
         "metrics",
