@@ -49,14 +49,13 @@ def own(image: Path, mb: float, files: int) -> Iterator[Path | None]:
     try:
         _mounted(image, mb, files)
     except (OSError, subprocess.SubprocessError):
-        image.unlink(missing_ok=True)
+        _gone(image)
         yield None
         return
     try:
         yield PLACE
     finally:
-        _call("umount2", str(PLACE).encode(), MNT_DETACH)
-        image.unlink(missing_ok=True)
+        _gone(image)
 
 
 def allow(place: Path, mb: float | None) -> None:
@@ -88,8 +87,16 @@ def works() -> bool:
             _mounted(Path(folder, IMAGE), 4, 64)
         except (OSError, subprocess.SubprocessError):
             return False
-        _call("umount2", str(PLACE).encode(), MNT_DETACH)
+        finally:
+            _gone(Path(folder, IMAGE))
     return True
+
+
+def _gone(image: Path) -> None:
+    """Take away a file system, or what there is of one."""
+    with contextlib.suppress(OSError):  # it was not mounted
+        _call("umount2", str(PLACE).encode(), MNT_DETACH)
+    image.unlink(missing_ok=True)
 
 
 def _mounted(image: Path, mb: float, files: int) -> None:

@@ -22,6 +22,7 @@ from lab import BOTH, prediction, running
 from flyai_local.__main__ import main
 from flyai_local.board import records
 from flyai_local.box import limits
+from flyai_local.box.processes import descendants
 from flyai_local.contest.competitions import hidden_rows
 from flyai_local.contest.register import add
 from flyai_local.home import runs_folder
@@ -348,10 +349,12 @@ def test_a_killed_runner_is_marked_and_leaves_no_process(tiny, project, state, i
         text=True,
     )
     assert runner.stderr is not None and runner.stdout is not None
+    said = []
     while "up" not in (line := runner.stderr.readline()):
-        assert line, runner.stdout.read()
-    before = children_of_runs()
-    assert before
+        said.append(line)
+        assert line, (said, runner.wait(), runner.stdout.read())
+    before = [Path("/proc", str(pid)) for pid in descendants(runner.pid)]
+    assert len(before) > 1
     runner.send_signal(signal.SIGKILL)
     runner.communicate()
     run = last_run()
@@ -362,18 +365,6 @@ def test_a_killed_runner_is_marked_and_leaves_no_process(tiny, project, state, i
             break
         time.sleep(0.1)
     assert not [process for process in before if running(process)]
-
-
-def children_of_runs() -> list[Path]:
-    """Processes whose working folder is a project of this test's runs."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdigit() and str(runs_folder()) in str((process / "cwd").readlink()):
-                found.append(process)
-        except OSError:
-            continue
-    return found
 
 
 # Generations, data, weights
@@ -548,8 +539,9 @@ def test_ctrl_c_ends_the_submission_and_is_no_try(tiny, project, isolated):
     assert runner.stderr is not None
     while "up" not in (line := runner.stderr.readline()):
         assert line
+    before = [Path("/proc", str(pid)) for pid in descendants(runner.pid)]
     runner.send_signal(signal.SIGINT)
     runner.communicate(timeout=30)
     assert runner.returncode == 130
     assert (last_run().state, last_run().code, last_run().counts) == (State.CRASHED, Code.INTERRUPTED, False)
-    assert children_of_runs() == []
+    assert before and not [process for process in before if running(process)]
