@@ -18,6 +18,7 @@ from typing import Any
 from flyai_local.box import bubblewrap
 from flyai_local.errors import UserError
 from flyai_site.settings import Options, configure
+from flyai_site.worker.loop import HOST
 from protocol.language import tr
 
 __all__ = ["Service", "prepare", "serve"]
@@ -214,4 +215,10 @@ def _worker_environment(service: Service, name: str, token: str) -> dict[str, An
     folder.mkdir(parents=True, exist_ok=True)
     package = str(Path(__file__).resolve().parents[1])
     paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "FLYAI_SITE_TOKEN": token, "FLYAI_LOCAL_HOME": str(folder), "PYTHONPATH": paths}
+    return {
+        **os.environ,
+        "FLYAI_SITE_TOKEN": token,
+        HOST: str(os.getpid()),
+        "FLYAI_LOCAL_HOME": str(folder),
+        "PYTHONPATH": paths,
+    }

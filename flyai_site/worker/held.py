@@ -1,7 +1,7 @@
 """A run that a worker holds: what it tells the site, from a thread of its own, so that the lease never waits for work.
 
-When the site says that the run is no longer held (cancelled, or given to another), the worker's main thread gets the
-signal of Ctrl-C, which ends the submission with all its processes; nothing that it still made is taken.
+When the site says that the run is no longer held (cancelled, given to another, the worker retired), the worker's main
+thread gets the signal of Ctrl-C, which ends the submission with all its processes; nothing that it still made is taken.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ PIECE_BYTES = 2**17
 MOST_BYTES = 8 * 2**20
 FINISH_SECONDS = 600.0  # how long an end that cannot be told is tried again
 LATE = 409
+GONE = (LATE, 401)  # another has the run, or the site knows this worker no more
 
 
 class Held:
@@ -76,7 +77,7 @@ class Held:
                 self._site.ask("POST", f"{self._path}/finish", end)
                 return
             except RefusedError as error:
-                if error.status == LATE:
+                if error.status in GONE:
                     return
                 if error.status < 500:
                     raise
@@ -98,7 +99,7 @@ class Held:
             except UnreachableError:
                 continue
             except RefusedError as error:
-                if error.status == LATE:
+                if error.status in GONE:
                     self.lost = True
                     signal.pthread_kill(self._main or 0, signal.SIGINT)
                     return

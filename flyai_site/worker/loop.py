@@ -27,6 +27,7 @@ from protocol.language import tr
 __all__ = ["serve"]
 
 IDLE_SECONDS = 1.0
+HOST = "FLYAI_SITE_HOST"  # environment variable: the process that started this one and ends before it
 AWAY_SECONDS = 15.0  # longest pause while the site does not answer
 TRACEBACK_LINES, TRACEBACK_WIDTH = 12, 200
 FORBIDDEN = (401, 403)
@@ -34,6 +35,8 @@ FORBIDDEN = (401, 403)
 
 def serve(site: Site, say: Callable[[str], None] = print, once: bool = False, idle: float = IDLE_SECONDS) -> int:
     """Work for a site until the process is told to stop; with `once`, until its queue is empty. Returns the runs done.
+
+    A worker that a host started ends with that host, however it ended: another shall have its folder.
 
     Raises:
         UserError: the token is not valid, or another worker uses the same folder.
@@ -46,8 +49,8 @@ def serve(site: Site, say: Callable[[str], None] = print, once: bool = False, id
         say(
             tr("bubblewrap is absent or does not work here: this worker takes tables of answers only, and runs no code")
         )
-    done, pause = 0, idle
-    while True:
+    done, pause, host = 0, idle, int(os.environ.pop(HOST, 0))
+    while not host or os.getppid() == host:
         try:
             task = site.ask("POST", "/api/worker/claim", {"isolated": isolated, "note": _note(isolated)})
             pause = idle
@@ -62,10 +65,11 @@ def serve(site: Site, say: Callable[[str], None] = print, once: bool = False, id
             _work(site, task, say)
             done += 1
         elif once:
-            os.close(lock)
-            return done
+            break
         else:
             time.sleep(pause)
+    os.close(lock)
+    return done
 
 
 def _work(site: Site, task: dict[str, Any], say: Callable[[str], None]) -> None:

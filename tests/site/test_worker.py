@@ -1,0 +1,110 @@
+"""The worker's own life: what ends it, and what ends the run that it holds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import a_site  # noqa: F401 - sets Django up
+import pytest
+from a_host import Host, Person
+
+from flyai_local.remote.site import RefusedError, UnreachableError
+from flyai_site.worker.held import Held
+from flyai_site.worker.loop import HOST, serve
+
+pytest_plugins = ["a_site"]
+
+
+class Answering:
+    """A site whose every answer is the given error."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def ask(self, *given, **more):
+        raise self.error
+
+
+@pytest.mark.parametrize("status", [409, 401])
+def test_a_run_stops_when_it_is_anothers_or_the_worker_is_retired(status):
+    with pytest.raises(KeyboardInterrupt), Held(Answering(RefusedError("no", status)), 1, 1, 0.6) as held:
+        held.say("a line")
+        time.sleep(20)
+    assert held.lost
+
+
+def test_a_run_goes_on_while_the_site_is_away_or_fails():
+    for error in (UnreachableError("away"), RefusedError("broken", 500)):
+        with Held(Answering(error), 1, 1, 0.6) as held:
+            held.say("a line")
+            time.sleep(0.5)
+        assert not held.lost
+
+
+def test_a_hosts_worker_ends_with_its_host_and_another_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLYAI_LOCAL_HOME", str(tmp_path))
+    said = []
+    monkeypatch.setenv(HOST, "1" if os.getppid() != 1 else "2")  # somebody else started this process
+    assert serve(Answering(UnreachableError("away")), said.append, idle=0.01) == 0
+    assert HOST not in os.environ  # what it starts is not the host's
+    monkeypatch.setattr("flyai_site.worker.loop.time", Slept(3))
+    with pytest.raises(Slept.EnoughError):
+        serve(Answering(UnreachableError("away")), said.append, idle=0.01)
+    assert said.count("away") >= 3
+
+
+class Slept:
+    """Instead of time: ends at the given sleep."""
+
+    class EnoughError(Exception):
+        """Slept often enough."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def sleep(self, seconds):
+        self.times -= 1
+        if not self.times:
+            raise Slept.EnoughError
+
+
+def test_a_site_that_was_killed_comes_back_with_a_worker(tmp_path, pictures):
+    home = tmp_path / "home"
+    first = Host(home, "--contest", "Digits", "--kind", "answers")
+    password = first.password
+    workers = lambda: [pid for pid in os.listdir("/proc") if pid.isdigit() and _is_worker(pid, home)]  # noqa: E731, PTH208
+    until(workers)
+    first.process.send_signal(signal.SIGKILL)
+    first.process.communicate(timeout=30)
+    second = Host(home)  # on another port: the former worker asks in vain
+    try:
+        olga = Person(second.url)
+        olga.post("/login", "/login", name="organiser", password=password)
+        olga.post("/c/Digits", "/c/Digits/join", name="O")
+        table = tmp_path / "a.csv"
+        table.write_text("id,label\n")
+        page = olga.post("/c/Digits/submit", "/c/Digits/submit", {"file": table})
+        assert "queue" in page
+        until(lambda: "wrong-count" in olga.get("/s/1"))
+    finally:
+        second.stop()
+    assert not workers()
+
+
+def _is_worker(pid, home):
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return f"FLYAI_LOCAL_HOME={home}/site/workers".encode() in file.read()
+    except OSError:
+        return False
+
+
+def until(true, seconds=90.0):
+    """What is looked at, once it is true."""
+    end = time.monotonic() + seconds
+    while not (seen := true()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.3)
+    return seen
