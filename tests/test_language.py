@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import gettext
+import json
 import os
 import re
 import string
@@ -16,8 +18,13 @@ import catalogue
 import pytest
 from conftest import ROOT
 
+import recipe.__main__ as recipe_commands
+from flyai_local import __main__ as platform
+from flyai_local.submission.pack import select
 from protocol import language
 from protocol.language import LanguageError, choose, counted, tr, translated
+from recipe import console, flags
+from recipe.config import Config, ConfigError, checked
 
 
 @pytest.mark.parametrize(
@@ -216,3 +223,73 @@ def test_a_sentence_that_nobody_translates_is_found(tmp_path) -> None:
         "say(tr('all is well'))\nraise ConfigError(why(x))\nlog.debug('not for people')\n"
     )
     assert [line.split(":")[1] for line in _told_plainly(file, {"ConfigError"})] == ["1", "2", "3"]
+
+
+# In Chinese
+
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize("name", ["main", *recipe_commands.COMMANDS])
+def test_every_line_of_help_is_chinese(monkeypatch, name) -> None:
+    monkeypatch.setenv("FLYAI_LANG", "zh")
+    made = flags.parser() if name == "main" else recipe_commands.command_parser(name)
+    helped = [action for action in made._actions if action.help not in (None, argparse.SUPPRESS)]
+    assert len(helped) > 1 and [action.dest for action in helped if not CHINESE.search(str(action.help))] == []
+
+
+@pytest.mark.parametrize("name", sorted(platform.COMMANDS))
+def test_every_line_of_the_platform_s_help_is_chinese(monkeypatch, capsys, name) -> None:
+    with pytest.raises(SystemExit):
+        platform.main(["--lang", "zh", name, "--help"])
+    said = capsys.readouterr().out
+    described = said.split("\n\n")[1]
+    assert CHINESE.search(described) and "show" not in said and "usage" not in said and "exit code" not in said
+
+
+def test_a_table_in_gbk_is_registered_and_answered_in_chinese(competition, tmp_path, capsys, monkeypatch) -> None:
+    table = tmp_path / "标 注.csv"
+    rows = (competition / "train.csv").read_text().replace("image_path,label", "图片路径,类别")
+    table.write_bytes(rows.encode("gbk"))
+    named = ["--image-column", "图片路径", "--label-column", "类别"]
+    assert (
+        platform.main(["--lang", "zh", "add", "花卉", "--csv", str(table), "--images", str(competition), *named]) == 0
+    )
+    said = capsys.readouterr().out.splitlines()
+    assert all(CHINESE.search(line) for line in said if ": 1" not in line) and "3 个类别，36 张训练图片" in said[-2]
+    assert platform.main(["add", "花", "--csv", str(table), "--images", str(competition)]) == 1
+    assert "没有列" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["competitions", "--json"], ["check", "--static", "--json"]])
+def test_what_machines_read_does_not_change(capsys, words) -> None:
+    told = []
+    for spoken in ("en", "zh"):
+        platform.main(["--lang", spoken, *words])
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and json.loads(told[0])
+
+
+def test_the_catalogue_travels_with_the_submission() -> None:
+    assert catalogue.MO.relative_to(ROOT).as_posix() in select(ROOT).files
+
+
+def test_arguments_that_are_refused_are_refused_in_chinese(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("FLYAI_LANG", "zh")
+    made = recipe_commands.command_parser("audit")
+    for words, told in (
+        (["--csv"], "参数 --csv：需要一个值"),
+        (["--folds", "x"], "参数 --folds：'x' 不是有效的 int 值"),
+        (["--csvv", "a"], "没有选项 --csvv。您是不是想写 --csv？"),
+    ):
+        with pytest.raises(SystemExit):
+            made.parse_args(words)
+        assert told in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="epochs：'x' 不被接受：应是整数"):
+        checked(Config, {"epochs": "x"}, "app.yaml")
+
+
+def test_columns_of_a_table_stand_below_each_other_in_chinese() -> None:
+    lines = console.table(("", "accuracy", "轮"), [("第 0 折", "0.5", "起点"), ("mean", "0.25", "12")]).splitlines()
+    assert {console.width(line) for line in lines} == {console.width(lines[0])}
