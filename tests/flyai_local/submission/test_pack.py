@@ -225,7 +225,7 @@ def test_secrets_are_refused_and_never_repeated(tmp_path, kind, capsys):
     assert kinds(tmp_path) == [("secret", "main.py", 2)]
     assert main(["pack", str(tmp_path), "--to", str(tmp_path / "s.zip")]) == 1
     printed = capsys.readouterr().out
-    assert "main.py:2" in printed and Code.PACK_REFUSED.value in printed and "上传" in printed
+    assert "main.py:2" in printed and Code.PACK_REFUSED.value in printed and "must not be uploaded" in printed
     assert SECRETS[kind].split("'")[1 if "'" in SECRETS[kind] else 0] not in printed
     assert not (tmp_path / "s.zip").exists()
 
