@@ -14,6 +14,7 @@ from recipe import __version__
 from recipe.cli import guarded
 
 COMMANDS = {
+    "readme": later("put the picture and the closing table of a run into the README"),
     "names": later("list the components that settings can name"),
     "docs": later("write the generated documents (components, settings, modules, limit cases) from the code"),
     "audit": later("look at the data first: faults, duplicates, balance, likely wrong labels"),

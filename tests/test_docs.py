@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from recipe.commands import docs
+from protocol.plain_files import read_json
+from recipe.commands import docs, readme
 from recipe.components.families import FAMILIES, family
 from recipe.config import Config
 
@@ -53,6 +54,19 @@ def test_every_component_has_a_first_line_and_a_source(name):
 def test_every_setting_is_documented():
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in text for name in Config.model_fields)
+
+
+@pytest.mark.parametrize("name", readme.READMES)
+def test_the_readme_shows_the_closing_table_as_a_run_prints_it(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert readme.readmes_of(readme.FIGURES)[name] == text, f"{name} is stale: run `python -m recipe readme RUN`"
+    assert f"]({readme.PICTURE.relative_to(ROOT).as_posix()})" in text
+
+
+def test_the_picture_of_the_report_is_of_the_page_as_it_looks():
+    assert readme.PICTURE.stat().st_size < 150_000
+    found = read_json(readme.FIGURES)["looks"]
+    assert found == readme.looks(), "docs/report.webp is stale: run `python -m recipe readme RUN`"
 
 
 def test_both_readmes_give_the_same_commands():
