@@ -19,7 +19,7 @@ from typing import Any
 from tqdm import tqdm
 
 from protocol.ending import mute, tell
-from protocol.language import tr
+from protocol.language import language, tr, translated
 
 SECONDS_BETWEEN_LINES = 30.0  # of the bar, where the output is a file and every refresh would be a line of its own
 
@@ -209,10 +209,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def duration(seconds: float) -> str:
-    """`4 s`, `3 min 05 s`, `2 h 07 min`."""
+def duration(seconds: float, spoken: str = "") -> str:
+    """`4 s`, `3 min 05 s`, `2 h 07 min`; in the reader's language, or in the one that is named."""
+    spoken = spoken or language()
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return tr("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
-    return tr("{minutes} min {rest:02d} s", minutes=minutes, rest=rest) if minutes else tr("{rest} s", rest=rest)
+        return translated("{hours} h {minutes:02d} min", spoken, hours=hours, minutes=minutes)
+    if minutes:
+        return translated("{minutes} min {rest:02d} s", spoken, minutes=minutes, rest=rest)
+    return translated("{rest} s", spoken, rest=rest)

@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     rows = _averaged(arguments, out) if arguments.average else _taught(arguments, out)
     say(tr("measuring size and time of both ..."))
     rows += costs(arguments.folder, out)
-    say("\n" + aligned(("", str(arguments.folder.name), out.name, "difference"), rows))
+    said = [(tr(what), *cells) for what, *cells in rows]
+    say("\n" + aligned(("", str(arguments.folder.name), out.name, tr("difference")), said))
     write_json(out / "distill.json", as_json(rows))
     say(tr("\none network  {out}\ntable        {out_2}", out=out, out_2=out / "distill.json"))
     return 0

@@ -123,13 +123,14 @@ def _sizes(text: str | None) -> tuple[int, ...]:
 
 def report(trials: Sequence[Trial]) -> str:
     """The table: one line per candidate."""
-    header = ("candidate", tr("out of fold"), "difference", "p", "ms/picture", "", "")
+    header = (tr("candidate"), tr("out of fold"), tr("difference"), "p", tr("ms/picture"), "", "")
     return aligned(header, [_line(trial) for trial in trials])
 
 
 def _line(trial: Trial) -> tuple[str, ...]:
     if math.isnan(trial.score):
-        return trial.candidate, "-", "-", "-", "-", "refused", trial.why
+        return tr(trial.candidate), "-", "-", "-", "-", tr("refused"), tr(trial.why)
     score = f"{trial.score:.4f} {trial.metric}"
-    verdict = "kept" if trial.kept else "refused"
-    return trial.candidate, score, f"{trial.difference:+.4f}", f"{trial.p:.3f}", f"{trial.ms:.1f}", verdict, trial.why
+    verdict = tr("kept") if trial.kept else tr("refused")
+    figures = (f"{trial.difference:+.4f}", f"{trial.p:.3f}", f"{trial.ms:.1f}")
+    return tr(trial.candidate), score, *figures, verdict, tr(trial.why)

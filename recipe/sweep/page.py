@@ -70,7 +70,7 @@ def cells(row: RowResult) -> tuple[str, ...]:
         interval,
         number(row.p, ".3f"),
         f"{row.tasks[0].config.epochs}",
-        "" if math.isnan(row.seconds) else duration(row.seconds),
+        "" if math.isnan(row.seconds) else duration(row.seconds, "en"),
         words(row),
     )
 

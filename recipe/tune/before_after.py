@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.language import later
 from recipe.components.metrics import METRICS
 from recipe.models.classifier import build
 from recipe.models.counting import cost
@@ -43,19 +44,19 @@ def costs(before: Path, after: Path) -> list[Line]:
         (name, shown.format(old[name]), shown.format(new[name]), _times(old[name], new[name]))
         for name, shown in FACTS.items()
     ]
-    return [*rows, ("answered by", taken[0]["device"], taken[1]["device"], "")]
+    return [*rows, (later("answered by"), taken[0]["device"], taken[1]["device"], "")]
 
 
 FACTS = {
-    "networks": "{:.0f}",
-    "networks x views of one answer": "{:.0f}",
-    "parameters, million": "{:.2f}",
-    "FLOPs of one answer (2 x MACs), G": "{:.3f}",
-    "weight files, MB": "{:.1f}",
-    "load the networks, s": "{:.2f}",
-    "one picture, ms": "{:.1f}",
-    "one picture of 16, ms": "{:.1f}",
-    "peak memory, MB": "{:.0f}",
+    later("networks"): "{:.0f}",
+    later("networks x views of one answer"): "{:.0f}",
+    later("parameters, million"): "{:.2f}",
+    later("FLOPs of one answer (2 x MACs), G"): "{:.3f}",
+    later("weight files, MB"): "{:.1f}",
+    later("load the networks, s"): "{:.2f}",
+    later("one picture, ms"): "{:.1f}",
+    later("one picture of 16, ms"): "{:.1f}",
+    later("peak memory, MB"): "{:.0f}",
 }
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from protocol.language import later
 from recipe.components.metrics import METRICS
 from recipe.serving.averaging import tempered
 from recipe.serving.calibrate import fit_temperature
@@ -76,12 +77,17 @@ class Choice:
     """
 
     def __init__(
-        self, labels: np.ndarray, fold_of: np.ndarray, metric: str, present: Answers, name: str = "present choice"
+        self,
+        labels: np.ndarray,
+        fold_of: np.ndarray,
+        metric: str,
+        present: Answers,
+        name: str = later("present choice"),
     ) -> None:
         self.rows = np.flatnonzero(fold_of >= 0)
         self.labels, self.fold_of, self.metric, self.present = labels, fold_of, metric, present
         score = float(METRICS[metric](labels[self.rows], present.probs[self.rows]))
-        self.trials = [Trial(name, score, 0.0, 1.0, present.ms, True, "in force", metric)]
+        self.trials = [Trial(name, score, 0.0, 1.0, present.ms, True, later("in force"), metric)]
 
     def offer(self, candidates: Sequence[tuple[str, Answers]], metric: str = "") -> int | None:
         """The number of the candidate that replaces the present choice; None where none is better beyond chance."""
@@ -166,9 +172,10 @@ def weighted(probs: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
 
 def _why(comparison: Comparison, p: float, kept: bool) -> str:
     if kept:
-        return "better beyond chance"
+        return later("better beyond chance")
     if comparison.difference == 0:
-        return "no difference"
+        return later("no difference")
     if p >= LEVEL:
-        return f"{'better' if comparison.difference > 0 else 'worse'} by no more than chance"
-    return "better, but another is better still" if comparison.difference > 0 else "worse"
+        better = comparison.difference > 0
+        return later("better by no more than chance") if better else later("worse by no more than chance")
+    return later("better, but another is better still") if comparison.difference > 0 else later("worse")
