@@ -154,6 +154,7 @@ def _text(file: Path, encoding: str) -> tuple[str, list[Finding]]:
         raise DataError(
             tr("{file} is empty. Its first line must name the columns, for example: image_path,label.", file=file)
         )
+    _refuse_another_kind(file, encoded)
     try:
         text, name = decoded(encoded, encoding)
     except ValueError as error:
@@ -167,6 +168,28 @@ def _text(file: Path, encoding: str) -> tuple[str, list[Finding]]:
             )
         ) from None
     return text, _notes(file, name, text)
+
+
+_OTHER_KINDS = (
+    ((b"pk\x03\x04",), later("an Excel workbook or another zip file")),
+    ((b"\xd0\xcf\x11\xe0",), later("an old Excel workbook")),
+    ((b"\x1f\x8b",), later("compressed by gzip")),
+    ((b"par1",), later("a Parquet file")),
+    (
+        (b"<!doctype", b"<html", b"<?xml", b"<table"),
+        later("a web page: perhaps of a download that asked for a password"),
+    ),
+    ((b"version https://git-lfs",), later("a pointer of Git LFS, for which `git lfs pull` brings the file")),
+)
+
+
+def _refuse_another_kind(file: Path, encoded: bytes) -> None:
+    """What is often found under the name of a CSV, by its first bytes."""
+    begin = encoded[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    for marks, what in _OTHER_KINDS:
+        if begin.startswith(marks):
+            said = tr("{file} is no CSV but {what}. Save the table as CSV in UTF-8.", file=file, what=tr(what))
+            raise DataError(said)
 
 
 def _notes(file: Path, encoding: str, text: str) -> list[Finding]:
@@ -191,7 +214,9 @@ def _header(file: Path, text: str, columns: Sequence[str]) -> tuple[str, list[st
         DataError: no delimiter does.
     """
     headers = {}
-    for delimiter in (",", ";", "\t"):
+    if text[:4].lower() == "sep=":
+        raise DataError(tr("{file}, line 1: 'sep=' is a note for Excel. Remove that line.", file=file))
+    for delimiter in (",", ";", "\t", "|"):
         try:
             first = next(csv_module.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
         except csv_module.Error as error:
