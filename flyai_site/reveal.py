@@ -47,13 +47,16 @@ def board_figures(
     return None if metric is None else Figures(metric, public, private=private, total=total)
 
 
-def detail(contest: Contest, run: Run) -> str:
+def detail(contest: Contest, run: Run, organises: bool = False) -> str:
     """What is particular to a run's end.
 
     That of a scored run tells the score over all rows (see `label-type` in flyai_local/run/score.py), so it waits for
-    the reveal.
+    the reveal. That of a platform's fault is in the platform's own words, which may hold what it worked on, a hidden
+    label even: it is for who organises.
     """
     if run.state == State.SCORED.value and not contest.revealed:
+        return ""
+    if run.state == State.CRASHED.value and not organises:
         return ""
     return str(run.detail)
 

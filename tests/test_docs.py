@@ -19,7 +19,7 @@ from recipe.components.families import FAMILIES, family
 from recipe.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = [ROOT / "README.md", ROOT / "README_zh.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", ROOT / "README_zh.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 HELP = {"main.py": ["--help", "all"], "recipe": ["--help", "all"]}

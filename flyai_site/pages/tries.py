@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
+from django.db.models import Max
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -58,17 +59,18 @@ def mine(request: HttpRequest, slug: str) -> HttpResponse:
     )
 
 
-def listed(contest: Contest, **only: object) -> list[dict[str, Any]]:
-    """Uploads of a contest with the newest run of each and what of its score may be seen; the newest first."""
-    runs = Run.objects.filter(submission__participant__contest=contest).select_related(
-        "submission__participant", "submission__user", "score"
-    )
+def listed(contest: Contest, most: int | None = None, **only: object) -> list[dict[str, Any]]:
+    """Uploads of a contest with the newest run of each and what of its score may be seen; the newest first, `most` of
+    them."""
+    runs = Run.objects.filter(submission__participant__contest=contest)
     for name, value in only.items():
         runs = runs.filter(**{f"submission__{name}": value})
-    newest = {run.submission_id: run for run in runs.order_by("id")}
+    newest = runs.values("submission").annotate(run=Max("id")).order_by("-submission").values_list("run", flat=True)
+    found = Run.objects.filter(pk__in=list(newest[:most]))
+    shown = found.select_related("submission__participant", "submission__user", "score").order_by("-submission")
     return [
         {"submission": run.submission, "run": run, "figures": reveal.figures(contest, getattr(run, "score", None))}
-        for run in sorted(newest.values(), key=lambda run: -run.submission_id)
+        for run in shown
     ]
 
 
@@ -107,7 +109,7 @@ def live(request: HttpRequest, number: int) -> HttpResponse:
 def _told(request: HttpRequest, submission: Submission) -> dict[str, Any]:
     contest = submission.participant.contest
     runs = list(Run.objects.filter(submission=submission).select_related("score", "worker").order_by("-id"))
-    run = runs[0]
+    run, runs_it = runs[0], organises(request, contest)
     return {
         "contest": contest,
         "submission": submission,
@@ -116,9 +118,9 @@ def _told(request: HttpRequest, submission: Submission) -> dict[str, Any]:
         "place": queue.place(run) if run.state == State.QUEUED.value else None,
         "going": not State(run.state).ended,
         "figures": reveal.figures(contest, getattr(run, "score", None)),
-        "detail": reveal.detail(contest, run),
+        "detail": reveal.detail(contest, run, runs_it),
         "log": runlogs.last(run),
-        "organises": organises(request, contest),
+        "organises": runs_it,
     }
 
 

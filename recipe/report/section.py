@@ -25,7 +25,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from protocol.language import language, tr, translated
+from protocol.language import language, later, tr, translated
 
 INK = "#1c2530"
 SOFT = "#8a94a3"  # reference lines: visible on white and on black
@@ -238,14 +238,18 @@ def on_page(grid: Grid) -> tuple[list[str], list[list[str]]]:
     header, rows = [str(cell) for cell in grid.header], [[str(cell) for cell in row] for row in grid.rows[: grid.shown]]
     if "from" in header:
         at = header.index("from")
-        header[at : at + 2] = ["95 % interval"]
+        header[at : at + 2] = [later("95 % interval")]
         rows = [[*row[:at], _interval(*row[at : at + 2]), *row[at + 2 :]] for row in rows]
     kept = [at for at in range(len(header)) if at == 0 or {row[at] for row in rows} - NOTHING]
     return [header[at] for at in kept], [[row[at] for at in kept] for row in rows]
 
 
 def _interval(low: str, high: str) -> str:
-    return low if low == high else f"{low} to {high}"
+    """Three digits say enough of an interval; a dash where there is none."""
+    if low in NOTHING:
+        return low
+    ends = [f"{float(end):.3f}" for end in (low, high)]
+    return ends[0] if ends[0] == ends[1] else " – ".join(ends)
 
 
 @dataclass(frozen=True)

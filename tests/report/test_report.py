@@ -448,7 +448,7 @@ def test_a_table_on_the_page_joins_intervals_and_leaves_columns_of_nothing_out()
     grid = Grid("g", ["fold", "score", "from", "to", "probe"], [[0, "0.5", "0.4", "0.6", "–"], [1, "1", "1", "1", ""]])
     header, rows = on_page(grid)
     assert header == ["fold", "score", "95 % interval"]
-    assert rows == [["0", "0.5", "0.4 to 0.6"], ["1", "1", "1"]]
+    assert rows == [["0", "0.5", "0.400 – 0.600"], ["1", "1", "1.000"]]
     assert len(grid.header) == 5  # the CSV has all
 
 

@@ -21,6 +21,7 @@ from flyai_local.errors import UserError
 from flyai_local.remote import told as terminal
 from flyai_site import backup, doors, queue, runlogs, storage, tries
 from flyai_site.models import Contest, Member, Participant, Run, Submission, Worker
+from flyai_site.pages.tries import listed
 from flyai_site.plain import one_line, plain, whole
 
 pytest_plugins = ["a_site"]
@@ -324,6 +325,24 @@ def test_a_log_piece_far_beyond_the_log_is_not_there(contest):
     assert runlogs.add(held, machine, 10**17, b"x") == 0 and not runlogs.path(held).exists()
     given = told(ada.get(f"/api/s/{run.submission_id}/log", {"from": 10**17}, **token(ada.user)))
     assert given["text"] == "" and Run.objects.get().log_bytes == 0
+
+
+def test_the_platforms_own_words_on_its_fault_are_for_who_organises(contest):
+    ada, said = person("ada", contest), "ValueError: the hidden label 7 is none of ..."
+    run = ended(upload(ada.user, contest), state="crashed", code="platform-fault", detail=said)
+    where = f"/s/{run.submission_id}"
+    assert "hidden label" not in body(ada.get(where)) + body(ada.get(f"{where}/live"))
+    assert "hidden label" not in body(ada.get(f"/api{where}", **token(ada.user)))
+    assert "hidden label" in body(person("olga").get(where))
+
+
+def test_the_newest_uploads_are_listed_each_with_its_newest_run(contest):
+    ada = person("ada", contest)
+    runs = [ended(upload(ada.user, contest, bytes([at])), 10.0 * at, 1.0) for at in range(1, 4)]
+    ended(queue.again(runs[0].submission), 77.0, 1.0)
+    listing = listed(contest, most=2)
+    assert [row["submission"].pk for row in listing] == [run.submission_id for run in runs[:0:-1]]
+    assert [row["figures"].public for row in listed(contest)] == [30.0, 20.0, 77.0]
 
 
 def test_an_unfinished_contest_name_is_not_reused(organiser, pictures, contest):
