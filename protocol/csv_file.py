@@ -175,10 +175,7 @@ _OTHER_KINDS = (
     ((b"\xd0\xcf\x11\xe0",), later("an old Excel workbook")),
     ((b"\x1f\x8b",), later("compressed by gzip")),
     ((b"par1",), later("a Parquet file")),
-    (
-        (b"<!doctype", b"<html", b"<?xml", b"<table"),
-        later("a web page: perhaps of a download that asked for a password"),
-    ),
+    ((b"<!doctype", b"<html", b"<?xml", b"<table"), later("a web page, perhaps of a download without a login")),
     ((b"version https://git-lfs",), later("a pointer of Git LFS, for which `git lfs pull` brings the file")),
 )
 
