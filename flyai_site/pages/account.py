@@ -28,7 +28,8 @@ from flyai_site.words import hashed, new_word
 NAME = re.compile(r"[\w.@+-]{2,40}")
 TOKEN_DAYS = 90
 FROM_ONE_PLACE = 120  # a whole class logs in from one address
-FOR_ONE_NAME = 10
+FOR_ONE_NAME = 10  # from one place: whoever guesses shuts himself out, not the owner of the name elsewhere
+FOR_ONE_NAME_FROM_ALL = 300  # more than one place can try
 
 
 def make_user(name: str, password: str) -> User:
@@ -58,8 +59,10 @@ def find_user(request: HttpRequest, name: str, password: str) -> User:
     Raises:
         UserError: none; says not which of the two is wrong.
     """
-    tick(f"login-from:{request.META.get('REMOTE_ADDR', '')}", FROM_ONE_PLACE)
-    tick(f"login-name:{name.lower()}", FOR_ONE_NAME)
+    place = request.META.get("REMOTE_ADDR", "")
+    tick(f"login-from:{place}", FROM_ONE_PLACE)
+    tick(f"login-name:{place}:{name.lower()}", FOR_ONE_NAME)
+    tick(f"login-all:{name.lower()}", FOR_ONE_NAME_FROM_ALL)
     found = authenticate(request, username=name, password=password)
     if found is None:
         raise UserError(_("Name and password do not belong together."))

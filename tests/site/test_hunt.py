@@ -21,6 +21,7 @@ from flyai_local.errors import UserError
 from flyai_local.remote import told as terminal
 from flyai_site import backup, doors, queue, runlogs, storage, tries
 from flyai_site.models import Contest, Member, Participant, Run, Submission, Worker
+from flyai_site.pages import account
 from flyai_site.pages.tries import listed
 from flyai_site.plain import one_line, plain, whole
 
@@ -325,6 +326,34 @@ def test_a_log_piece_far_beyond_the_log_is_not_there(contest):
     assert runlogs.add(held, machine, 10**17, b"x") == 0 and not runlogs.path(held).exists()
     given = told(ada.get(f"/api/s/{run.submission_id}/log", {"from": 10**17}, **token(ada.user)))
     assert given["text"] == "" and Run.objects.get().log_bytes == 0
+
+
+def test_nobody_shuts_another_out_by_guessing_at_the_name(site, monkeypatch):
+    monkeypatch.setattr(account, "FOR_ONE_NAME_FROM_ALL", 25)
+    User.objects.create_user("ada", password=PASSWORD)
+    for at in range(15):  # more than one place may
+        given = {"name": "ada", "password": f"wrong {at}"}
+        assert Client().post("/login", given, REMOTE_ADDR="10.0.0.66").status_code == 400
+    own = {"name": "ada", "password": PASSWORD}
+    assert Client().post("/login", own, REMOTE_ADDR="10.0.0.66").status_code == 400
+    assert Client().post("/login", own, REMOTE_ADDR="10.0.0.1").status_code == 302
+    for place in range(3):  # guessing from many places ends too
+        for _ in range(5):
+            Client().post("/api/login", '{"name": "ada"}', "application/json", REMOTE_ADDR=f"10.0.1.{place}")
+    assert Client().post("/login", own, REMOTE_ADDR="10.0.0.2").status_code == 400
+
+
+def test_an_upload_whose_clock_was_put_back_is_taken_and_counted(contest, monkeypatch):
+    contest.per_day = 1
+    contest.save()
+    ada, real = person("ada", contest), timezone.now()
+    midday = timezone.localtime(real).replace(hour=12)
+    monkeypatch.setattr(timezone, "now", lambda: midday)
+    Contest.objects.update(opens=midday - timedelta(days=1), closes=midday + timedelta(days=1))
+    Contest.objects.update(reveals=midday + timedelta(days=2))
+    assert upload(ada.user, contest, b"1", arrived=midday + timedelta(hours=1)).state == "queued"  # "later" than now
+    with pytest.raises(UserError, match="today"):
+        upload(ada.user, contest, b"2", arrived=midday)
 
 
 def test_the_platforms_own_words_on_its_fault_are_for_who_organises(contest):
