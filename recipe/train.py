@@ -115,8 +115,6 @@ def train(
         show_plan(prepared)
         return None
     metric, limit = prepared.competition.metric, limit or TimeLimit.of(asked.config, asked.began)
-    wanted = range(len(prepared.folds)) if asked.only_fold is None else [asked.only_fold]
-    known = asked.resume and is_complete(folder, wanted)
     report = min(REPORT_SECONDS, REPORT_SHARE * limit.seconds) if asked.report and limit.limited else 0.0
     trackers = Trackers(Told(folder, prepared.competition.id, asked.config.model_dump()), asked.config.trackers)
 
@@ -127,6 +125,7 @@ def train(
     options = RunOptions(metric, asked.resume, asked.anyway, asked.only_fold, None, limit, report, told)
     world = here()
     way = train_in_time if plans(prepared, options) and world.alone else cross_validate
+    known = way is cross_validate and asked.resume and is_complete(folder, _wanted(prepared, asked.only_fold))
     if not world.is_first:
         return cross_validate(prepared, folder, options)  # what follows is the first process's alone
     with alone_in(folder):
@@ -135,6 +134,10 @@ def train(
         close(prepared, asked, folder, summary, limit, known, trackers)
     DIARY.keep(None)
     return summary
+
+
+def _wanted(prepared: Prepared, only_fold: int | None) -> Sequence[int]:
+    return range(len(prepared.folds)) if only_fold is None else [only_fold]
 
 
 def close(

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from recipe import minutes
-from recipe.config import Config
+from recipe.cli import Options
+from recipe.config import App, Config
 from recipe.data.folds import make_folds
 from recipe.data.table import read
 from recipe.minutes import folds_in_time, nearly_all, plans, train_in_time
@@ -20,7 +21,7 @@ from recipe.pictures.preprocessing import Preprocessing, short_side
 from recipe.prepare import Prepared
 from recipe.runs.folder import RunError, open_run_folder
 from recipe.serving.predict import Ensemble
-from recipe.train import cross_validate
+from recipe.train import cross_validate, train
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import Costs, Work, plan
 from recipe.training.contender.member import VIEWS, fitting, forms
@@ -60,6 +61,15 @@ def test_network_and_probe_answer_together_and_resume_trains_nothing(competition
     monkeypatch.setattr(minutes, "folds_in_time", lambda *about: 5)
     again = train_in_time(ready, tmp_path / "run", limited(resume=True))
     assert again.oof_score == summary.oof_score
+
+
+def test_fewer_rows_than_folds_are_no_obstacle(competition, tmp_path):
+    ready = prepared(competition, folds=50, epochs=1)
+    assert len(ready.table) < 50 * len(ready.table.classes)
+    app = App(competition=ready.competition)
+    asked = Options(app, ready.start.config, "cpu", "", report=False)
+    summary = train(ready, asked, tmp_path / "run", limit=TimeLimit(600.0))
+    assert summary is not None and np.isfinite(summary.oof_score)
 
 
 def test_the_probe_answers_where_the_time_ends_before_the_network(competition, tmp_path, monkeypatch):
