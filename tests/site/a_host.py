@@ -91,6 +91,18 @@ class Person:
                 return refusal.read().decode()
 
 
+def add_leaves(home: Path, pictures: tuple[Path, Path], folder: Path, monkeypatch) -> None:
+    """The competition "leaves" of forty small pictures, added by the command line as its host would."""
+    from flyai_local.__main__ import main
+
+    table, archive = pictures
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(folder / "pictures")
+    monkeypatch.setenv("FLYAI_LOCAL_HOME", str(home))
+    words = ["add", "leaves", "--csv", str(table), "--images", str(folder / "pictures"), "--hidden", "0.5"]
+    assert main([*words, "--image-column", "image_path", "--label-column", "label"]) == 0
+
+
 def packed(folder: Path, target: Path) -> Path:
     with zipfile.ZipFile(target, "w") as archive:
         for file in sorted(folder.rglob("*")):

@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from a_host import Host, Person
+from a_host import Host, Person, add_leaves
 from a_proxy import Proxy
 from a_site import PASSWORD
 
@@ -59,13 +59,8 @@ def until(looks, seconds: float = 90.0):
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl for a certificate")
 def test_answers_from_the_command_line_to_the_same_board_elsewhere(tmp_path, pictures, databases, monkeypatch, capsys):
-    table, archive = pictures
-    home = tmp_path / "home"
-    with zipfile.ZipFile(archive) as opened:
-        opened.extractall(tmp_path / "pictures")
-    monkeypatch.setenv("FLYAI_LOCAL_HOME", str(home))
-    words = ["add", "leaves", "--csv", str(table), "--images", str(tmp_path / "pictures"), "--hidden", "0.5"]
-    assert main([*words, "--image-column", "image_path", "--label-column", "label"]) == 0
+    table, home = pictures[0], tmp_path / "home"
+    add_leaves(home, pictures, tmp_path, monkeypatch)
     url = ["--database", databases[0]] if databases[0] else []
     host = Host(home, "--contest", "leaves", "--kind", "answers", "--proxy", "127.0.0.1", "--hosts", "localhost", *url)
     proxy = Proxy(host.port, tmp_path / "tls")

@@ -8,7 +8,7 @@ import time
 
 import a_site  # noqa: F401 - sets Django up
 import pytest
-from a_host import Host, Person
+from a_host import Host, Person, add_leaves
 
 from flyai_local.remote.site import RefusedError, UnreachableError
 from flyai_site.worker.held import Held
@@ -70,9 +70,10 @@ class Slept:
             raise Slept.EnoughError
 
 
-def test_a_site_that_was_killed_comes_back_with_a_worker(tmp_path, pictures):
+def test_a_site_that_was_killed_comes_back_with_a_worker(tmp_path, pictures, monkeypatch):
     home = tmp_path / "home"
-    first = Host(home, "--contest", "Digits", "--kind", "answers")
+    add_leaves(home, pictures, tmp_path, monkeypatch)
+    first = Host(home, "--contest", "leaves", "--kind", "answers")
     password = first.password
     workers = lambda: [pid for pid in os.listdir("/proc") if pid.isdigit() and _is_worker(pid, home)]  # noqa: E731, PTH208
     until(workers)
@@ -82,10 +83,10 @@ def test_a_site_that_was_killed_comes_back_with_a_worker(tmp_path, pictures):
     try:
         olga = Person(second.url)
         olga.post("/login", "/login", name="organiser", password=password)
-        olga.post("/c/Digits", "/c/Digits/join", name="O")
+        olga.post("/c/leaves", "/c/leaves/join", name="O")
         table = tmp_path / "a.csv"
         table.write_text("id,label\n")
-        page = olga.post("/c/Digits/submit", "/c/Digits/submit", {"file": table})
+        page = olga.post("/c/leaves/submit", "/c/leaves/submit", {"file": table})
         assert "queue" in page
         until(lambda: "wrong-count" in olga.get("/s/1"))
     finally:
