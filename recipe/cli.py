@@ -222,7 +222,10 @@ def _processes(words: Sequence[str]) -> int:
     """
     if not any(word.startswith("--processes") for word in words):
         return 1
-    count = int(parser().parse_args(list(words)).processes)
+    arguments = parser().parse_args(list(words))
+    count = int(arguments.processes)
+    if count > 1 and arguments.on:
+        raise ConfigError(tr("--processes and --on: a task is trained by one process; leave one of the two out."))
     if not 1 <= count <= MOST_PROCESSES:
         raise ConfigError(
             tr(

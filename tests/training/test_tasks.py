@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
+import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -241,6 +244,62 @@ def test_a_file_that_is_no_task(tmp_path):
         read_spec(tmp_path / "spec.json")
 
 
+class Ray(types.ModuleType):
+    """A stand-in for Ray that writes down what it is asked; each task lives until it is told to end."""
+
+    def __init__(self):
+        super().__init__("ray")
+        self.said, self.ended = [], set()
+        self.util = types.SimpleNamespace(get_node_ip_address=lambda: "127.0.0.1")
+
+    def init(self, **how):
+        self.said.append(("init", how["address"]))
+
+    def cluster_resources(self):
+        return {"CPU": 2.0, "GPU": 1.0}
+
+    def remote(self, **how):
+        self.said.append(("remote", how))
+        return lambda carried: types.SimpleNamespace(remote=lambda words, project: (words[-1], project))
+
+    def wait(self, jobs, num_returns, timeout):
+        assert num_returns == len(jobs) and timeout == 0
+        return [job for job in jobs if job in self.ended], [job for job in jobs if job not in self.ended]
+
+    def cancel(self, job):
+        self.said.append(("cancel", job))
+
+    def shutdown(self):
+        self.said.append(("shutdown",))
+
+
+def test_ray_is_asked_for_a_core_and_a_gpu_and_never_retries_by_itself(tmp_path, monkeypatch):
+    ray = Ray()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        made = transport_of(f"ray://{address}")
+    assert ray.said == [("init", address), ("remote", {"num_cpus": 1, "num_gpus": 1, "max_retries": 0})]
+    names = [made.submit(task(tmp_path, name) / "spec.json") for name in ("fold0", "fold1")]
+    assert made.gone(names) == set()
+    ray.ended.add(made.jobs[names[0]])  # done, or its worker is dead: the folder says which
+    assert made.gone([*names, "unknown"]) == {names[0], "unknown"}
+    made.cancel([names[1]])
+    made.close()
+    assert ray.said[2:] == [("cancel", made.jobs[names[1]]), ("shutdown",)]
+
+
+def test_a_ray_head_that_does_not_answer_is_a_sentence_within_seconds(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", Ray())
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(ConfigError, match=f"nothing answers there .* ray start --address=127.0.0.1:{port}"):
+        transport_of(f"ray://127.0.0.1:{port}")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match="requirements-ray"):
+        transport_of(f"ray://127.0.0.1:{port}")
+
+
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> {log}
 case "$(basename "$0")" in
@@ -271,7 +330,7 @@ def test_slurm_is_asked_by_its_own_commands(cluster):
     said = (cluster / "log").read_text().splitlines()
     assert "--partition=gpu" in said[0] and "--requeue" in said[0] and "--signal=B:TERM@60" in said[0]
     assert said[0].endswith(f"-m recipe task '{spec}'") and command(spec)[-1] == str(spec)
-    assert said[2].startswith("scancel --batch --signal=TERM")
+    assert said[2:] == ["scancel 17"]
 
 
 def test_what_slurm_refuses_is_said_in_its_words(cluster, monkeypatch):

@@ -16,6 +16,7 @@ from protocol.language import tr
 from recipe.config import ConfigError
 from recipe.training.tasks.transport import PROJECT, command
 
+LOOPBACK = ("127.0.0.1", "localhost")  # Ray takes the machine's own address in their place, and must be found there
 SECONDS = 5.0  # for the head to answer: ray.init itself would try for minutes
 
 
@@ -82,7 +83,8 @@ def transport(rest: str) -> RayCluster:
     except ImportError:
         raise ConfigError(tr("--on ray:// needs Ray: pip install -r requirements-ray.txt, on every machine.")) from None
     try:
-        socket.create_connection((host, int(port)), SECONDS).close()
+        for address in {host, ray.util.get_node_ip_address() if host in LOOPBACK else host}:
+            socket.create_connection((address, int(port)), SECONDS).close()
     except OSError as error:
         raise ConfigError(
             tr("--on ray://{host}:{port}: nothing answers there ({reason}). On the head: ray start --head "
