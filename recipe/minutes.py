@@ -90,6 +90,10 @@ def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> Cros
         several = _several(run, folds, limit, options.resume)
         run.last_stands = not several
         results = _trained(run, folds if several else (whole,), options.resume)
+    if not results:  # the probe answers alone, and all rows have judged it
+        summary = _probe_alone(run, folds, probe, begin)
+        write_answering(folder, _answering(config.views, Blend(0, 1)))
+        return summary
     summary = _closed(prepared, folder, options, folds if several else (whole,), results, probe, begin)
     if speed is not None and results:
         say(tr("export   {export_run}", export_run=export_run(folder, config.export)))
@@ -177,16 +181,14 @@ def _closed(
 ) -> CrossValidation:  # fmt: skip
     """The scores of what answers, and how it answers, written."""
     views, table, metric = prepared.start.config.views, prepared.table, options.metric
-    trained = tuple(fold for fold in folds if fold.index in {result.fold for result in results}) or tuple(folds[:1])
+    trained = tuple(fold for fold in folds if fold.index in {result.fold for result in results})
     rows = np.concatenate([fold.valid_rows for fold in trained])
-    found = Blend(0, 1)
-    if results:
-        network = np.concatenate([result.view_probs for result in results])
-        seen = sum(log.pictures_per_second * log.seconds for log in results[0].logs) / len(table.classes)
-        found = blend(network, probe.oof_probs[rows], table.labels[rows], seen)
-    judged = results or [_unjudged(probe, trained[0], table, metric)]
+    network = np.concatenate([result.view_probs for result in results])
+    seen = sum(log.pictures_per_second * log.seconds for log in results[0].logs) / len(table.classes)
+    found = blend(network, probe.oof_probs[rows], table.labels[rows], seen)
     results = [
-        _answered(result, probe.oof_probs[fold.valid_rows], found) for result, fold in zip(judged, trained, strict=True)
+        _answered(result, probe.oof_probs[fold.valid_rows], found)
+        for result, fold in zip(results, trained, strict=True)
     ]
     summary = summarise(table, trained, results, views, metric, time.perf_counter() - begin)
     write_summary(folder, table, summary, metric)

@@ -80,6 +80,7 @@ def test_the_probe_answers_where_the_time_ends_before_the_network(competition, t
     ready = prepared(competition)
     summary = train_in_time(ready, tmp_path / "run", limited())
     assert summary.folds[0].epoch == 0
+    assert not np.isnan(summary.oof_probs).any()  # every row has judged it, not the few that would judge a network
     ensemble = Ensemble(tmp_path / "run", "cpu", "torch")
     assert [member.run for member in ensemble.serving.members] == ["members/probe"]
     assert ensemble.probs(ready.table.paths[:2]).shape == (2, len(ready.table.classes))
