@@ -160,7 +160,7 @@ def test_the_tables_hold_every_row(found: Audit, tmp_path: Path):
     write_audit(found, tmp_path)
     tables = {}
     for name in ("pictures", "duplicates", "suspects"):
-        with open(tmp_path / f"{name}.csv", encoding="utf-8", newline="") as stream:
+        with open(tmp_path / f"{name}.csv", encoding="utf-8-sig", newline="") as stream:
             tables[name] = list(csv.DictReader(stream))
     assert len(tables["pictures"]) == len(found.facts) == 44
     assert [row["unreadable"] != "" for row in tables["pictures"]].count(True) == 2

@@ -349,7 +349,7 @@ def test_this_project_packs_and_holds_all_that_its_code_imports(tmp_path):
         source, target = ROOT / name, tmp_path / "p" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.po"))  # compiled beside it
         else:
             shutil.copyfile(source, target)
     write(
