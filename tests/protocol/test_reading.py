@@ -155,3 +155,19 @@ def test_labels_of_another_task_are_said(labels: list[str], said: str) -> None:
 )
 def test_classes_are_not_taken_for_another_task(labels: list[str]) -> None:
     assert other_task(FILE, labels) == []
+
+
+def test_an_id_without_a_suffix_finds_its_picture_for_everyone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flyai_local.contest.competitions import hidden_rows
+    from flyai_local.contest.register import add
+    from recipe.data.table import read_csv
+
+    monkeypatch.setenv("FLYAI_LOCAL_HOME", str(tmp_path / "home"))
+    lines = ["image_path,label"]
+    for at in range(8):
+        (tmp_path / f"p{at}.png").touch()
+        lines.append(f"p{at},{'ab'[at % 2]}")
+    (tmp_path / "train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert [path.name for path in read_csv(tmp_path / "train.csv").paths] == [f"p{at}.png" for at in range(8)]
+    found = hidden_rows(add("Own", tmp_path / "train.csv", tmp_path, hidden=0.5))
+    assert found and all(picture.suffix == ".png" and picture.is_file() for picture, _ in found)

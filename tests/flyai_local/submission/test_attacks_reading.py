@@ -110,7 +110,8 @@ def test_a_look_that_takes_too_long_is_the_submissions_failure(tmp_path, monkeyp
 
 
 def test_reading_apart_finds_what_reading_finds():
-    for good in sorted((Path(__file__).parents[2] / "submissions" / "good").iterdir()):
+    for name in ("dataset_1x", "mushroom_2_0", "single_module_2022"):
+        good = Path(__file__).parents[2] / "submissions" / "good" / name
         assert apart.read(good) == read(good) and apart.ids(good) == read(good).ids
 
 
@@ -160,10 +161,14 @@ SHAPES = {
     "folders too deep": "deep(1100)",
     "the project itself is gone": "shutil.rmtree(os.getcwd())",
     "a file in the place of a folder": "shutil.rmtree('data'); open('data', 'w').close()",
-    "names with line breaks and no text": "open('a\\nrun 9: scored', 'w').close(); open(b'\\xff\\x1b[2J', 'w').close()",
-    "a file that is one large hole": "os.truncate(os.open('hole', os.O_CREAT | os.O_WRONLY), 2**32)",
-    "a socket": "import socket; socket.socket(socket.AF_UNIX).bind('s')",
-    "absurd times": "open('t', 'w').close(); os.utime('t', (2**62 // 10**9, -2**33))",
+    "names, holes, sockets and times that are none": """
+import socket
+open('a\\nrun 9: scored', 'w').close()
+open(b'\\xff\\x1b[2J', 'w').close()
+os.truncate(os.open('hole', os.O_CREAT | os.O_WRONLY), 2**32)
+socket.socket(socket.AF_UNIX).bind('s')
+open('t', 'w').close()
+os.utime('t', (2**62 // 10**9, -2**33))""",
 }
 DEEP = """
 import os, shutil
