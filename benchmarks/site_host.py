@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -17,8 +18,17 @@ from flyai_site.settings import Options, configure
 __all__ = ["PORT", "Host", "fill", "memory_and_cpu"]
 
 ROOT = Path(__file__).resolve().parents[1]
-PORT = 8471
 CLASSES = 10
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+PORT = _free_port()  # of this process's site
 
 
 class Host:
