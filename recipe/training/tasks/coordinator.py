@@ -21,7 +21,8 @@ from recipe.training.tasks.transport import Transport
 LEASE = 60.0  # seconds without a sign of life, by this machine's own clock, after which an attempt counts as lost
 SETTLED = 2.0  # seconds after its process has gone in which the word of its end may still arrive by the shared folder
 RETRIES = 3  # after so many losses without anything gained, a task has failed
-POLL = 0.02  # seconds between two looks at first; ten times that once nothing happens
+POLL, CLUSTER_POLL = 0.04, 1.0  # seconds between two looks, on this machine and at the queue of a cluster
+QUEUE = 100  # slots: so many are a queue of its own
 SAVING = 60.0  # seconds that tasks have to save when the coordinator is stopped
 STOPPED, LOST, NEVER = "stopped", "lost", "never"  # what became of an attempt
 GIVEN_AGAIN = {
@@ -75,9 +76,8 @@ class Coordinator:
             try:
                 while self._fill(tasks) or self.active:
                     stop.check()
-                    before = len(self.active)
                     self._look()
-                    time.sleep(POLL if len(self.active) < before else 10 * POLL if self.transport.slots < 100 else 1.0)
+                    time.sleep(POLL if self.transport.slots < QUEUE else CLUSTER_POLL)
             except BaseException:
                 self._cancel()
                 raise
