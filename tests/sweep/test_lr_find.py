@@ -164,9 +164,9 @@ def test_the_steps_are_those_of_training_with_sam_mixing_and_accumulation(prepar
     seen = []
     gradient = Update._gradient
 
-    def counted(self, batch: Batch, seed):
+    def counted(self, batch: Batch, seed, **how):
         seen.append((len(batch), self.runtime.micro_batch, batch.lam is not None, self.optimizer.param_groups[0]["lr"]))
-        return gradient(self, batch, seed)
+        return gradient(self, batch, seed, **how)
 
     monkeypatch.setattr(Update, "_gradient", counted)
     rates = exponential_rates(1e-6, 1e-4, 5)
