@@ -53,7 +53,7 @@ class Host:
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(60)
+        self._process.wait(180)
 
 
 def fill(people: int, submissions: int) -> list[str]:
