@@ -49,6 +49,7 @@ def main() -> None:
     for _ in range(arguments.rounds):
         for name, (count, cores) in ways(arguments.cores).items():
             rates[name].append(measured(count, first[:cores], arguments.seconds))
+            print(f"{name}: {rates[name][-1]:.1f} pictures/s", flush=True)
     single, threaded, several = rates.values()
     for name, found in rates.items():
         print(f"{name:<30} {statistics.median(found):8.1f} pictures/s   {[round(rate, 1) for rate in found]}")
