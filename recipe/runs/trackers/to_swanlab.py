@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from recipe.runs.results import EpochLog
 from recipe.runs.trackers.told import Told, numbers_of
 
@@ -10,8 +12,7 @@ class Run:
     """One experiment; SWANLAB_MODE (cloud, local, offline, disabled) holds."""
 
     def __init__(self, told: Told, project: str) -> None:
-        import swanlab
-
+        swanlab = importlib.import_module("swanlab")  # by name: no package of the platform
         self.swanlab, self.folder = swanlab, told.folder / "swanlab"
         swanlab.init(
             project=project, experiment_name=told.name, config=told.settings, logdir=str(self.folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from recipe.runs.results import EpochLog
 from recipe.runs.trackers.told import Told, numbers_of
 
@@ -10,8 +12,7 @@ class Run:
     """One run; the package's own variables (WANDB_MODE, WANDB_DIR) hold."""
 
     def __init__(self, told: Told, project: str) -> None:
-        import wandb
-
+        wandb = importlib.import_module("wandb")  # by name: no package of the platform
         self.run = wandb.init(project=project, name=told.name, config=told.settings, dir=str(told.folder))
         self.folds: set[int] = set()
 
