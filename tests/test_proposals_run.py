@@ -1,0 +1,172 @@
+"""Every command that a page, a message or the README proposes is executed as it is printed, on one small trained run.
+
+In this process, in a folder that stands for the project's: commands of `python -m recipe` whole, `main.py` up to its
+plan (--dry-run), a sweep up to its list of rows (--list), since both would train what the tests of their own train.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import cv2
+import pandas as pd
+import pytest
+from conftest import draw
+
+from recipe import proposal
+from recipe.__main__ import main
+from recipe.cli import options
+from recipe.prepare import prepare
+from recipe.train import train
+
+ROOT = Path(__file__).resolve().parent.parent
+APP = """
+competition: {id: Tiny}
+recipe: {backbone: test_efficientnet, pretrained: false, image_size: 32, test_size: 32, epochs: 1, batch_size: 8,
+         folds: 2, memory_format: contiguous, augment: hflip(), export: torchscript, trackers: "", head_init: random}
+profiles: {cpu: {}}
+"""
+RUN = Path("data/output/model")
+SHORTER = {"tune": ["--views", "hflip()"], "lr-find": ["--steps", "12"], "sweep": ["--list"]}
+ELSEWHERE = {  # commands of the README that other tests run, and which
+    "-m pytest": "this suite", "-m venv": "tests/test_first_sight.py", "-m pip": "tests/test_first_sight.py",
+    "-m flyai_local": "tests/flyai_local and tests/site, each command with its journey", "-c": "not a command",
+    "-m recipe distill": "tests/tune/test_distill_command.py",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """The folder, with pictures by class and by table, and a finished run where runs lie."""
+    folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLYAI_RECIPE_CACHE", str(folder / "cache"))
+        patch.chdir(folder)
+        (folder / "app.yaml").write_text(APP, encoding="utf-8")
+        lines = ["image_path,label"]
+        for row in range(36):
+            place = Path("pictures", "abc"[row % 3], f"{row:03d}.png")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(place), draw(row % 3, row))
+            lines.append(f"{place.as_posix()},{'abc'[row % 3]}")
+        (folder / "train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        shutil.copytree("pictures", "data/input/Tiny/pictures")
+        shutil.copy("train.csv", "data/input/Tiny")
+        (folder / "examples").symlink_to(ROOT / "examples")
+        main_py(["--output", str(RUN)], dry=False)
+    return folder
+
+
+@pytest.fixture
+def there(project, monkeypatch):
+    """The test stands in it, and so does what proposes."""
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(proposal, "PROJECT", project)
+    return project
+
+
+def main_py(words: list[str], dry: bool = True) -> None:
+    """main.py in this process."""
+    asked = options(Path("app.yaml"), [*words, *(["--dry-run"] if dry else [])], RUN)
+    if asked.resume:
+        return
+    source = asked.data or Path("data/input") / asked.app.competition.id
+    train(prepare(asked, source), asked, asked.output or RUN)
+
+
+def execute(line: str) -> None:
+    """Runs a command line as a shell would take it; it must end well."""
+    words = shlex.split(re.sub(r"\s#.*", "", line))
+    if words[:1] == ["cd"]:
+        assert Path(words[1]).samefile(Path.cwd())
+        words = words[3:]
+    if words[1] == "main.py":
+        main_py(words[2:])
+        return
+    assert words[1:3] == ["-m", "recipe"], line
+    assert main([*words[3:], *SHORTER.get(words[3], [])]) == 0, line
+
+
+def printed(text: str) -> list[str]:
+    """The commands in what was printed."""
+    found = re.findall(r"(?:cd \S+ && )?\S*python3? (?:-m recipe|main\.py)[^`\n]*", text)
+    return [re.sub(r" {2,}\(.*| writes it later.*|\.$", "", line).strip() for line in found]
+
+
+def test_what_a_run_prints_and_its_pages_propose_runs(there, capsys):
+    """The whole way of a person who types what she reads: training, report, audit, next."""
+    main_py(["--output", "data/output/again"], dry=False)
+    assert main(["runs"]) == 0
+    said = printed(capsys.readouterr().out)
+    page = (there / "data/output/again/report.html").read_text("utf-8")
+    log = (there / "data/output/again/run.log").read_text("utf-8")
+    proposed = {*said, *printed(log), *re.findall(r"<code>(\S*python3? -m recipe[^<]*)</code>", page)}
+    assert {line.split("-m recipe ")[1].split()[0] for line in proposed if "-m recipe" in line} >= {"predict", "runs"}
+    (there / "PICTURES").symlink_to("pictures")
+    for line in sorted(proposed):
+        execute(line)
+    answers = pd.read_csv(there / "submission.csv")
+    assert len(answers) == 36
+    assert list(answers.columns) == ["image_path", "label"]
+
+
+def sites() -> list[tuple[str, str, tuple[str, ...]]]:
+    """(place, command, names of what is given) of each call of `proposed` in recipe."""
+    found = []
+    for file in sorted((ROOT / "recipe").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "proposed":
+                names = tuple(word.arg for word in node.keywords if word.arg)
+                place = f"{file.relative_to(ROOT)}:{node.lineno}"
+                found.append((place, ast.literal_eval(node.args[0]), names))
+    ours = [site for site in found if not site[0].startswith("recipe/proposal.py")]
+    return [site for site in ours if site[1] != "report"]  # the README's line has the same words, and drawing is long
+
+
+def given(name: str) -> object:
+    """A value as the place would give it."""
+    values = {
+        "run_folder": RUN, "folder": RUN, "runs": [RUN], "against": Path("train.csv"), "temperature": True,
+        "family": "backbone", "records": Path("data/output/runs.jsonl"), "competition": "Tiny", "pictures": "PICTURES",
+        "out": "submission.csv", "image_column": "image_path", "label_column": "label", "resume": True, "output": None,
+    }  # fmt: skip
+    assert name in values, f"give this test a value of {name}"
+    return values[name]
+
+
+@pytest.mark.parametrize(("place", "command", "names"), sites(), ids=lambda value: str(value)[:60])
+def test_each_place_that_proposes_proposes_what_runs(there, place, command, names):
+    if not Path("PICTURES").exists():
+        Path("PICTURES").symlink_to("pictures")
+    execute(proposal.proposed(command, **{name: given(name) for name in names}))
+
+
+def test_places_are_found():
+    assert len(sites()) >= 15
+
+
+def test_lr_find_proposes_what_runs(there, capsys):
+    assert main(["lr-find", "--data", "pictures", "--steps", "12", "-b", "12", "--lowest", "1e-4"]) == 0
+    for line in printed(capsys.readouterr().out):
+        execute(line)
+
+
+def of_readme(name: str) -> list[str]:
+    lines = re.findall(r"^ {4}((?:\.venv/bin/)?python3? .+?)(?: {2,}#.*)?$", (ROOT / name).read_text("utf-8"), re.M)
+    return [
+        line for line in lines if not any(f"python {part}" in line.replace("python3", "python") for part in ELSEWHERE)
+    ]
+
+
+@pytest.mark.parametrize("line", sorted({*of_readme("README.md"), *of_readme("README_zh.md")}))
+def test_the_readme_can_be_typed(there, line):
+    """In its own folder, with its own names: pictures, train.csv, data/output/model, examples."""
+    if "--competition birds" in line:
+        shutil.copytree("data/input/Tiny", "data/input/birds", dirs_exist_ok=True)
+    execute(line.replace(".venv/bin/python", "python"))
+    assert os.path.lexists(RUN)
