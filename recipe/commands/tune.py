@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None and arguments.out.exists() and any(arguments.out.iterdir()):
         raise UserError(tr("--out {out} is not empty; name a new folder.", out=arguments.out))
     runs = open_run_folders(arguments.runs)
-    columns = (arguments.image_column, arguments.label_column)
+    columns = (arguments.image_column, arguments.label_column, arguments.encoding)
     with Bar(sum(pictures_to_answer(one, wishes) for one in runs), "picture", tr("out of fold")) as bar:
         outcome = tune([OutOfFold(one, one.paths(arguments.data, *columns), device, bar) for one in runs], wishes)
     target = write_outcome(outcome, arguments.out)
