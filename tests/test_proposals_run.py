@@ -168,5 +168,7 @@ def test_the_readme_can_be_typed(there, line):
     """In its own folder, with its own names: pictures, train.csv, data/output/model, examples."""
     if "--competition birds" in line:
         shutil.copytree("data/input/Tiny", "data/input/birds", dirs_exist_ok=True)
+    if "data/output/other" in line:
+        shutil.copytree(RUN, "data/output/other", dirs_exist_ok=True)
     execute(line.replace(".venv/bin/python", "python"))
     assert os.path.lexists(RUN)
