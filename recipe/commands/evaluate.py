@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.language import tr
-from recipe.commands import inputs
+from recipe.flags import add_answering_run, add_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "csv", type=Path, metavar="CSV", help=tr("labelled pictures: a CSV, or a folder with one folder per class")
     )
-    inputs.add_run(parser)
-    inputs.add_table(parser, tr("column of the CSV that holds the labels"))
+    add_answering_run(parser)
+    add_table(parser, tr("column of the CSV that holds the labels"))
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=tr("folder of the page and its files [RUN/evaluation-NAME]")
     )
