@@ -126,10 +126,16 @@ def check(
             isolated=isolated,
             train_limits=_bounded(seconds),
             evaluate_limits=_bounded(seconds),
-            told_minutes=MINUTES,
+            told_minutes=MINUTES * _busy(),
         )
         result = execute(job, progress or Silent())
     return Report(_joined(findings, _met(result, submission, _target(competition))), result)
+
+
+def _busy() -> float:
+    """How many programs a core carries, 1 to 8: a trial beside others is told to have as many times the minutes."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return min(8.0, max(1.0, load / (os.cpu_count() or 1)))
 
 
 @contextmanager

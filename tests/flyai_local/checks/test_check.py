@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -18,8 +19,9 @@ from flyai_local.checks import sample
 from flyai_local.checks.check import BATCH, EPOCHS, SECONDS, check, read_source
 from flyai_local.checks.findings import HINTS, Finding, Hint, Severity, ordered, table
 from flyai_local.checks.project import Target
-from flyai_local.contest.competitions import write_card
+from flyai_local.contest.competitions import competition, write_card
 from flyai_local.home import competitions_folder
+from flyai_local.run.job import Result
 from flyai_local.states import Code
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -595,3 +597,16 @@ def test_the_page_states_the_figures_of_the_chain() -> None:
         f"{SECONDS:g} seconds",
     ):
         assert figure in page, figure
+
+
+@pytest.mark.skipif(not hasattr(os, "getloadavg"), reason="Windows tells no load")
+@pytest.mark.parametrize(("load", "times"), [(0.1, 1), (2.0, 1), (6.0, 3), (1e9, 8)])
+def test_a_trial_beside_other_programs_is_told_to_have_as_many_times_the_minutes(tmp_path, monkeypatch, load, times):
+    """On a machine at load 19 the trial was out of its half minute before anything had been trained."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    told = []
+    module = importlib.import_module("flyai_local.checks.check")
+    monkeypatch.setattr(module, "execute", lambda job, progress: told.append(job.told_minutes) or Result(1, tmp_path))
+    check(FOLDER / "good" / GOOD[0], competition("Digits"))
+    assert told == [module.MINUTES * times]
