@@ -335,3 +335,9 @@ def test_prediction_shows_one_flyai_class_only():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["Prediction"]
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """They are imported by their names alone: the second of two is not collected where one process runs both."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -112,6 +112,7 @@ WRITERS = (
     "recipe/__main__.py",
     "recipe/commands/docs.py",
     "recipe/commands/lr_find.py",
+    "recipe/commands/readme.py",
     "recipe/sweep/page.py",
 )  # programs' own names, generated documents, and the platform's download
 

@@ -81,7 +81,8 @@ def arguments(
     line += ["--perms", "1777"] if owner is not None else []
     line += [*_sized(found, shared_memory_mb), "--tmpfs", "/dev/shm", *_graphics()]
     line += [word for inside, outside in writable.items() for word in ("--bind", str(outside), str(inside))]
-    # After the private /tmp, which would hide an environment that lies in this machine's /tmp.
+    # After the private /tmp, which would hide an environment that lies in this machine's /tmp, and the ways to it.
+    line += [] if owner is None else _ways([*interpreter(), *readable])
     line += [word for folder in interpreter() for word in ("--ro-bind", str(folder), str(folder))]
     for folder in masked:
         if folder.is_dir() and _inside_system(folder):

@@ -203,7 +203,7 @@ def test_a_torn_last_line_does_not_count_and_is_cut_off(tmp_path):
     assert [line["row"] for line in journal.read().rows] == ["a", "b"]
     journal.path.write_bytes(b"no json\n" + journal.path.read_bytes())
     with pytest.raises(ConfigError, match="line 1 is not JSON"):
-        journal.read()
+        SweepJournal(tmp_path).read()
 
 
 def test_a_claim_is_held_by_one_and_freed_by_death(tmp_path):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from recipe.system.processes import launch
 from recipe.system.processes.launch import environment, run_processes
@@ -60,16 +59,15 @@ def test_those_that_do_not_notice_are_asked_and_then_ended(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_parent_reaches_each_once(tmp_path, number):
-    def stop():
-        while len(list(tmp_path.iterdir())) < 2:
-            time.sleep(0.02)
-        os.kill(os.getpid(), number)
-
-    program = HEARS.replace("SIGTERM", signal.Signals(number).name).replace("143", str(128 + number))
-    thread = threading.Thread(target=stop)
-    thread.start()
-    assert ended(program, tmp_path) == 128 + number
-    thread.join()
+    """In a process of its own: a signal that came too late would end the tests."""
+    heard = HEARS.replace("SIGTERM", signal.Signals(number).name).replace("143", str(128 + number))
+    words = [sys.executable, "-c", RANK + heard, str(tmp_path)]
+    starts = f"from recipe.system.processes.launch import run_processes; raise SystemExit(run_processes({words!r}, 2))"
+    parent = subprocess.Popen([sys.executable, "-c", starts], cwd=ROOT)
+    while len(list(tmp_path.iterdir())) < 2 and parent.poll() is None:
+        time.sleep(0.02)
+    parent.send_signal(number)
+    assert parent.wait(60) == 128 + number
 
 
 def test_the_cores_are_shared_and_the_user_s_word_stands():

@@ -6,7 +6,7 @@
         world.part(rows)                # this process's share of some rows; world.gathered(...) brings them together
 
 Whatever is told travels in an envelope, a value or a refusal: a process that is refused sends its sentence to the
-others wherever they are waiting. Nothing here imports torch before there are several processes.
+others wherever they are waiting. Nothing here imports torch or numpy before there are several processes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from protocol.errors import UserError
 from protocol.language import tr
 from recipe.system.stopping import Stopped
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 T = TypeVar("T")
@@ -100,10 +99,14 @@ class World:
 
     def part(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
         """This process's share of some rows: a piece of their order, as long as the others' or one shorter."""
+        import numpy as np
+
         return np.array_split(np.asarray(rows), self.size)[self.rank]
 
     def gathered(self, work: Callable[[], np.ndarray]) -> np.ndarray:
         """What every process gives for its part of some rows, in order; some may have none. Raises as `agree`."""
+        import numpy as np
+
         if self.alone:
             return work()
         parts = [part for part in self.gather(self.agree(work)) if len(part)]
@@ -115,6 +118,8 @@ class World:
         Mixing takes the picture count-1-i for the partner of picture i, so the pairs of a shard are those of the whole
         batch. The middle of an odd batch belongs to the first process. Limit: alone, every position.
         """
+        import numpy as np
+
         half = count // 2
         begin, end = (-(-rank * half // self.size) for rank in (self.rank, self.rank + 1))
         front = np.arange(begin, end)

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from lab import NEEDS_BUBBLEWRAP, SMALL, box, main
 
-from flyai_local.box import space, stranger
+from flyai_local.box import bubblewrap, space, stranger
 from flyai_local.box.isolate import owner_of
 from flyai_local.box.protections import protections
 
@@ -94,3 +94,15 @@ def test_standard_output_may_be_opened_by_its_name(place):
     text = "open('/dev/stdout', 'w').write('by name')\nimport mmap, tempfile\ntempfile.TemporaryFile(dir='/dev/shm')\n"
     outcome, log = main(replace(box(place, {"main.py": text}, isolated=True), space=place))
     assert outcome.returncode == 0 and "by name" in log, log
+
+
+@NEEDS_BUBBLEWRAP
+def test_an_interpreter_that_lies_below_tmp_is_reached(place, tmp_path, monkeypatch):
+    """The private /tmp hides the ways that were made before it; those made with a bind are open to root alone."""
+    usual, own = bubblewrap.interpreter(), tmp_path / "an environment" / "of one's own"
+    own.mkdir(parents=True)
+    (own / "word").write_text("REACHED")
+    monkeypatch.setattr(bubblewrap, "interpreter", lambda: [*usual, own])
+    chamber = box(place, {"main.py": f"print(open({str(own / 'word')!r}).read())"}, isolated=True)
+    outcome, log = main(replace(chamber, space=place))
+    assert outcome.returncode == 0 and "REACHED" in log, log
