@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-
 from recipe.runs.results import EpochLog
-from recipe.runs.trackers.told import Told, numbers_of
+from recipe.runs.trackers.told import Told, numbers_of, package
 
 LONGEST = 500  # characters of a parameter
 
@@ -14,7 +12,7 @@ class Run:
     """One run; the server or folder is that of MLFLOW_TRACKING_URI."""
 
     def __init__(self, told: Told, project: str) -> None:
-        self.client = importlib.import_module("mlflow").MlflowClient()  # by name: no package of the platform
+        self.client = package("mlflow").MlflowClient()  # by name: no package of the platform
         known = self.client.get_experiment_by_name(project)
         experiment = known.experiment_id if known else self.client.create_experiment(project)
         self.run = self.client.create_run(experiment, run_name=told.name)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-
 from recipe.runs.results import EpochLog
-from recipe.runs.trackers.told import Told, numbers_of
+from recipe.runs.trackers.told import Told, numbers_of, package
 
 
 class Run:
     """One experiment; SWANLAB_MODE (cloud, local, offline, disabled) holds."""
 
     def __init__(self, told: Told, project: str) -> None:
-        swanlab = importlib.import_module("swanlab")  # by name: no package of the platform
+        swanlab = package("swanlab")  # by name: no package of the platform
         self.swanlab, self.folder = swanlab, told.folder / "swanlab"
         swanlab.init(
             project=project, experiment_name=told.name, config=told.settings, logdir=str(self.folder)

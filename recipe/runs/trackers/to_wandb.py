@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-
 from recipe.runs.results import EpochLog
-from recipe.runs.trackers.told import Told, numbers_of
+from recipe.runs.trackers.told import Told, numbers_of, package
 
 
 class Run:
     """One run; the package's own variables (WANDB_MODE, WANDB_DIR) hold."""
 
     def __init__(self, told: Told, project: str) -> None:
-        wandb = importlib.import_module("wandb")  # by name: no package of the platform
+        wandb = package("wandb")  # by name: no package of the platform
         self.run = wandb.init(project=project, name=told.name, config=told.settings, dir=str(told.folder))
         self.folds: set[int] = set()
 

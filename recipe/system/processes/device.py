@@ -51,6 +51,6 @@ def own_device(runtime: Runtime, config: Config, world: World) -> Runtime:
                 there=there,
             )
         )
-    device = torch.device("cuda", local_rank())
+    device = torch.device(runtime.device.type, local_rank())
     torch.cuda.set_device(device)
     return dataclasses.replace(runtime, device=device)
