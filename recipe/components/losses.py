@@ -154,7 +154,7 @@ def arcface(counts: torch.Tensor, /, margin: NotNegative = 0.5, scale: Positive 
     2.1.
     Limit: margin=0 is cross-entropy of the scaled cosines.
     Raises:
-            SpecError: a margin of more than pi / 2.
+        SpecError: a margin of more than pi / 2.
     """
     if margin > math.pi / 2:
         raise SpecError(
@@ -268,7 +268,7 @@ def ohem(keep: Positive = 0.7) -> Reduction:
     2016, section 4.
     Limit: keep=1 is the mean.
     Raises:
-            SpecError: keep above 1.
+        SpecError: keep above 1.
     """
     if keep > 1:
         raise SpecError(tr("reduction 'ohem': keep={keep} is refused: a share above 0 and at most 1.", keep=keep))

@@ -47,7 +47,7 @@ def checked(labels: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Labels as int64 and probabilities as float64 with rows that sum to 1.
 
     Raises:
-            MetricError: shapes that do not fit, no rows, a label outside 0..K-1, or a probability that is negative or
+        MetricError: shapes that do not fit, no rows, a label outside 0..K-1, or a probability that is negative or
         not a number.
     """
     labels, probs = np.asarray(labels).astype(np.int64), np.asarray(probs, dtype=np.float64)

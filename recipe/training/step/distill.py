@@ -45,7 +45,7 @@ def distilled(
     Limit: weight 0 is the plain loss, weight 1 the teacher alone.
 
     Raises:
-            ValueError: a weight outside 0 to 1, a temperature that is not positive, or a teacher with another number of
+        ValueError: a weight outside 0 to 1, a temperature that is not positive, or a teacher with another number of
         classes.
     """
     if not 0 <= weight <= 1 or not temperature > 0:
