@@ -23,7 +23,7 @@ lint: $(VENV)/ready-dev
 
 # The catalogue of Chinese sentences, from what the code says.
 translations: $(VENV)/ready-dev
-	$(PY) tests/catalogue.py
+	$(PY) -m tests.catalogue
 
 docs: $(VENV)/ready
 	$(PY) -m recipe docs

@@ -1,6 +1,6 @@
 """The catalogue of sentences: what the code says, taken out of it by Babel, and what protocol/locale has of it.
 
-python tests/catalogue.py     brings the catalogue up to date (`make translations`)
+python -m tests.catalogue     brings the catalogue up to date (`make translations`)
 """
 
 from __future__ import annotations
