@@ -21,8 +21,9 @@ from pathlib import Path
 import cv2
 
 from benchmarks import synthetic, table
+from recipe.app import read_app
 from recipe.components.augment.pipeline import AUGMENTATIONS, Augment, AugmentViews
-from recipe.config import Config, read_app
+from recipe.config import Config
 from recipe.pictures import decode
 
 CONTEST = str(Config.model_validate(read_app(table.ROOT / "app.yaml").recipe).augment)

@@ -22,7 +22,7 @@ import torch
 from benchmarks import synthetic, table
 from benchmarks.untrained import untrained_run
 from protocol.csv_file import read_rows
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 from recipe.data.image_paths import find_images
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

@@ -215,11 +215,10 @@ class Checkpoint(Target):
         super().__init__(folder)
         import torch
 
-        from recipe.runs import checkpoint, description, results
+        from recipe.runs import checkpoint, description, results, sealed
         from recipe.runs import ensemble as serving
         from recipe.runs import epochs as journal
         from recipe.runs import folder as run_folder
-        from recipe.system import sealed
         from recipe.training import state_file
 
         torch.set_num_threads(1)

@@ -38,11 +38,11 @@ from recipe.data.table import read
 from recipe.models import start as network
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.runs.ensemble import Answering, write_answering
 from recipe.serving.predict import Ensemble
 from recipe.train import RunOptions, cross_validate
 from recipe.training.fold import FoldTraining
+from recipe.training.run import Prepared
 
 SAM = "sam(sgd(momentum=0.9), rho=0.05)"
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (  # what is tried of the contest's network, most important first

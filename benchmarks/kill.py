@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import killed, table
-from recipe.console import Bar
+from recipe.system.console import Bar
 
 CASES = {
     "random moments": None,

@@ -28,10 +28,10 @@ from recipe.data.table import read
 from recipe.models import start as network
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
+from recipe.runs import sealed
 from recipe.runs.epochs import read_logs
-from recipe.system import sealed
 from recipe.train import RunOptions, cross_validate
+from recipe.training.run import Prepared
 
 CONFIG = Config(
     backbone="test_efficientnet",

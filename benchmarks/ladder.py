@@ -23,14 +23,15 @@ import cv2
 import numpy as np
 
 from benchmarks import table
+from recipe.app import read_app
 from recipe.components.optimizers import passes_per_step
-from recipe.config import Config, read_app
+from recipe.config import Config
 from recipe.data.table import Table, read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.sweep.lr_find import TrialSteps, trial_run
+from recipe.training.run import Prepared
 
 LADDER = table.ROOT / "examples" / "cifar100"
 TRAINING_PICTURES = 50_000  # of CIFAR-100

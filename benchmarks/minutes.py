@@ -38,10 +38,10 @@ from recipe.data.table import Table, read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.serving.predict import Ensemble
 from recipe.train import RunOptions, cross_validate
 from recipe.training.clock.limit import TimeLimit
+from recipe.training.run import Prepared
 
 MINUTES = 10.0
 SPEEDS = (0.2, 0.35, 0.6, 1.0, 1.7, 3.0)

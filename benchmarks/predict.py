@@ -25,8 +25,8 @@ import torch
 
 from benchmarks import synthetic, table
 from benchmarks.untrained import untrained_run
+from protocol.strict import ConfigError
 from recipe.components.views import build_views
-from recipe.config import ConfigError
 from recipe.pictures.decode import read, resize_short
 from recipe.pictures.preprocessing import short_side
 from recipe.runs.checkpoint import load_checkpoint

@@ -145,9 +145,9 @@ def stream_paths(count: int) -> None:
     from recipe.models.start import start
     from recipe.pictures.cache import Pictures
     from recipe.pictures.preprocessing import short_side
-    from recipe.prepare import Prepared
     from recipe.serving.predict import Ensemble
     from recipe.train import cross_validate
+    from recipe.training.run import Prepared
 
     with tempfile.TemporaryDirectory() as name:
         paths = synthetic.write(Path(name) / "pictures", 20, height=SIDE, width=SIDE)

@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipe.console import duration
-from recipe.console import table as aligned
 from recipe.sweep import page as markdown
 from recipe.system.atomic import write_json
+from recipe.system.console import duration
+from recipe.system.console import table as aligned
 from recipe.system.machine import commit, machine
 
 Row = dict[str, Any]

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import table
-from recipe.config import Config, read_app
+from recipe.app import read_app
+from recipe.config import Config
 from recipe.data.folds import make_folds
 from recipe.data.table import read_folder
 from recipe.models.start import start

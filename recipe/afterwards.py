@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from protocol.language import later, tr
-from recipe.config import Columns, Config
-from recipe.console import detail, duration, left, say
+from recipe.app import Columns
+from recipe.config import Config
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
 from recipe.proposal import proposed
+from recipe.system.console import detail, duration, left, say
 from recipe.training.clock.limit import TimeLimit
 
 EXPORT_SECONDS = 60.0  # with less under a time limit, nothing is exported: the networks answer as they are

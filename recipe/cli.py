@@ -15,11 +15,13 @@ from protocol.arguments import completed_by_shell
 from protocol.ending import keep_open, mute, tell, unexpected
 from protocol.errors import UserError
 from protocol.language import choose, tr
+from protocol.strict import ConfigError
 from recipe import plugins
-from recipe.config import App, Competition, Config, ConfigError, read_app
-from recipe.console import DIARY, say
+from recipe.app import App, Competition, read_app
+from recipe.config import Config
 from recipe.flags import overrides_of, parser
 from recipe.proposal import go_on
+from recipe.system.console import DIARY, say
 from recipe.system.determinism import before_cuda
 from recipe.system.processes.launch import run_processes
 from recipe.system.processes.world import World, in_world, joined

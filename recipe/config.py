@@ -1,56 +1,22 @@
 """Every setting of a run, its default and help line, for command line, app.yaml, checkpoints and docs/settings.md.
 
-Precedence, weakest first: the defaults below, `recipe` in app.yaml, the chosen profile in app.yaml, the command line.
+recipe/app.py reads app.yaml and says which of its values and the command line's wins.
 """
 
 from __future__ import annotations
 
-import reprlib
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from protocol.errors import UserError
 from protocol.language import tr
-from protocol.nearest import nearest
-from protocol.plain_files import Unreadable, read_yaml
-from protocol.refused import clause
+from protocol.strict import Strict, not_between
 from recipe import plugins
-
-
-class ConfigError(UserError, ValueError):
-    """A setting that cannot be used; the message names the value, what is accepted and the remedy."""
-
 
 MOST_PIXELS = 4096  # of a side; the activations of a network at twice that fill any machine
 LEAST_CROP = 0.1  # of a picture's short side: a smaller share is decoded at ten times the size and seen nearly nowhere
 Temperature = Annotated[float, Ge(0.01), Le(100)]  # beyond, a distribution is one class alone, or all alike
-
-
-class Strict(BaseModel):
-    """Unknown keys and numbers that are none are refused, and nothing changes after construction."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def not_between(low: float, high: float) -> AfterValidator:
-    """Refuses a number above `low` and below `high`."""
-
-    def check(number: float) -> float:
-        if low < number < high:
-            raise ValueError(
-                tr(
-                    "{number:g} lies between {low:g} and {high:g}; give {low:g}, or {high:g} and more",
-                    number=number,
-                    low=low,
-                    high=high,
-                )
-            )
-        return number
-
-    return AfterValidator(check)
 
 
 class Config(Strict):
@@ -317,131 +283,3 @@ class Config(Strict):
     def freezes_batch_norm(self) -> bool:
         """Whether BatchNorm keeps its stored statistics during training."""
         return self.pretrained if self.batch_norm == "auto" else self.batch_norm == "frozen"
-
-
-class Columns(Strict):
-    """The columns of train.csv."""
-
-    image: str = Field("image_path", description="column with the picture's path")
-    label: str = Field("label", description="column with the class")
-    fold: str = Field("", description="column with the fold that validates the row; empty stratifies")
-    group: str = Field("", description="column whose equal values must stay in one fold; empty for none")
-    encoding: str = Field(
-        "", description="of train.csv, such as cp1252; empty for UTF-8, or GBK where that reads as Chinese"
-    )
-
-
-class Competition(Strict):
-    """What is being entered."""
-
-    id: str = Field(description="data id on the platform, or the name of a local competition")
-    columns: Columns = Field(default=Columns(), description="columns of train.csv")
-    folds_csv: str = Field("", description="CSV with the pictures and a column `fold`, in place of folds of our own")
-    metric: str = Field(
-        "accuracy", description="score by which epochs are chosen, patience runs out, and runs are compared"
-    )
-    minutes: Annotated[float, Ge(0)] = Field(
-        0.0, description="the platform's time limit: no run takes longer than that; 0 for none"
-    )
-
-    @field_validator("id", mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> str:
-        if value is None or not str(value).strip():
-            raise ValueError(tr("is empty; name the competition's data id (for a trial: MushroomSketch)"))
-        return str(value)
-
-
-class App(Strict):
-    """app.yaml as a whole."""
-
-    competition: Competition
-    recipe: dict[str, Any] = Field(default_factory=dict, description="settings for every profile")
-    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict, description="settings by profile")
-
-    def config(self, profile: str, overrides: dict[str, Any]) -> Config:
-        """The settings of a run under a profile, with what the command line sets.
-
-        Raises:
-            ConfigError: an unknown profile or setting, or a value out of range.
-        """
-        if profile not in self.profiles:
-            raise ConfigError(
-                tr(
-                    "unknown profile {profile!r}.{nearest} app.yaml has: {profiles}.",
-                    profile=profile,
-                    nearest=nearest(profile, self.profiles),
-                    profiles=", ".join(self.profiles) or tr("none"),
-                )
-            )
-        for section, settings in (("recipe", self.recipe), (f"profiles.{profile}", self.profiles[profile])):
-            checked(Config, settings, f"app.yaml, {section}")
-        merged = {**self.recipe, **self.profiles[profile], **overrides}
-        return checked(Config, merged, tr("settings"))
-
-
-def read_app(path: Path | str) -> App:
-    """app.yaml, checked whole: every profile must be valid, not only the one in use.
-
-    Raises:
-        ConfigError: the file is missing, not YAML, or holds an unknown key or a refused value.
-    """
-    path = Path(path)
-    try:
-        content = read_yaml(path)
-    except FileNotFoundError:
-        raise ConfigError(tr("{path} does not exist; it names the competition and its settings.", path=path)) from None
-    except (OSError, Unreadable) as error:
-        raise ConfigError(
-            tr("{name} cannot be read: {error}.", name=path.name, error=getattr(error, "strerror", None) or error)
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError(
-            tr("{name} holds no settings; it needs at least 'competition: {{id: NAME}}'.", name=path.name)
-        )
-    app = checked(App, content, path.name)
-    for profile in app.profiles:
-        app.config(profile, {})
-    return app
-
-
-def checked(model: type[Any], settings: dict[str, Any], where: str) -> Any:
-    """A model from a mapping, with errors as sentences.
-
-    Raises:
-        ConfigError: names the key, the value, what is accepted and the nearest known key.
-    """
-    try:
-        return model.model_validate(settings)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_sentence(model, issue, where) for issue in error.errors())) from None
-
-
-def _sentence(model: type[BaseModel], issue: Any, where: str) -> str:
-    key = ".".join(str(part) for part in issue["loc"])
-    if issue["type"] == "extra_forbidden":
-        known = _fields_at(model, issue["loc"][:-1])
-        return tr(
-            "{where}: unknown key {key!r}.{nearest} Known: {known}.",
-            where=where,
-            key=key,
-            nearest=nearest(str(issue["loc"][-1]), known),
-            known=", ".join(known),
-        )
-    if issue["type"] == "missing":
-        return tr("{where}: {key!r} is missing.", where=where, key=key)
-    given = reprlib.repr(issue["input"]) if isinstance(issue["input"], (dict, list)) else repr(issue["input"])
-    if not key:
-        return f"{where}: {issue['msg'].removeprefix('Value error, ').rstrip('.')}."
-    return tr("{where}: {key}: {given} is refused: {why}.", where=where, key=key, given=given, why=clause(issue))
-
-
-def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    inner: Any = model
-    for part in location:  # a number is a place in a tuple, any other word a key
-        fields = getattr(inner, "model_fields", {})
-        inner = fields[part].annotation if part in fields else next(iter(get_args(inner)), None)
-        inner = next(
-            (each for each in get_args(inner) if type(None) in get_args(inner) and each is not type(None)), inner
-        )
-    return list(getattr(inner, "model_fields", ()))

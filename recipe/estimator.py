@@ -26,13 +26,13 @@ from protocol.nearest import nearest
 from protocol.picture_paths import pictures_below
 from recipe.cli import options
 from recipe.config import Config
-from recipe.console import DIARY
 from recipe.prepare import prepare
 from recipe.proposal import PROJECT
 from recipe.report.page import write_report
 from recipe.runs.folder import read_about, read_scores
 from recipe.serving.predict import Ensemble
 from recipe.system.atomic import write_bytes
+from recipe.system.console import DIARY
 from recipe.train import train
 
 IMAGE, LABEL = "image_path", "label"  # the columns of what is written for lists

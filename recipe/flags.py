@@ -11,7 +11,8 @@ from typing import Any
 from protocol.arguments import Parser
 from protocol.language import later, tr
 from recipe import __version__
-from recipe.config import App, Config
+from recipe.app import App
+from recipe.config import Config
 
 SHORT = {"epochs": ("-e", "--EPOCHS"), "batch_size": ("-b", "--BATCH"), "plugins": ("--plugin",)}
 EXIT_CODES = later(

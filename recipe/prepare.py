@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from protocol.card import read as read_card
 from protocol.language import later, tr
+from recipe.app import Competition
 from recipe.cli import Options
 from recipe.components.metrics import METRICS
-from recipe.config import Competition, Config
-from recipe.console import Bar, say
+from recipe.config import Config
 from recipe.data.check import check
 from recipe.data.findings import DataError, summary
-from recipe.data.folds import Fold, make_folds
+from recipe.data.folds import Fold
 from recipe.data.own_folds import own_folds
 from recipe.data.table import Table, read
 from recipe.models.start import Start, start
@@ -23,27 +23,12 @@ from recipe.models.weights import Fetch
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing, short_side
 from recipe.runs.trackers import check_trackers
+from recipe.system.console import Bar, say
 from recipe.system.processes.world import beside, here
 from recipe.training.clock.limit import TimeLimit
+from recipe.training.run import Prepared
 
 UNLIMITED_MB = 2**30  # more than any disk
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A run that is ready to train."""
-
-    start: Start
-    table: Table
-    pictures: Pictures
-    competition: Competition = field(default_factory=lambda: Competition(id="-"))
-    own_folds: tuple[Fold, ...] | None = None  # as the user has cut them
-
-    @property
-    def folds(self) -> tuple[Fold, ...]:
-        """The user's own, else those that the settings and the labels make."""
-        config = self.start.config
-        return self.own_folds or make_folds(self.table, config.folds, config.seed)
 
 
 def prepare(options: Options, folder: Path, fetch: Fetch | None = None) -> Prepared:

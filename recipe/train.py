@@ -13,14 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from protocol.language import tr
+from protocol.strict import ConfigError
 from recipe.afterwards import after_training, say_next
 from recipe.cli import Options
 from recipe.components.metrics import refuse_unscorable
-from recipe.config import ConfigError
-from recipe.console import DIARY, detail, say
 from recipe.data.folds import Fold
-from recipe.minutes import plans, train_in_time
-from recipe.prepare import Prepared
 from recipe.runs.epochs import EpochLogFile
 from recipe.runs.folder import read_scores
 from recipe.runs.lock import alone_in
@@ -28,12 +25,14 @@ from recipe.runs.results import EpochLog, FoldResult, finished_folds, is_complet
 from recipe.runs.same_run import open_run
 from recipe.runs.summary import CrossValidation, closing_table, places, summarise, write_summary
 from recipe.runs.trackers import Told, Trackers
+from recipe.system.console import DIARY, detail, say
 from recipe.system.determinism import before_cuda
 from recipe.system.processes.world import here, leave
 from recipe.system.timing import choose_runtime
 from recipe.training.clock.limit import TimeLimit
 from recipe.training.folds import train_folds
-from recipe.training.run import DEFAULTS, OnEpoch, RunOptions, session
+from recipe.training.minutes import plans, train_in_time
+from recipe.training.run import DEFAULTS, OnEpoch, Prepared, RunOptions, session
 from recipe.training.said import announce
 
 REPORT_SECONDS, REPORT_SHARE = 60.0, 0.03  # kept for the report under a time limit: no more than either

@@ -8,9 +8,9 @@ from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.train import RunOptions, cross_validate
 from recipe.training.fold import FoldTraining
+from recipe.training.run import Prepared
 
 FAST = Config(
     backbone="test_efficientnet",

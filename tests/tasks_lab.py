@@ -6,7 +6,8 @@ import multiprocessing
 import os
 from pathlib import Path
 
-from recipe.config import Competition, Config
+from recipe.app import Competition
+from recipe.config import Config
 from recipe.training.tasks import attempt
 from recipe.training.tasks.spec import TaskSpec, write_spec
 

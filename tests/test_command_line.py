@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from protocol.arguments import Parser
+from protocol.strict import ConfigError
+from recipe.app import App, read_app
 from recipe.cli import options
-from recipe.config import App, Config, ConfigError, read_app
+from recipe.config import Config
 from recipe.flags import SECTIONS, USUAL, default_of, parser
 from recipe.runs.same_run import code, versions
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from protocol.strict import ConfigError, checked
+from recipe.app import App, read_app
 from recipe.cli import options
-from recipe.config import App, Config, ConfigError, checked, read_app
+from recipe.config import Config
 from recipe.flags import parser
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from protocol.errors import UserError
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 from recipe.estimator import EstimatorError, ImageClassifier
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks import ladder
+from recipe.app import read_app
 from recipe.components.families import check_components
-from recipe.config import read_app
 from recipe.models.start import start
 from recipe.sweep.file import listed_rows, read_sweep, tasks_of
 from recipe.sweep.lr_find import TrialSteps

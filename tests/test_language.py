@@ -23,8 +23,10 @@ from flyai_local import __main__ as platform
 from flyai_local.submission.pack import select
 from protocol import language
 from protocol.language import LanguageError, choose, counted, tr, translated
-from recipe import console, flags
-from recipe.config import Config, ConfigError, checked
+from protocol.strict import ConfigError, checked
+from recipe import flags
+from recipe.config import Config
+from recipe.system import console
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from protocol.csv_file import read_rows
 from protocol.errors import UserError
 from protocol.language import tr
 from protocol.task import other_task
-from recipe.console import Bar, say
 from recipe.data.image_paths import find_images
 from recipe.data.table import read
+from recipe.system.console import Bar, say
 
 if TYPE_CHECKING:
     from recipe.data.audit.audit import Audit

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.arguments import Parser
 from protocol.language import tr
-from recipe.console import say
-from recipe.console import table as aligned
 from recipe.flags import add_config_flags, overrides_of
+from recipe.system.console import say
+from recipe.system.console import table as aligned
 
 if TYPE_CHECKING:
     from recipe.tune.before_after import Line

@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exports every fold that answers, members included, and prints how far each runtime is from the network."""
-    from recipe.console import Bar, say
     from recipe.serving.export import export_fold, folds_of, format_for_here
+    from recipe.system.console import Bar, say
 
     folds = folds_of(arguments.folder)
     fmt = arguments.fmt or format_for_here()

@@ -37,11 +37,11 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the curve and what it suggests; writes lr_find.png, lr_find.csv and lr_find.txt."""
-    from recipe.console import Bar, say
     from recipe.prepare import prepare
     from recipe.sweep.lr_curve import exponential_rates, suggest
     from recipe.sweep.lr_find import find, write_curve
     from recipe.system.atomic import write_bytes
+    from recipe.system.console import Bar, say
 
     asked = options_of(arguments, Path("app.yaml"))
     _check(arguments, asked)

@@ -45,9 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the table, and says who answered and how many pictures could not be read."""
-    from recipe.console import Bar
     from recipe.serving.incoming import must_exist
     from recipe.serving.predict import Ensemble
+    from recipe.system.console import Bar
 
     names, paths = (column[: arguments.limit] for column in listed(arguments))
     for path in paths:

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the report and says where."""
-    from recipe.console import duration, say
     from recipe.runs.folder import read_scores
+    from recipe.system.console import duration, say
 
     read_scores(arguments.folder)  # refuses before the drawing libraries are imported
     from recipe.report.page import write_report

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from protocol.language import tr
-from recipe.console import duration, table
 from recipe.runs import record
 from recipe.runs.record import (
     FILE,
@@ -25,6 +24,7 @@ from recipe.runs.record import (
     read,
     value,
 )
+from recipe.system.console import duration, table
 from recipe.system.template import fill
 
 SHOWN = ("run", "competition", "metric", "score", "mean", "std", "seconds", "commit")

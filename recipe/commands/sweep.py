@@ -79,10 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _report(sweep, arguments: argparse.Namespace) -> int:  # type: ignore[no-untyped-def]
     """Writes and prints what is finished; the number of failed tasks."""
-    from recipe.console import say
     from recipe.sweep.page import terminal, write_markdown, write_tables
     from recipe.sweep.pictures import write_pictures
     from recipe.sweep.summary import summarise
+    from recipe.system.console import say
 
     summary = summarise(sweep)
     if not summary.began:

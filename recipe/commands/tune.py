@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from protocol.errors import UserError
 from protocol.language import tr
-from recipe.console import say
-from recipe.console import table as aligned
+from recipe.system.console import say
+from recipe.system.console import table as aligned
 
 if TYPE_CHECKING:
     from recipe.tune.choice import Trial
@@ -57,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Tries the candidates, prints the table and writes the choice."""
     from recipe.afterwards import export_again
-    from recipe.console import Bar
     from recipe.runs.folder import open_run_folders
+    from recipe.system.console import Bar
     from recipe.system.runtime import choose_device
     from recipe.tune.out_of_fold import OutOfFold
     from recipe.tune.outcome import write_outcome

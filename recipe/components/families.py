@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 
 from protocol.language import tr
+from protocol.strict import ConfigError
 from recipe import plugins
-from recipe.config import Config, ConfigError
+from recipe.config import Config
 from recipe.registry import Registry, SpecError, parse, parse_many
 
 # family: (module and registry, the setting that names a component of it)

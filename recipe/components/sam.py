@@ -21,8 +21,8 @@ from typing import Any
 import torch
 
 from protocol.language import tr
+from protocol.strict import ConfigError
 from recipe.components.optimizer_wrappers import Closure, Wrapper, chain
-from recipe.config import ConfigError
 
 Tensors = Sequence[torch.Tensor]
 _TINY = 1e-12  # keeps a zero gradient from dividing by zero

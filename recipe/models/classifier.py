@@ -13,10 +13,11 @@ from torch import nn
 
 from protocol.language import tr
 from protocol.nearest import nearest
+from protocol.strict import ConfigError
 from recipe.components.cifar import BACKBONES
 from recipe.components.heads import HEADS
 from recipe.components.initial import kaiming, replace_activation, zero_gamma
-from recipe.config import Config, ConfigError
+from recipe.config import Config
 from recipe.models.weights import Fetch, load_pretrained
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.proposal import proposed

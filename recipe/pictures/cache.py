@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 
 from protocol.language import tr
-from recipe.console import say
 from recipe.pictures import decode
 from recipe.pictures.errors import StuckPicture, UnreadablePicture
 from recipe.pictures.paths import PathColumn
 from recipe.system import threads as background
+from recipe.system.console import say
 from recipe.system.machine import cores
 from recipe.system.memory import free_memory_mb
 from recipe.system.processes.world import beside

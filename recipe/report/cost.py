@@ -11,12 +11,12 @@ from typing import Any
 
 from protocol.language import later, tr
 from recipe.config import Config
-from recipe.console import duration
 from recipe.models.counting import cost
 from recipe.report.evidence import Evidence
 from recipe.report.network import first_network
 from recipe.report.section import Grid, Section
 from recipe.runs.description import fold_folders
+from recipe.system.console import duration
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -26,7 +26,7 @@ from recipe.report.section import Drawing, Grid, Section, Tile, Tiles, colour, d
 from recipe.runs.checkpoint import load_checkpoint
 from recipe.runs.description import fold_folders
 from recipe.system.runtime import Runtime, choose_device
-from recipe.training.probe import probe_features
+from recipe.training.contender.probe import probe_features
 
 
 @dataclass(frozen=True)

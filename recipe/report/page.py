@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from protocol.language import later, tr
-from recipe.console import Bar
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
 from recipe.report import advice, confusion, copies, cost, curves, network, scores
@@ -21,6 +20,7 @@ from recipe.report.evidence import Evidence, of_run
 from recipe.report.pictures import address, contact_sheet
 from recipe.report.section import Section, boxes, on_page
 from recipe.system.atomic import write_bytes
+from recipe.system.console import Bar
 from recipe.system.template import fill
 
 SECTIONS: tuple[tuple[str, Callable[[Evidence], Section]], ...] = (

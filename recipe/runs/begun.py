@@ -12,7 +12,9 @@ from pydantic import BaseModel
 
 from protocol.errors import UserError
 from protocol.language import tr
-from recipe.config import App, Competition, Config, ConfigError, checked
+from protocol.strict import ConfigError, checked
+from recipe.app import App, Competition
+from recipe.config import Config
 from recipe.runs.folder import read_about
 from recipe.runs.same_run import check_same_run
 

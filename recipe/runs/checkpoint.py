@@ -16,8 +16,8 @@ from protocol.language import tr
 from recipe.models.classifier import Classifier, build
 from recipe.runs.description import FORMAT, WEIGHTS, Description, description_of, read_description
 from recipe.runs.ensemble import SOUP
+from recipe.runs.sealed import read_sealed, write_sealed
 from recipe.system.atomic import CheckpointError, DamagedError, read_sealed_json, write_sealed_json
-from recipe.system.sealed import read_sealed, write_sealed
 
 KINDS = {WEIGHTS: "checkpoint", SOUP: "soup"}  # by file, what its header says it is
 

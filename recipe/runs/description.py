@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from protocol.language import tr
-from recipe.config import LEAST_CROP, MOST_PIXELS, Config, checked
+from protocol.strict import checked
+from recipe.config import LEAST_CROP, MOST_PIXELS, Config
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.proposal import proposed
 from recipe.system.atomic import CheckpointError, DamagedError, read_sealed_json

@@ -16,7 +16,8 @@ from pydantic import Field, field_validator, model_validator
 
 from protocol.language import tr
 from protocol.plain_files import Unreadable, read_json
-from recipe.config import MOST_PIXELS, Strict, Temperature, checked
+from protocol.strict import Strict, checked
+from recipe.config import MOST_PIXELS, Temperature
 from recipe.system.atomic import CheckpointError, write_json
 
 FILE = "ensemble.json"

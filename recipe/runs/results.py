@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from protocol.language import tr
-from recipe.console import say
 from recipe.data.folds import Fold
 from recipe.system.atomic import DamagedError, file_sha256, read_sealed_json, write_bytes, write_sealed_json
+from recipe.system.console import say
 
 FORMAT = 2  # 1 had no checksums and no epochs
 FILES = ("oof.npz", "model.safetensors", "fold.json")

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from protocol.language import tr
+from protocol.strict import ConfigError
 from recipe import plugins
-from recipe.config import Config, ConfigError
-from recipe.console import DIARY, say
+from recipe.config import Config
 from recipe.data.table import Table
 from recipe.runs.folder import read_about
 from recipe.system.atomic import CheckpointError, write_json
+from recipe.system.console import DIARY, say
 from recipe.system.machine import commit
 
 RECIPE = Path(__file__).resolve().parent.parent

@@ -13,12 +13,12 @@ import numpy as np
 
 from protocol.language import tr
 from recipe.components.metrics import METRICS, log_loss
-from recipe.console import duration
-from recipe.console import table as aligned
 from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.runs.results import FoldResult
 from recipe.system.atomic import write_bytes, write_json
+from recipe.system.console import duration
+from recipe.system.console import table as aligned
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ import torch
 from torch import nn
 
 from protocol.language import tr
-from recipe.console import duration
 from recipe.models.merged_batch_norm import merge_batch_norm
 from recipe.pictures.preprocessing import Preprocessing, at_size
 from recipe.runs.checkpoint import load_checkpoint
@@ -40,6 +39,7 @@ from recipe.serving.parallel import Layout
 from recipe.serving.runtimes import EXPORTED, answered, run
 from recipe.serving.torch import model_networks
 from recipe.system.atomic import atomic, file_sha256, write_json
+from recipe.system.console import duration
 from recipe.system.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from protocol.errors import UserError
 from protocol.language import tr
-from recipe.config import ConfigError, Strict, checked
+from protocol.strict import ConfigError, Strict, checked
 from recipe.proposal import proposed
 from recipe.system.atomic import file_sha256
 

@@ -206,7 +206,7 @@ class Ensemble:
             must_exist(path)
         if not progress:
             return self.probs(paths)
-        from recipe.console import Bar
+        from recipe.system.console import Bar
 
         with Bar(len(paths), "picture", "predicting") as bar:
             return self.probs(paths, bar.advance)

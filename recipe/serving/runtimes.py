@@ -19,7 +19,7 @@ import numpy as np
 
 from protocol.language import tr
 from protocol.nearest import nearest
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.serving.averaging import CROPS_PER_PASS, Networks
 from recipe.serving.backends import backend_of, names

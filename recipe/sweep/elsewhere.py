@@ -10,12 +10,13 @@ from typing import Any
 from filelock import FileLock
 
 from protocol.language import tr
-from recipe.config import Competition, ConfigError
-from recipe.console import duration
+from protocol.strict import ConfigError
+from recipe.app import Competition
 from recipe.sweep.engine import Sweep
 from recipe.sweep.file import Task
 from recipe.sweep.objective import CrossValidated, drop_weights
 from recipe.system.atomic import write_json
+from recipe.system.console import duration
 from recipe.training.tasks.coordinator import Coordinator
 from recipe.training.tasks.folds import say_differences
 from recipe.training.tasks.spec import END, Attempt, TaskSpec, attempts, newest, write_spec

@@ -17,14 +17,14 @@ from filelock import FileLock
 
 from protocol.errors import UserError
 from protocol.language import tr
+from protocol.strict import ConfigError
 from recipe.components.metrics import METRICS
-from recipe.config import ConfigError
-from recipe.console import duration, say
 from recipe.runs.results import EpochLog
 from recipe.sweep.file import Row, SweepFile, Task, listed_rows, tasks_of
 from recipe.sweep.journal import SweepJournal, SweepState
 from recipe.sweep.objective import TaskObjective, TaskResult
 from recipe.sweep.search import ask, hopeless, load_optuna
+from recipe.system.console import duration, say
 from recipe.system.memory import keep_freed_blocks
 
 

@@ -24,7 +24,9 @@ from pydantic import Field, field_validator, model_validator
 from protocol.language import tr
 from protocol.nearest import nearest
 from protocol.plain_files import Unreadable, read_yaml
-from recipe.config import Columns, Config, ConfigError, Strict, checked
+from protocol.strict import ConfigError, Strict, checked
+from recipe.app import Columns
+from recipe.config import Config
 
 MACHINE = {"device", "precision", "memory_format", "micro_batch", "workers", "cache_mb"}  # how, not what, is computed
 

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from protocol.language import tr
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 
 FINISHED = ("done", "pruned", "failed")
 

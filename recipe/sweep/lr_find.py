@@ -21,13 +21,12 @@ import numpy as np
 from recipe.config import Config
 from recipe.data.batch import Batch
 from recipe.data.folds import Fold, make_folds
-from recipe.prepare import Prepared
 from recipe.sweep.lr_curve import Curve, Suggestion, curve, has_diverged
 from recipe.system.atomic import atomic, write_bytes
 from recipe.system.timing import choose_runtime
+from recipe.training.contender.probe import start_features
 from recipe.training.fold import FoldTraining
-from recipe.training.probe import start_features
-from recipe.training.run import Run
+from recipe.training.run import Prepared, Run
 from recipe.training.step.update import NonFiniteLossError, training_mode
 from recipe.training.validation import Validation
 

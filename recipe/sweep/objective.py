@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from recipe.app import App, Columns, Competition
 from recipe.cli import Options
-from recipe.config import App, Columns, Competition, Config
+from recipe.config import Config
 from recipe.data.table import read
 from recipe.runs.results import EpochLog
 from recipe.sweep.file import SweepFile

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from recipe.console import duration
-from recipe.console import table as aligned
 from recipe.report.section import Drawing
 from recipe.sweep.summary import RowResult, Summary
 from recipe.system.atomic import write_bytes
+from recipe.system.console import duration
+from recipe.system.console import table as aligned
 from recipe.system.machine import commit, machine
 from recipe.system.template import fill
 

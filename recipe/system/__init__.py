@@ -1,1 +1,1 @@
-"""The machine and its files: device, memory, disk, signals, threads; files written whole or not at all."""
+"""The machine and its files: device, memory, disk, signals, threads, console; files written whole or not at all."""

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from protocol.language import counted, later, tr
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from protocol.language import tr
-from recipe.console import say
+from recipe.system.console import say
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)

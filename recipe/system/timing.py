@@ -20,7 +20,8 @@ import torch
 from torch import nn
 
 from protocol.language import tr
-from recipe.config import Config, ConfigError
+from protocol.strict import ConfigError
+from recipe.config import Config
 from recipe.system.atomic import CheckpointError, write_json
 from recipe.system.machine import machine
 from recipe.system.out_of_memory import is_out_of_memory

@@ -17,11 +17,11 @@ from torch import nn
 from protocol.language import tr
 from recipe.components.mixes import MIXES
 from recipe.components.sam import perturbs_alone
-from recipe.console import say
 from recipe.data.batch import Batch
 from recipe.data.folds import Fold
 from recipe.runs.checkpoint import read_checkpoint, save_snapshot
 from recipe.runs.results import EpochLog, FoldResult, save_result
+from recipe.system.console import say
 from recipe.system.disk import RoomWatch
 from recipe.system.out_of_memory import recompute
 from recipe.system.processes.world import LostProcess, elsewhere
@@ -45,8 +45,8 @@ from recipe.training.state import FoldState, Parts, Position, StagePosition, bes
 from recipe.training.state_file import SavedState, SaveRhythm, newest_state, write_state
 from recipe.training.step.average import ExponentialMovingAverage
 from recipe.training.step.recovery import NumbersError
+from recipe.training.step.teacher import build_teacher
 from recipe.training.step.update import NonFiniteLossError, Update, training_mode
-from recipe.training.teacher import build_teacher
 from recipe.training.validation import Validation
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from protocol.language import tr
-from recipe.console import say
 from recipe.data.folds import Fold
 from recipe.runs.results import FoldResult, finished_fold
+from recipe.system.console import say
 from recipe.training.clock.cost import work_of
 from recipe.training.clock.limit import TimeIsUpError
 from recipe.training.fold import FoldTraining

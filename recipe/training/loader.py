@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from protocol.language import tr
-from recipe.console import say
 from recipe.data.batch import Batch
 from recipe.pictures.cache import Pictures, default_workers
 from recipe.pictures.errors import StuckPicture
 from recipe.system import threads as background
+from recipe.system.console import say
 from recipe.system.threads import Hung, Task, Threads
 
 __all__ = ["Loader", "Pictures"]

@@ -1,4 +1,4 @@
-"""What every fold of a run shares; how a run is opened on this machine; and the epoch to keep so far."""
+"""What a run is made from, what its folds share, how it is opened on this machine, and the epoch to keep so far."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from protocol.language import later
+from recipe.app import Competition
 from recipe.config import Config
-from recipe.console import Bar, say
-from recipe.data.folds import Fold
+from recipe.data.folds import Fold, make_folds
 from recipe.data.table import Table
 from recipe.models.classifier import Classifier
 from recipe.models.start import Start
@@ -21,6 +21,7 @@ from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.runs.epochs import EpochLogFile
 from recipe.runs.results import EpochLog
+from recipe.system.console import Bar, say
 from recipe.system.determinism import before_cuda, make_deterministic
 from recipe.system.disk import check_room, needed_bytes
 from recipe.system.processes.device import own_device
@@ -31,10 +32,27 @@ from recipe.system.timing import choose_runtime
 from recipe.training.clock.limit import TimeLimit
 from recipe.training.clock.pacer import Pacer, pacer_of
 from recipe.training.clock.threads import ThreadChoice
-from recipe.training.probe import start_features
+from recipe.training.contender.probe import start_features
 from recipe.training.said import Progress, Shown, announce, announce_feeding, epoch_header
 from recipe.training.step.batch_norm import check_over_processes
 from recipe.training.step.fixed import lighten
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to train."""
+
+    start: Start
+    table: Table
+    pictures: Pictures
+    competition: Competition = field(default_factory=lambda: Competition(id="-"))
+    own_folds: tuple[Fold, ...] | None = None  # as the user has cut them
+
+    @property
+    def folds(self) -> tuple[Fold, ...]:
+        """The user's own, else those that the settings and the labels make."""
+        config = self.start.config
+        return self.own_folds or make_folds(self.table, config.folds, config.seed)
 
 
 @dataclass

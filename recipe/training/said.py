@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from protocol.language import counted, tr
 from recipe.config import Config
-from recipe.console import DIARY, Bar, detail, duration, right, say
 from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.models.start import Start
 from recipe.pictures.cache import Pictures
 from recipe.runs.epochs import EpochLogFile
 from recipe.runs.results import EpochLog
+from recipe.system.console import DIARY, Bar, detail, duration, right, say
 from recipe.system.processes.world import ALONE, World
 from recipe.system.runtime import Runtime
 from recipe.system.stopping import Stop

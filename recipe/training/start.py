@@ -13,9 +13,9 @@ from recipe.components.samplers import SAMPLERS
 from recipe.data.folds import Fold
 from recipe.models.classifier import Classifier
 from recipe.system.runtime import Runtime
+from recipe.training.contender.probe import fit_probe, frozen_features
 from recipe.training.loader import Loader
 from recipe.training.prefetch import transform_of
-from recipe.training.probe import fit_probe, frozen_features
 from recipe.training.run import Run
 from recipe.training.step.batch_norm import over_processes
 from recipe.training.step.fixed import lighten

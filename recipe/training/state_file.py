@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 from protocol.language import tr
+from recipe.runs.sealed import read_sealed, write_sealed
 from recipe.system.atomic import CheckpointError, DamagedError
-from recipe.system.sealed import read_sealed, write_sealed
 
 SHARE = 0.02  # of the time, at most, that saving by time may take
 

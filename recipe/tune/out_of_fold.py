@@ -13,7 +13,6 @@ import torch
 from protocol.language import tr
 from recipe.components.metrics import METRICS
 from recipe.components.views import View, build_views
-from recipe.console import Bar
 from recipe.models.classifier import Classifier
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import at_size, short_side
@@ -21,6 +20,7 @@ from recipe.runs.checkpoint import load_checkpoint
 from recipe.runs.ensemble import Answering
 from recipe.runs.folder import RunFolder, TuneError
 from recipe.serving.torch import average_views, for_prediction
+from recipe.system.console import Bar
 from recipe.system.runtime import Runtime
 from recipe.tune.soup import Quality, greedy_soup, ingredients, mean_of_weights
 

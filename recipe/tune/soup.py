@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from recipe.runs.ensemble import WEIGHTS
-from recipe.system.sealed import read_sealed
+from recipe.runs.sealed import read_sealed
 
 Weights = dict[str, torch.Tensor]
 Quality = tuple[float, float]  # score in its direction, then minus the log loss: larger is better

@@ -31,17 +31,19 @@ import numpy as np
 
 from protocol.errors import UserError
 from protocol.language import tr
-from recipe.config import Config, checked
+from protocol.strict import checked
+from recipe.config import Config
 from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.models.start import start
-from recipe.prepare import Prepared, pictures_of
+from recipe.prepare import pictures_of
 from recipe.runs.checkpoint import save_checkpoint
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import WEIGHTS, read_answering, write_answering
 from recipe.runs.folder import RunFolder
 from recipe.runs.summary import CrossValidation
 from recipe.train import RunOptions, cross_validate
+from recipe.training.run import Prepared
 from recipe.tune.soup import mean_of_weights
 
 

@@ -24,8 +24,8 @@ from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.system.runtime import Runtime
+from recipe.training.run import Prepared
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ import pytest
 
 from flyai_local.contest.metrics import METRICS as OF_THE_BOARD
 from protocol.card import FILE, Card, read, write
+from recipe.app import Competition
 from recipe.components.metrics import METRICS
-from recipe.config import Competition
 from recipe.data.findings import DataError
 from recipe.data.own_folds import own_folds
 from recipe.data.table import read as read_table

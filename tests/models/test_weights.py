@@ -11,7 +11,8 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from recipe.config import Config, ConfigError
+from protocol.strict import ConfigError
+from recipe.config import Config
 from recipe.models.classifier import build, preprocessing, take_weights
 from recipe.models.weights import PLATFORM_URL, WeightsError, from_older_layout, load_pretrained, read_state
 

@@ -14,7 +14,7 @@ from flyai_local.__main__ import main
 from recipe.cli import guarded
 
 ROOT = Path(__file__).resolve().parents[2]
-SAYING = "from recipe.cli import guarded; from recipe.console import say\ndef work():\n    {}\n    return 0\n"
+SAYING = "from recipe.cli import guarded; from recipe.system.console import say\ndef work():\n    {}\n    return 0\n"
 
 
 def ended(work: str, **streams) -> subprocess.CompletedProcess:

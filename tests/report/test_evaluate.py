@@ -14,11 +14,11 @@ from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.report import cost
 from recipe.runs.trackers.to_tensorboard import write_events
 from recipe.serving.predict import Ensemble
 from recipe.train import cross_validate
+from recipe.training.run import Prepared
 
 CONFIG = Config(
     backbone="test_efficientnet",

@@ -20,7 +20,6 @@ from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.report import copies, cost, curves, network, page, scores
 from recipe.report import numbers as calibration
 from recipe.report import numbers as confusion
@@ -33,6 +32,7 @@ from recipe.runs.folder import RunError
 from recipe.runs.results import EpochLog
 from recipe.serving.calibrate import fit_temperature
 from recipe.train import cross_validate
+from recipe.training.run import Prepared
 from recipe.training.step.update import Update
 
 CONFIG = Config(

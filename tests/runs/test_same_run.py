@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recipe.config import Config, ConfigError
+from protocol.strict import ConfigError
+from recipe.config import Config
 from recipe.runs.same_run import changed_code, check_same_run, code
 
 BEGUN = {"recipe/a.py": "1", "recipe/b.py": "2", "recipe/c.py": "3"}

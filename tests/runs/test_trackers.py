@@ -15,7 +15,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from recipe.config import Config, ConfigError
+from protocol.strict import ConfigError
+from recipe.config import Config
 from recipe.registry import SpecError
 from recipe.runs import trackers
 from recipe.runs.epochs import EpochLogFile

@@ -19,8 +19,9 @@ from torch import nn
 
 import recipe.serving.backends
 import recipe.serving.runtimes
+from protocol.strict import ConfigError
 from recipe.__main__ import main
-from recipe.config import Config, ConfigError
+from recipe.config import Config
 from recipe.models.classifier import build
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.runs.checkpoint import save_checkpoint

@@ -11,8 +11,9 @@ import pytest
 import torch
 from test_predict import train_folder
 
+from protocol.strict import ConfigError, checked
 from recipe.components.families import check_components
-from recipe.config import Config, ConfigError, checked
+from recipe.config import Config
 from recipe.registry import SpecError, parse_many
 from recipe.runs.checkpoint import load_checkpoint, save_checkpoint
 from recipe.runs.description import _out_of_range, fold_folders, fold_number, read_description

@@ -21,10 +21,10 @@ from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.sweep.lr_curve import curve, exponential_rates, has_diverged, smooth, suggest, text_plot
 from recipe.sweep.lr_find import TrialSteps, find, range_test, setting_for, trial_run
 from recipe.system.runtime import Runtime
+from recipe.training.run import Prepared
 from recipe.training.step.update import NonFiniteLossError, Update
 
 FAST = Config(

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import UserError
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 from recipe.sweep.engine import Sweep, run_sweep
 from recipe.sweep.file import listed_rows, read_sweep, tasks_of
 from recipe.sweep.journal import SweepJournal

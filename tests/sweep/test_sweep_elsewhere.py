@@ -10,7 +10,7 @@ import time
 import pytest
 from tasks_lab import FORK, Forked
 
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 from recipe.sweep import elsewhere
 from recipe.sweep import journal as journals
 from recipe.sweep.elsewhere import Elsewhere

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import types
 
-from recipe import console
-from recipe.console import Bar, Diary, detail, say
+from recipe.system import console
+from recipe.system.console import Bar, Diary, detail, say
 
 
 def test_a_log_holds_whole_lines_and_no_empty_bar(capsys, monkeypatch):

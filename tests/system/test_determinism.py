@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from protocol.strict import ConfigError
 from recipe import train
 from recipe.cli import options
-from recipe.config import Config, ConfigError
+from recipe.config import Config
 from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
-from recipe.prepare import Prepared
 from recipe.system.determinism import WORKSPACE, make_deterministic
+from recipe.training.run import Prepared
 
 APP = Path(__file__).resolve().parents[2] / "app.yaml"
 

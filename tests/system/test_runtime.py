@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from protocol.strict import ConfigError
 from recipe.components.optimizers import passes_per_step
-from recipe.config import Config, ConfigError
+from recipe.config import Config
 from recipe.data.folds import Fold
 from recipe.system import runtime as machine
 from recipe.system import timing

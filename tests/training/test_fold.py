@@ -9,7 +9,8 @@ import pytest
 import torch
 from run_lab import FAST, run
 
-from recipe.config import Config, ConfigError
+from protocol.strict import ConfigError
+from recipe.config import Config
 from recipe.models.start import start
 from recipe.serving.predict import Ensemble
 from recipe.training.fold import FoldTraining
@@ -212,8 +213,8 @@ def test_copies_and_groups_stay_in_one_fold(competition):
     """--group-column and group_duplicates, through the preparation that main.py uses."""
     import shutil
 
+    from recipe.app import App
     from recipe.cli import Options
-    from recipe.config import App
     from recipe.data.folds import make_folds
     from recipe.prepare import prepare
 

@@ -9,23 +9,23 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from recipe import minutes
+from recipe.app import App
 from recipe.cli import Options
-from recipe.config import App, Config
+from recipe.config import Config
 from recipe.data.folds import make_folds
 from recipe.data.table import read
-from recipe.minutes import folds_in_time, nearly_all, plans, train_in_time
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing, short_side
-from recipe.prepare import Prepared
 from recipe.runs.folder import RunError, open_run_folder
 from recipe.serving.predict import Ensemble
 from recipe.train import cross_validate, train
+from recipe.training import minutes
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import Costs, Work, plan
 from recipe.training.contender.member import VIEWS, fitting, forms
-from recipe.training.run import RunOptions
+from recipe.training.minutes import folds_in_time, nearly_all, plans, train_in_time
+from recipe.training.run import Prepared, RunOptions
 
 CONFIG = Config(
     backbone="test_efficientnet", pretrained=False, image_size=32, epochs=2, batch_size=4, folds=2,

@@ -18,15 +18,16 @@ from safetensors.torch import load_file
 
 from benchmarks.paced import Contest, play
 from benchmarks.simulated import Machine
+from protocol.strict import ConfigError
 from recipe.afterwards import _reported_in_time
+from recipe.app import App
 from recipe.cli import within_limits
-from recipe.config import App, Config, ConfigError
+from recipe.config import Config
 from recipe.data.folds import Fold
 from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.runs.description import read_description
 from recipe.runs.epochs import read_logs
 from recipe.serving.predict import Ensemble
@@ -37,6 +38,7 @@ from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.pacer import Pacer
 from recipe.training.clock.plan import Costs, Work
 from recipe.training.fold import FoldTraining
+from recipe.training.run import Prepared
 from recipe.training.validation import Validation
 
 ASKED = Config(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from recipe.training.probe import fit_probe
+from recipe.training.contender.probe import fit_probe
 
 
 def blobs(scales: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -17,9 +17,10 @@ from run_lab import FAST, Killed, assert_same, killed_after, run
 from safetensors.torch import load_file, save_file
 
 from benchmarks.killed import differing
-from recipe.config import Config, ConfigError
+from protocol.strict import ConfigError
+from recipe.config import Config
+from recipe.runs.sealed import write_sealed
 from recipe.system.atomic import CheckpointError, DamagedError
-from recipe.system.sealed import write_sealed
 from recipe.training.state_file import SaveRhythm, read_state, write_state
 
 

@@ -17,14 +17,15 @@ from run_lab import FAST, run
 from tasks_lab import FORK, Forked, task
 
 from protocol.errors import UserError
+from protocol.strict import ConfigError
+from recipe.app import App, Competition
 from recipe.cli import Options
-from recipe.config import App, Competition, ConfigError
 from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.system.stopping import Stopped
+from recipe.training.run import Prepared
 from recipe.training.tasks import coordinator as looking
 from recipe.training.tasks import folds, slurm
 from recipe.training.tasks.attempt import begin

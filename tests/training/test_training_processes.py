@@ -15,10 +15,11 @@ from processes_lab import Ended, sha256, together
 from torch import nn
 
 from protocol.errors import UserError
+from protocol.strict import ConfigError
 from recipe.components.mixes import MIXES
 from recipe.components.optimizers import OPTIMIZERS
 from recipe.components.sam import perturbs_alone
-from recipe.config import Config, ConfigError
+from recipe.config import Config
 from recipe.data.batch import Batch
 from recipe.system.processes.world import ALONE, World
 from recipe.system.runtime import Runtime

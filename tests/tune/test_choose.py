@@ -17,26 +17,27 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from scipy.stats import binomtest
 
+from protocol.strict import ConfigError
 from recipe.__main__ import main
 from recipe.components.metrics import METRICS
 from recipe.components.views import VIEWS, identity, on_request
-from recipe.config import Config, ConfigError
-from recipe.console import Bar
+from recipe.config import Config
 from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.runs.checkpoint import load_checkpoint, save_checkpoint
 from recipe.runs.description import read_description
 from recipe.runs.ensemble import Answering, Weighted, read_answering, write_answering
 from recipe.runs.folder import open_run_folder
+from recipe.runs.sealed import write_sealed
 from recipe.serving.averaging import tempered
 from recipe.serving.calibrate import fit_temperature
 from recipe.serving.predict import Ensemble
 from recipe.system.atomic import CheckpointError, read_sealed_json, write_sealed_json
-from recipe.system.sealed import write_sealed
+from recipe.system.console import Bar
 from recipe.train import cross_validate
+from recipe.training.run import Prepared
 from recipe.tune.choice import Choice, select_weights
 from recipe.tune.out_of_fold import Answers
 from recipe.tune.significance import bootstrap, mcnemar, paired_answers

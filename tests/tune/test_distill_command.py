@@ -22,9 +22,9 @@ from recipe.data.table import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.prepare import Prepared
 from recipe.runs.folder import open_run_folder
 from recipe.train import cross_validate
+from recipe.training.run import Prepared
 from recipe.tune import before_after, student
 from recipe.tune.student import DistillError, lesson_of, write_average
 

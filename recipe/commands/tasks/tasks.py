@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the table."""
-    from recipe.console import say, table
+    from recipe.system.console import say, table
 
     lines = [_line(path.parent) for path in sorted(arguments.run_folder.glob("tasks/*/spec.json"))]
     if not lines:
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _line(task: Path) -> list[str]:
-    from recipe.console import duration
+    from recipe.system.console import duration
     from recipe.training.tasks.spec import AGAIN, BEAT, newest
 
     if (attempt := newest(task)) is None:

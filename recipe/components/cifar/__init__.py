@@ -13,17 +13,12 @@ from recipe.components.cifar import (
     inception,
     mobilenet,
     nasnet,
-    preact,
     resnet,
     resnet_in_resnet,
-    resnext,
-    senet,
     shufflenet,
-    shufflenet_v2,
     squeezenet,
     vgg,
     wideresnet,
-    xception,
 )
 from recipe.components.cifar.backbone import BACKBONES
 

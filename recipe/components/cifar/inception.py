@@ -1,7 +1,7 @@
-"""Inception-v3, v4 and Inception-ResNet-v2, timm's, with a stem that keeps height and width.
+"""Inception-v3, v4, Inception-ResNet-v2 and Xception, timm's, with a stem that keeps height and width.
 
-The stem shrinks 299 pixels to 35; on 32 pixels its layers run at stride 1 with padding instead, so the modules meet
-maps of the size they were drawn for: 32, 15 and 7 against 35, 17 and 8. No weight changes shape.
+Inception's stem shrinks 299 pixels to 35; on 32 pixels its layers run at stride 1 with padding instead, so the modules
+meet maps of the size they were drawn for: 32, 15 and 7 against 35, 17 and 8. No weight changes shape.
 """
 
 from __future__ import annotations
@@ -46,4 +46,15 @@ def cifar_inception_resnet_v2(activation: Activation = "relu") -> nn.Module:
     network = from_timm("inception_resnet_v2", activation)
     network.maxpool_3a, network.maxpool_5a = nn.Identity(), nn.Identity()
     same_size(network.conv2d_1a, network.conv2d_2a, network.conv2d_4a)
+    return network
+
+
+@BACKBONES.register
+def cifar_xception(activation: Activation = "relu") -> nn.Module:
+    """Xception with a stem of stride 1: depthwise separable convolutions under residual shortcuts.
+
+    Source: Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", 2017, figure 5.
+    """
+    network = from_timm("legacy_xception", activation)
+    same_size(network.conv1, network.conv2)
     return network

@@ -1,4 +1,5 @@
-"""Residual networks, timm's, with a 3x3 stem: the first convolution has stride 1 and no pooling follows.
+"""Residual networks of timm's (plain, pre-activation, grouped, with squeeze-and-excitation) with a 3x3 stem: the first
+convolution has stride 1 and no pooling follows.
 
 ResNet-B, C and D need no names here. In timm, `resnet50` is ResNet-B (its bottlenecks stride in the 3x3 convolution, as
 torchvision's do), `resnet50c` has the deep stem as well (C), and `resnet50d` also pools before the projection (D): the
@@ -42,3 +43,33 @@ def stochastic_depth(depth: int, /, drop_path: Fraction = 0.5, activation: Activ
     Source: Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", 2016, section 3.
     """
     return small_resnet(f"resnet{depth}", drop_path, activation)
+
+
+@variants("cifar_preactresnet{}", 18, 34, 50, 101, 152)
+def preactresnet(depth: int, /, drop_path: Fraction = 0.0, activation: Activation = "relu") -> nn.Module:
+    """ResNet with norm and activation before each convolution, so that the shortcut stays an identity.
+
+    Source: He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", 2016, section 3.
+    """
+    network = from_timm(f"resnetv2_{depth}", activation, drop_path_rate=drop_path)
+    network.stem.conv, network.stem.pool = small_stem(network.stem.conv), nn.Identity()
+    return network
+
+
+@variants("cifar_resnext{}", 50, 101, 152)
+def resnext(depth: int, /, drop_path: Fraction = 0.0, activation: Activation = "relu") -> nn.Module:
+    """ResNet whose 3x3 convolutions are split into 32 groups, 4 wide in the first stage.
+
+    Source: Xie, Girshick, Dollar, Tu, He, "Aggregated Residual Transformations for Deep Neural Networks", 2017, table
+    1.
+    """
+    return small_resnet(f"resnet{depth}", drop_path, activation, cardinality=32, base_width=4)
+
+
+@variants("cifar_seresnet{}", 18, 34, 50, 101, 152)
+def seresnet(depth: int, /, drop_path: Fraction = 0.0, activation: Activation = "relu") -> nn.Module:
+    """ResNet whose blocks weigh their channels by a gate computed from their means.
+
+    Source: Hu, Shen, Sun, "Squeeze-and-Excitation Networks", 2018, section 3.
+    """
+    return small_resnet(f"seresnet{depth}", drop_path, activation)

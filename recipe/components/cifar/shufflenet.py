@@ -1,8 +1,4 @@
-"""ShuffleNet v1 behind a 3x3 stem of stride 1.
-
-Source: Zhang, Zhou, Lin, Sun, "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices",
-2018, table 1.
-"""
+"""ShuffleNet v1, and v2 of torchvision's stages, behind a 3x3 stem of stride 1."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from recipe.components.cifar.backbone import BACKBONES, Activation, Backbone
+from recipe.components.cifar.backbone import BACKBONES, Activation, Backbone, small_stem
 from recipe.components.initial import replace_activation
 
 _WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}  # channels of the first stage by number of groups, table 1
@@ -45,7 +41,8 @@ def cifar_shufflenet(groups: Literal[1, 2, 3, 4, 8] = 3, activation: Activation 
     """ShuffleNet, width 1: grouped pointwise convolutions whose groups are mixed by shuffling channels.
 
     Limit: groups=1 has nothing to shuffle.
-    Source: Zhang, Zhou, Lin, Sun, "ShuffleNet", 2018, table 1.
+    Source: Zhang, Zhou, Lin, Sun, "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices",
+    2018, table 1.
     """
     layers: list[nn.Module] = [nn.Sequential(nn.Conv2d(3, 24, 3, padding=1, bias=False), nn.BatchNorm2d(24), nn.ReLU())]
     inside = 24
@@ -56,5 +53,22 @@ def cifar_shufflenet(groups: Literal[1, 2, 3, 4, 8] = 3, activation: Activation 
             layers.append(ShuffleUnit(inside, outside, groups, 2 if unit == 0 else 1, grouped_entry=inside != 24))
             inside = outside
     network = Backbone(nn.Sequential(*layers), inside)
+    replace_activation(network, activation)
+    return network
+
+
+@BACKBONES.register
+def cifar_shufflenet_v2(activation: Activation = "relu") -> nn.Module:
+    """ShuffleNet v2, width 1.0: half of the channels pass by, then all are shuffled.
+
+    Source: Ma, Zhang, Zheng, Sun, "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design", 2018,
+    table 5.
+    """
+    from recipe.system import torchvision_guard  # noqa: F401, I001  (before torchvision)
+    from torchvision.models import shufflenet_v2_x1_0
+
+    net = shufflenet_v2_x1_0(weights=None)
+    stem = nn.Sequential(small_stem(net.conv1[0]), *net.conv1[1:])
+    network = Backbone(nn.Sequential(stem, *net.stage2, *net.stage3, *net.stage4, net.conv5), 1024)
     replace_activation(network, activation)
     return network

@@ -13,7 +13,7 @@ from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing, short_side
 from recipe.system.runtime import Runtime, choose_device
-from recipe.training.probe import fit_probe, probe_features
+from recipe.training.contender.probe import fit_probe, probe_features
 
 
 class FrozenNetwork:

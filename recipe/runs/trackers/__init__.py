@@ -16,12 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from protocol.language import tr
-from recipe.config import Config, ConfigError
-from recipe.console import detail, say
+from protocol.strict import ConfigError
+from recipe.config import Config
 from recipe.registry import Registry, parse_many
 from recipe.runs.epochs import read_logs
 from recipe.runs.results import EpochLog
 from recipe.runs.trackers.told import Told
+from recipe.system.console import detail, say
 
 TRACKERS = Registry("tracker", accepts="what the run is; hears of epochs and of the end")
 TOTALS = ("oof", "mean", "std", "probe_oof")  # of metrics.json

@@ -7,7 +7,8 @@ import dataclasses
 import torch
 
 from protocol.language import tr
-from recipe.config import Config, ConfigError
+from protocol.strict import ConfigError
+from recipe.config import Config
 from recipe.system.processes.world import World, beside, local_rank
 from recipe.system.runtime import Runtime
 

@@ -17,8 +17,8 @@ from typing import Any
 from protocol.errors import UserError
 from protocol.language import tr
 from recipe.config import Config
-from recipe.console import duration
 from recipe.system.atomic import write_json
+from recipe.system.console import duration
 
 FILE = "time.json"
 SECONDS_BETWEEN_NOTES = 10.0  # what a killed run may forget to have used

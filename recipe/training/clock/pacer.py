@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from protocol.language import tr
-from recipe.console import duration, say
 from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.models.start import Start
+from recipe.system.console import duration, say
 from recipe.system.processes.world import ALONE, World
 from recipe.system.runtime import Runtime
 from recipe.training.clock.cost import Measured, expected_costs, time_answers

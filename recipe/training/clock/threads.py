@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from protocol.language import tr
-from recipe.console import say
+from recipe.system.console import say
 from recipe.system.runtime import Runtime
 
 SLOWER = 3.0  # times the usual step: so much is another program, not another batch

@@ -15,13 +15,13 @@ from statistics import median
 from protocol.errors import UserError
 from protocol.language import tr
 from recipe.config import Config
-from recipe.console import say
 from recipe.pictures.decode import read, resize_short
 from recipe.pictures.preprocessing import short_side
 from recipe.runs.ensemble import WEIGHTS, Answering
 from recipe.serving.export import Exportee, export_fold, format_for_here
 from recipe.serving.member import Member
 from recipe.serving.runtimes import Wish
+from recipe.system.console import say
 
 TRIED = 8  # pictures, one by one; the first warms up
 

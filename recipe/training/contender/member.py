@@ -16,7 +16,6 @@ import torch
 
 from protocol.language import tr
 from recipe.components.metrics import METRICS
-from recipe.console import Bar, duration, say
 from recipe.data.folds import Fold
 from recipe.data.table import Table
 from recipe.models.classifier import Classifier, build
@@ -26,6 +25,7 @@ from recipe.pictures.decode import resize_short
 from recipe.pictures.preprocessing import Preprocessing, at_size, short_side
 from recipe.runs.checkpoint import Description, save_checkpoint
 from recipe.system.atomic import write_bytes
+from recipe.system.console import Bar, duration, say
 from recipe.system.runtime import Runtime
 from recipe.training.clock.limit import TimeLimit
 from recipe.training.contender.contend import Contender, contend

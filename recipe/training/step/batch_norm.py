@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from protocol.language import tr
-from recipe.config import Config, ConfigError
+from protocol.strict import ConfigError
+from recipe.config import Config
 from recipe.data.folds import Fold
 from recipe.system.processes.world import World
 from recipe.system.runtime import Runtime

@@ -16,8 +16,8 @@ from torch import nn
 
 from protocol.errors import UserError
 from protocol.language import tr
-from recipe.console import say
 from recipe.data.batch import Batch
+from recipe.system.console import say
 from recipe.system.out_of_memory import OutOfMemory, is_out_of_memory, need_less
 from recipe.system.processes.world import ALONE, LostProcess, World
 from recipe.system.runtime import Runtime

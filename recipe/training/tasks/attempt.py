@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import UserError
+from recipe.app import App
 from recipe.cli import Options
-from recipe.config import App
 from recipe.prepare import prepare
 from recipe.runs.results import EpochLog
 from recipe.system.atomic import write_json

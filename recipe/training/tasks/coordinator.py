@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.language import later, tr
-from recipe.console import say
+from recipe.system.console import say
 from recipe.system.stopping import graceful_stop
 from recipe.training.tasks.spec import AGAIN, DONE, FAILED, SPEC, Attempt, newest
 from recipe.training.tasks.transport import Transport

@@ -13,10 +13,8 @@ from typing import Any
 
 from protocol.errors import UserError
 from protocol.language import tr
+from protocol.strict import ConfigError
 from recipe.cli import Options
-from recipe.config import ConfigError
-from recipe.console import say
-from recipe.prepare import Prepared
 from recipe.runs.epochs import EpochLogFile, read_logs
 from recipe.runs.lock import alone_in
 from recipe.runs.results import EpochLog, finished_fold
@@ -24,8 +22,9 @@ from recipe.runs.same_run import open_run
 from recipe.runs.summary import CrossValidation, summarise, write_summary
 from recipe.runs.trackers import Told, Trackers
 from recipe.system.atomic import write_json
+from recipe.system.console import say
 from recipe.train import close, folds_of
-from recipe.training.run import OnEpoch, RunOptions
+from recipe.training.run import OnEpoch, Prepared, RunOptions
 from recipe.training.tasks.coordinator import Coordinator
 from recipe.training.tasks.spec import END, Attempt, TaskSpec, attempts, newest, write_spec
 from recipe.training.tasks.transport import transport_of

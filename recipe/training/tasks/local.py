@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from protocol.language import tr
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 from recipe.system.machine import cores
 from recipe.training.tasks.transport import PROJECT, command
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.language import tr
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 from recipe.training.tasks.transport import PROJECT, command
 
 LOOPBACK = ("127.0.0.1", "localhost")  # Ray takes the machine's own address in their place, and must be found there

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from protocol.errors import UserError
 from protocol.language import tr
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 from recipe.training.tasks.transport import PROJECT, command
 
 SECONDS = 60  # before its time is over that a job hears of it; also what a command of Slurm may take

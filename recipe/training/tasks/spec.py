@@ -21,7 +21,9 @@ from typing import Any
 from protocol.errors import UserError
 from protocol.language import tr
 from protocol.plain_files import Unreadable, read_json
-from recipe.config import Competition, Config, Strict, checked
+from protocol.strict import Strict, checked
+from recipe.app import Competition
+from recipe.config import Config
 from recipe.system.atomic import write_json
 
 SPEC, BEAT, END, ATTEMPT = "spec.json", "beat.json", "end.json", "attempt"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from protocol.language import tr
-from recipe.config import ConfigError
+from protocol.strict import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[3]
 MODULES = {"local": "local", "slurm": "slurm", "ray": "ray_core"}

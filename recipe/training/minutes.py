@@ -18,11 +18,9 @@ import numpy as np
 from protocol.language import tr
 from protocol.plain_files import read_json
 from recipe.components.metrics import METRICS
-from recipe.console import say
 from recipe.data.duplicates import duplicate_groups
 from recipe.data.folds import Fold, make_folds, most_parts
 from recipe.data.table import Table
-from recipe.prepare import Prepared
 from recipe.runs.ensemble import HERE, Answering, Weighted, write_answering
 from recipe.runs.folder import PLAN
 from recipe.runs.results import FoldResult
@@ -30,6 +28,7 @@ from recipe.runs.same_run import open_run
 from recipe.runs.summary import CrossValidation, summarise, write_summary
 from recipe.serving.export import export_run
 from recipe.system.atomic import write_json
+from recipe.system.console import say
 from recipe.training.clock.cost import expected_costs, work_of
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import Costs, Work, plan
@@ -37,7 +36,7 @@ from recipe.training.contender.blend import Blend, blend
 from recipe.training.contender.exported import Speed, exported_speed
 from recipe.training.contender.member import RUN, VIEWS, ProbeMember, probe_member
 from recipe.training.folds import train_folds
-from recipe.training.run import Run, RunOptions, session
+from recipe.training.run import Prepared, Run, RunOptions, session
 
 JUDGING = 40  # rows that judge the network, but at most one of LEAST_PARTS parts of all rows
 LEAST_PARTS = 20

@@ -15,14 +15,14 @@ import torch
 from torch import nn
 
 from protocol.language import tr
+from protocol.strict import ConfigError
 from recipe.components.views import build_views
-from recipe.config import ConfigError
-from recipe.console import Bar
 from recipe.models.classifier import Classifier
 from recipe.models.start import Start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.serving.torch import run_views
+from recipe.system.console import Bar
 from recipe.system.processes.world import here
 from recipe.system.runtime import Runtime, evaluating
 from recipe.training.clock.limit import TimeLimit

@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from protocol.language import tr
-from recipe.config import Config, ConfigError
+from protocol.strict import ConfigError
+from recipe.config import Config
 from recipe.data.batch import Batch
 from recipe.data.folds import Fold
 from recipe.data.table import Table
