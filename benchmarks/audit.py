@@ -27,7 +27,8 @@ from flyai_local.contest.competitions import competition
 from recipe.data.audit.audit import Audit, audit
 from recipe.data.audit.probe import FrozenNetwork
 from recipe.data.duplicates import duplicate_groups
-from recipe.data.table import Table, read, read_csv
+from recipe.data.reading import read, read_csv
+from recipe.data.table import Table
 from recipe.pictures import decode
 
 

@@ -114,7 +114,7 @@ def _saved(image, kind: str, **options) -> bytes:
 
 
 class Csv(Target):
-    """`recipe.data.table.read_csv`, the stand-in's `read_table`, and that both read labels alike."""
+    """`recipe.data.reading.read_csv`, the stand-in's `read_table`, and that both read labels alike."""
 
     name = "csv"
 

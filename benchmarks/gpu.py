@@ -34,7 +34,7 @@ from protocol.errors import UserError
 from protocol.plain_files import read_json
 from recipe.components.optimizers import passes_per_step
 from recipe.config import Config
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models import start as network
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from protocol.errors import UserError
 from recipe.config import Config
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models import start as network
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

@@ -26,7 +26,8 @@ from benchmarks import table
 from recipe.app import read_app
 from recipe.components.optimizers import passes_per_step
 from recipe.config import Config
-from recipe.data.table import Table, read
+from recipe.data.reading import read
+from recipe.data.table import Table
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

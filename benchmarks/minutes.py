@@ -34,7 +34,8 @@ from benchmarks.simulated import Machine, cost
 from flyai_local.contest import digits
 from protocol.errors import UserError
 from recipe.config import Config
-from recipe.data.table import Table, read
+from recipe.data.reading import read
+from recipe.data.table import Table
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

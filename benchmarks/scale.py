@@ -77,7 +77,7 @@ def folds(options: argparse.Namespace) -> Iterator[table.Row]:
 def epoch_of(axis: str, value: int, count: int, side: int = SIDE, classes: int = 10, folds: int = 1) -> table.Row:
     """Seconds to read, check and decode; of a later epoch; of a validation."""
     from benchmarks.trial import Trial, contest_config
-    from recipe.data.table import read_folder
+    from recipe.data.reading import read_folder
     from recipe.pictures.cache import Pictures
 
     with tempfile.TemporaryDirectory() as name:
@@ -114,7 +114,7 @@ def csv_rows(count: int) -> table.Row:
 def read_rows(file: str) -> None:
     """Reads the table and makes five folds; prints seconds and the peak of this process as JSON."""
     from recipe.data.folds import make_folds
-    from recipe.data.table import read
+    from recipe.data.reading import read
 
     before, begin = peak_gb(), time.perf_counter()
     found = read(file)
@@ -141,7 +141,7 @@ def stream(options: argparse.Namespace) -> Iterator[table.Row]:
 def stream_paths(count: int) -> None:
     """Trains a fold of no epochs, answers `count` paths, and prints the memory on the way as JSON."""
     from benchmarks.trial import contest_config
-    from recipe.data.table import read_folder
+    from recipe.data.reading import read_folder
     from recipe.models.start import start
     from recipe.pictures.cache import Pictures
     from recipe.pictures.preprocessing import short_side

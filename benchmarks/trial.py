@@ -11,7 +11,7 @@ from benchmarks import table
 from recipe.app import read_app
 from recipe.config import Config
 from recipe.data.folds import make_folds
-from recipe.data.table import read_folder
+from recipe.data.reading import read_folder
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

@@ -14,8 +14,10 @@ import importlib.machinery
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from protocol.errors import UserError
 from protocol.language import tr
@@ -67,7 +69,7 @@ def load(name: str) -> ModuleType:
     """The module of `my_parts.py` or `my_parts`, imported once; its decorators file its components.
 
     Raises:
-        PluginError: as above.
+        PluginError: the file is absent, or ends with an error.
     """
     path = place(name)
     if path.stem in _loaded:
@@ -85,6 +87,18 @@ def load(name: str) -> ModuleType:
         )
         raise PluginError(_failed[path.stem]) from None
     return _loaded[path.stem]
+
+
+def parts_of(file: str, filed: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """The functions and classes of a plugin: those among `filed` that it brought, and those that are written there.
+
+    Raises:
+        PluginError: as `load`.
+    """
+    module = load(file)
+    own = {**vars(module), **filed}
+    return {name: part for name, part in own.items()
+            if callable(part) and getattr(part, "__module__", None) == module.__name__}  # fmt: skip
 
 
 def place(name: str) -> Path:

@@ -17,7 +17,8 @@ from recipe.data.check import check
 from recipe.data.findings import DataError, summary
 from recipe.data.folds import Fold
 from recipe.data.own_folds import own_folds
-from recipe.data.table import Table, read
+from recipe.data.reading import read
+from recipe.data.table import Table
 from recipe.models.start import Start, start
 from recipe.models.weights import Fetch
 from recipe.pictures.cache import Pictures

@@ -34,9 +34,9 @@ Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Count = Annotated[int, Ge(1)]
 
-
 # `module:name` outside of quotes; Python's own grammar spells it `module.name`.
 _OF_A_FILE = re.compile(r"""('[^']*'|"[^"]*")|([^\W\d]\w*):([^\W\d]\w*)""")
+_adapted = functools.cache(TypeAdapter)
 
 
 class SpecError(UserError, ValueError):
@@ -215,12 +215,7 @@ class Registry:
 
     def _of_a_file(self, file: str, name: str) -> Callable[..., Any]:
         """The component `name` of a plugin: filed by its decorator, or a function or class that is written there."""
-        module = plugins.load(file)
-        own = {
-            key: value
-            for key, value in {**vars(module), **self._components}.items()
-            if callable(value) and getattr(value, "__module__", None) == module.__name__
-        }
+        own = plugins.parts_of(file, self._components)
         if name not in own:
             raise SpecError(
                 tr(
@@ -249,10 +244,9 @@ class Registry:
         spec = parse(text)
         component = self[spec.name]
         settings = self.settings(spec.name)
-        signature = inspect.Signature(list(settings.values()))
+        known = ", ".join(settings) or tr("none")
         unknown = [key for key in spec.kwargs if key not in settings]
         if unknown and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in settings.values()):
-            known = ", ".join(settings) or "none"
             raise SpecError(
                 tr(
                     "{family} {name!r} has no setting {unknown!r}.{nearest} Settings: {known}.",
@@ -264,7 +258,7 @@ class Registry:
                 )
             )
         try:
-            bound = signature.bind(*spec.args, **spec.kwargs)
+            bound = inspect.Signature(list(settings.values())).bind(*spec.args, **spec.kwargs)
         except TypeError as error:
             raise SpecError(
                 tr(
@@ -272,10 +266,11 @@ class Registry:
                     family=self.family,
                     spec=str(spec),
                     error=error,
-                    settings=", ".join(settings) or tr("none"),
+                    settings=known,
                 )
             ) from None
-        hints = _hints(component)
+        target = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
+        hints = typing.get_type_hints(target, include_extras=True)
         for key, value in bound.arguments.items():
             bound.arguments[key] = _checked(f"{self.family} {spec.name!r}", key, value, hints.get(key), settings[key])
         return Spec(spec.name, bound.args, bound.kwargs)
@@ -286,16 +281,11 @@ class Registry:
         return self[spec.name](*context, *spec.args, **spec.kwargs)
 
 
-def _hints(component: Callable[..., Any]) -> dict[str, Any]:
-    target = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
-    return typing.get_type_hints(target, include_extras=True)
-
-
 def _checked(where: str, key: str, value: Any, hint: Any, parameter: inspect.Parameter) -> Any:
     if hint is None or hint is Spec or isinstance(value, Spec) or parameter.kind is inspect.Parameter.VAR_POSITIONAL:
         return parse(value) if hint is Spec and isinstance(value, str) else value
     try:
-        return _adapter(hint).validate_python(value)
+        return _adapted(hint).validate_python(value)
     except ValidationError as error:
         raise SpecError(
             tr(
@@ -306,8 +296,3 @@ def _checked(where: str, key: str, value: Any, hint: Any, parameter: inspect.Par
                 msg=error.errors()[0]["msg"].lower(),
             )
         ) from None
-
-
-@functools.cache
-def _adapter(hint: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.killed import differing
 from recipe.config import Config
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

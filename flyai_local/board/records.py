@@ -16,32 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flyai_local.board.owner import alive, own_mark
+from flyai_local.board.schema import VERSION, bring_up_to_date
 from flyai_local.errors import UserError
 from flyai_local.home import home, records_file
 from flyai_local.states import Code, State
 from protocol.language import tr
 
-SCHEMA_VERSION = 2
 BUSY_SECONDS = 60.0  # how long a statement waits for another process's transaction
 TURN_SECONDS = 0.2  # between two looks at the queue
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS competitions (id TEXT PRIMARY KEY, first_used REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS submissions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, competition TEXT NOT NULL REFERENCES competitions (id),
-    name TEXT NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL, UNIQUE (competition, name, sha256));
-CREATE TABLE IF NOT EXISTS runs (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, submission INTEGER NOT NULL REFERENCES submissions (id),
-    command TEXT NOT NULL, state TEXT NOT NULL, code TEXT, detail TEXT NOT NULL DEFAULT '',
-    has_turn INTEGER NOT NULL DEFAULT 0, pid INTEGER NOT NULL, process TEXT NOT NULL,
-    queued REAL NOT NULL, ended REAL, seconds REAL, peak_mb REAL);
-CREATE INDEX IF NOT EXISTS runs_open ON runs (ended) WHERE ended IS NULL;
-CREATE TABLE IF NOT EXISTS scores (
-    run INTEGER PRIMARY KEY REFERENCES runs (id), total REAL NOT NULL, public REAL, private REAL,
-    per_class TEXT NOT NULL, metric TEXT NOT NULL DEFAULT 'accuracy');
-CREATE TABLE IF NOT EXISTS logs (
-    run INTEGER NOT NULL REFERENCES runs (id), phase TEXT NOT NULL, path TEXT NOT NULL, PRIMARY KEY (run, phase));
-"""
 RUNS = """
 SELECT runs.id, competition, name, command, state, code, detail, sha256, size_bytes, queued, ended, seconds, peak_mb,
        total AS score, public AS public_score, private AS private_score, per_class, metric
@@ -97,7 +80,7 @@ class Records:
         try:
             with self._transaction() as connection:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
-                _bring_up_to_date(connection, version)
+                bring_up_to_date(connection, version)
             self._use_write_ahead_log()
         except sqlite3.DatabaseError as error:
             raise UserError(
@@ -108,14 +91,14 @@ class Records:
                     error=error,
                 )
             ) from error
-        if version > SCHEMA_VERSION:
+        if version > VERSION:
             raise UserError(
                 tr(
                     "the records in {path} have version {version} and this program knows {schema_version}: "
                     "update the program, or name another folder by FLYAI_LOCAL_HOME",
                     path=path,
                     version=version,
-                    schema_version=SCHEMA_VERSION,
+                    schema_version=VERSION,
                 )
             )
 
@@ -256,17 +239,6 @@ class Records:
             connection.execute("COMMIT")
         finally:
             connection.close()  # without COMMIT this undoes everything
-
-
-def _bring_up_to_date(connection: sqlite3.Connection, version: int) -> None:
-    """Tables of the present version, made or changed; those of a later version are left alone."""
-    if version >= SCHEMA_VERSION:
-        return
-    if version == 1:
-        connection.execute("ALTER TABLE scores ADD COLUMN metric TEXT NOT NULL DEFAULT 'accuracy'")
-    for statement in SCHEMA.split(";"):
-        connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _end_or_move(connection: sqlite3.Connection, run_id: int, state: State, code: Code | None, detail: str) -> bool:

@@ -29,6 +29,7 @@ from flyai_local.box.protections import protections
 from flyai_local.contest.competitions import hidden_rows, training_classes
 from flyai_local.home import home, runs_folder
 from flyai_local.run import closer, diagnose, requirements
+from flyai_local.run.archive import archive_of
 from flyai_local.run.blame import LONGEST_DETAIL, blamed
 from flyai_local.run.book import Book
 from flyai_local.run.diagnose import RunError
@@ -43,9 +44,9 @@ from flyai_local.run.score import score
 from flyai_local.run.workplace import Workplace, not_copied, opened
 from flyai_local.states import Code, State
 from flyai_local.submission.apart import read
-from flyai_local.submission.pack import pack, select, sha256_of
+from flyai_local.submission.pack import sha256_of
 from flyai_local.submission.submission import Submission
-from flyai_local.submission.unpack import MAX_MB, ArchiveError, unpack
+from flyai_local.submission.unpack import ArchiveError, unpack
 from flyai_local.terminal import shown
 from protocol.language import tr
 
@@ -69,7 +70,7 @@ def execute(job: Job, progress: Progress, book: Book | None = None) -> Result:
     if isinstance(book, records.Records):
         prune(book, runs)
     with tempfile.TemporaryDirectory(prefix=PACKING, dir=runs) as folder, owned(Path(folder)):
-        archive, refused = _archive(job, Path(folder), progress)
+        archive, refused = archive_of(job, Path(folder), progress)
         sha256, size = (sha256_of(archive), archive.stat().st_size) if archive else ("", 0)
         name = shown(job.submission.resolve().name, LONGEST_NAME)
         run_id = book.start_run(name, job.competition.id, job.command, sha256, size)
@@ -271,39 +272,6 @@ class _Run:
         finally:
             log.close()
             self.result.tail = log.tail()
-
-
-def _archive(job: Job, folder: Path, progress: Progress) -> tuple[Path | None, RunError | None]:
-    """The archive to run, and why there is none: a zip file as it is, a folder packed.
-
-    For `evaluate` it stands for the folder in the records only, so its models are in it.
-    """
-    archive = folder / "submission.zip"
-    if job.command == "evaluate":
-        return pack(job.submission, archive, select(job.submission, with_model=True)).archive, None
-    if job.submission.is_file():
-        if job.submission.stat().st_size > MAX_MB * 2**20:
-            return None, RunError(
-                Code.ARCHIVE_TOO_LARGE, tr("the archive itself is larger than {max_mb} MB", max_mb=MAX_MB)
-            )
-        shutil.copyfile(job.submission, archive)
-        return archive, None
-    selection = select(job.submission)
-    forbidden = [refused for refused in selection.refused if refused.kind in ("link-outside", "file-too-large")]
-    for refused in selection.refused:
-        progress.step(f"{'refused' if refused in forbidden else '`pack` would refuse'}: {refused}")
-    if forbidden:
-        return None, RunError(Code.PACK_REFUSED, str(forbidden[0]))
-    packed = pack(job.submission, archive, selection)
-    progress.step(
-        tr(
-            "{names} files, {size_bytes:.2f} MB, sha256 {sha256}",
-            names=len(packed.names),
-            size_bytes=packed.size_bytes / 2**20,
-            sha256=packed.sha256[:16],
-        )
-    )
-    return archive, None
 
 
 def _sampled(rows: list[tuple[Path, int | float | str]], sample: int | None) -> list[tuple[Path, int | float | str]]:

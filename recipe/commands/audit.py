@@ -14,7 +14,7 @@ from protocol.errors import UserError
 from protocol.language import tr
 from protocol.task import other_task
 from recipe.data.image_paths import find_images
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.system.console import Bar, say
 
 if TYPE_CHECKING:

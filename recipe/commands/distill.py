@@ -157,7 +157,7 @@ def _averaged(arguments: argparse.Namespace, out: Path) -> list[Line]:
 
 def _tested(arguments: argparse.Namespace, out: Path, metric: str, seen: set[str]) -> tuple[Line, Comparison]:
     """The whole run against the one network on the pictures of --test."""
-    from recipe.data.table import read_labelled
+    from recipe.data.reading import read_labelled
     from recipe.serving.predict import Ensemble
     from recipe.tune.before_after import judged
 

@@ -53,7 +53,7 @@ def answered(arguments: argparse.Namespace) -> Any:
     import numpy as np
 
     from recipe.data.findings import summary
-    from recipe.data.table import read_labelled
+    from recipe.data.reading import read_labelled
     from recipe.pictures.cache import Pictures
     from recipe.pictures.preprocessing import short_side
     from recipe.report.evidence import Evidence

@@ -13,7 +13,8 @@ import numpy as np
 from protocol.errors import UserError
 from protocol.language import tr
 from protocol.plain_files import read_json
-from recipe.data.table import Table, read
+from recipe.data.reading import read
+from recipe.data.table import Table
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.proposal import proposed
 from recipe.runs.description import fold_folders, read_description

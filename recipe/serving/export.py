@@ -3,32 +3,23 @@
 Normalisation and softmax are part of the exported graph, BatchNorm is folded, and any number of pictures goes in at
 once. The export is kept only if a runtime that is installed here gives the network's own answers to the reference
 pictures (recipe/serving/equality.py).
-
-ONNX is written by torch's tracing exporter, which needs the package onnx; it is deprecated in favour of one that takes
-five times as long and needs onnxscript too. requirements.txt pins the torch that has it, and the proof judges what it
-writes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import logging
-import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from protocol.language import tr
 from recipe.models.merged_batch_norm import merge_batch_norm
-from recipe.pictures.preprocessing import Preprocessing, at_size
+from recipe.pictures.preprocessing import at_size
 from recipe.runs.checkpoint import load_checkpoint
 from recipe.runs.description import fold_folders, read_description
 from recipe.runs.ensemble import HERE, Answering, read_answering, read_member
@@ -38,12 +29,12 @@ from recipe.serving.exported import FILE, FILES, FORMAT, Exported, UnusableError
 from recipe.serving.parallel import Layout
 from recipe.serving.runtimes import EXPORTED, answered, run
 from recipe.serving.torch import model_networks
-from recipe.system.atomic import atomic, file_sha256, write_json
+from recipe.serving.written import Exportable, remove, write
+from recipe.system.atomic import file_sha256, write_json
 from recipe.system.console import duration
 from recipe.system.runtime import Runtime
 
 log = logging.getLogger(__name__)
-OPSET = 17  # of ONNX: the first with LayerNorm, read by every runtime since 2022
 
 
 @dataclass(frozen=True)
@@ -63,24 +54,6 @@ class ExportResult:
     proven: dict[str, float] = field(default_factory=dict)  # largest difference by runtime
     refused: dict[str, str] = field(default_factory=dict)  # reason by runtime
     already: bool = False  # it was there and still stands
-
-
-class Exportable(nn.Module):
-    """A classifier that takes pictures (B,S,S,3) uint8 and gives probabilities (B,K)."""
-
-    scale: torch.Tensor
-    shift: torch.Tensor
-
-    def __init__(self, model: nn.Module, preprocessing: Preprocessing) -> None:
-        super().__init__()
-        self.model = model
-        self.register_buffer("scale", torch.tensor([1 / (255 * s) for s in preprocessing.std]).view(1, 3, 1, 1))
-        shift = [-m / s for m, s in zip(preprocessing.mean, preprocessing.std, strict=True)]
-        self.register_buffer("shift", torch.tensor(shift).view(1, 3, 1, 1))
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        images = pictures.permute(0, 3, 1, 2).to(torch.float32)
-        return self.model(torch.addcmul(self.shift, images, self.scale)).softmax(dim=1)
 
 
 def folds_of(folder: Path) -> list[Exportee]:
@@ -122,12 +95,10 @@ def export_fold(fold: Exportee, fmt: str, again: bool = False) -> ExportResult:
         return ExportResult(fold, before.proven, already=True)
     pictures = reference_pictures(preprocessing.size)
     expected = model_networks([model], preprocessing, Runtime(torch.device("cpu")))(pictures)[0]
-    _write(
-        Exportable(merge_batch_norm(model, preprocessing.size), preprocessing).eval(), pictures[:2], fold.folder, fmt
-    )
+    write(Exportable(merge_batch_norm(model, preprocessing.size), preprocessing).eval(), pictures[:2], fold.folder, fmt)
     outcome = _proof(fold, fmt, pictures, expected)
     if outcome.refused and not outcome.proven:
-        _remove(fold.folder, fmt)
+        remove(fold.folder, fmt)
         raise UnusableError(
             tr(
                 "{folder} is not exported to {fmt}: {refused}",
@@ -153,73 +124,6 @@ def _intact(folder: Path, exported: Exported, fmt: str) -> bool:
     return fmt in exported.files and all(
         (folder / n).is_file() and file_sha256(folder / n) == exported.files[fmt][n] for n in FILES[fmt]
     )
-
-
-def _write(model: Exportable, pictures: np.ndarray, folder: Path, fmt: str) -> None:
-    """The files of a format.
-
-    Raises:
-        UnusableError: the exporter does not follow the network, or the format needs a package that is absent.
-    """
-    try:
-        with _quiet(), torch.no_grad():
-            WRITERS[fmt](model, torch.from_numpy(pictures), folder)
-    except (ImportError, RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
-        _remove(folder, fmt)
-        raise UnusableError(
-            tr(
-                "{folder} cannot be exported to {fmt}: {error!r}",
-                folder=folder,
-                fmt=fmt,
-                error=str(error).strip().splitlines()[0] if str(error) else error,
-            )
-        ) from None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Deprecations of the tracing exporters, and warnings about shapes that a proof over other batches answers."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _write_onnx(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
-    axes = {"pictures": {0: "batch"}, "probs": {0: "batch"}}
-    with atomic(folder / "model.onnx") as temporary:
-        torch.onnx.export(
-            model, (pictures,), str(temporary), dynamo=False, opset_version=OPSET,
-            input_names=["pictures"], output_names=["probs"], dynamic_axes=axes,
-        )  # fmt: skip
-
-
-def _write_openvino(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
-    """Through ONNX; in float32, which OpenVINO would halve by default."""
-    try:
-        import openvino
-    except ImportError:
-        raise ImportError(tr("the package openvino is not installed; pip install .[fast]")) from None
-
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        _write_onnx(model, pictures, Path(temporary))
-        openvino.save_model(
-            openvino.Core().read_model(Path(temporary) / "model.onnx"),
-            Path(temporary) / "model.xml",
-            compress_to_fp16=False,
-        )
-        for name in FILES["openvino"]:
-            (Path(temporary) / name).replace(folder / name)
-
-
-def _write_torchscript(model: nn.Module, pictures: torch.Tensor, folder: Path) -> None:
-    traced = torch.jit.freeze(torch.jit.trace(model, pictures, check_trace=False))
-    with atomic(folder / "model.pt") as temporary:
-        traced.save(str(temporary))
-
-
-WRITERS: dict[str, Callable[[Exportable, torch.Tensor, Path], None]] = {
-    "onnx": _write_onnx, "openvino": _write_openvino, "torchscript": _write_torchscript,
-}  # fmt: skip
 
 
 def _proof(fold: Exportee, fmt: str, pictures: np.ndarray, expected: np.ndarray) -> ExportResult:
@@ -254,11 +158,6 @@ def _record(
         made_with={name: importlib.metadata.version(name) for name in ("torch", "timm")},
     )  # fmt: skip
     write_json(folder / FILE, exported.model_dump(mode="json"))
-
-
-def _remove(folder: Path, fmt: str) -> None:
-    for name in FILES[fmt]:
-        (folder / name).unlink(missing_ok=True)
 
 
 def format_for_here() -> str:

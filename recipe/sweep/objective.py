@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from recipe.app import App, Columns, Competition
 from recipe.cli import Options
 from recipe.config import Config
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.runs.results import EpochLog
 from recipe.sweep.file import SweepFile
 

@@ -20,7 +20,7 @@ from flyai_local.contest.competitions import place
 from recipe import train
 from recipe.components.families import FAMILIES, family
 from recipe.config import Config
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

@@ -19,7 +19,7 @@ from recipe.__main__ import main
 from recipe.config import Config
 from recipe.data.audit.audit import Audit, audit, findings_of
 from recipe.data.audit.page import write_audit
-from recipe.data.table import read_csv
+from recipe.data.reading import read_csv
 
 CLASSES, PER_CLASS = 3, 12
 COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])

@@ -13,8 +13,9 @@ from data_files import kinds, picture, rows, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recipe.data.findings import DataError
 from recipe.data.labels import type_labels
-from recipe.data.table import DataError, read, read_csv
+from recipe.data.reading import read, read_csv
 
 NAMES = st.text(st.characters(exclude_categories=["C"], exclude_characters="/\\."), min_size=1, max_size=8)
 

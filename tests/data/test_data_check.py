@@ -10,9 +10,9 @@ import pytest
 from data_files import kinds, picture, rows, write
 
 from recipe.data.check import check
-from recipe.data.findings import summary
+from recipe.data.findings import DataError, summary
 from recipe.data.folds import make_folds
-from recipe.data.table import DataError, read_csv
+from recipe.data.reading import read_csv
 from recipe.pictures.cache import Pictures
 
 

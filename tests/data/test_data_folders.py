@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from data_files import kinds, picture
 
-from recipe.data.table import DataError, read, read_cifar, read_folder
+from recipe.data.findings import DataError
+from recipe.data.reading import read, read_cifar, read_folder
 from recipe.pictures.decode import read as read_picture
 
 

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recipe.components.metrics import MetricError, refuse_unscorable
+from recipe.data.findings import DataError
 from recipe.data.folds import make_folds
 from recipe.data.own_folds import own_folds
-from recipe.data.table import DataError, Table, read_csv
+from recipe.data.reading import read_csv
+from recipe.data.table import Table
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from recipe.app import Competition
 from recipe.components.metrics import METRICS
 from recipe.data.findings import DataError
 from recipe.data.own_folds import own_folds
-from recipe.data.table import read as read_table
+from recipe.data.reading import read as read_table
 from recipe.prepare import completed
 
 

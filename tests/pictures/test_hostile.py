@@ -21,7 +21,7 @@ from flyai_local.errors import UserError
 from flyai_local.run.hidden import bring
 from recipe.data.audit.audit import audit, findings_of
 from recipe.data.check import check
-from recipe.data.table import read_csv
+from recipe.data.reading import read_csv
 from recipe.pictures import bytes as picture_bytes
 from recipe.pictures import decode
 from recipe.pictures.errors import UnreadablePicture

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.picture_paths import _absolute
-from recipe.data.table import read_csv
+from recipe.data.reading import read_csv
 from recipe.pictures.paths import PathColumn, taken
 
 

@@ -11,7 +11,7 @@ from data_files import picture
 
 from protocol.picture_paths import pictures_below
 from recipe.commands.predict import listed
-from recipe.data.table import read_folder
+from recipe.data.reading import read_folder
 
 LITTER = (
     "._1.png", ".hidden.png", ".ipynb_checkpoints/1-checkpoint.png", "__MACOSX/._1.png", "__MACOSX/1.png", "Thumbs.db",

@@ -20,7 +20,7 @@ from flyai_local.run.answers import parse
 from flyai_local.run.score import score
 from flyai_local.states import Code
 from protocol.labels import kind_of, kind_of_values, value_of
-from recipe.data.table import read_csv
+from recipe.data.reading import read_csv
 
 CELLS = {
     "whole numbers": (["0", "1", "2"], "int", [0, 1, 2]),

@@ -160,7 +160,7 @@ def test_classes_are_not_taken_for_another_task(labels: list[str]) -> None:
 def test_an_id_without_a_suffix_finds_its_picture_for_everyone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flyai_local.contest.competitions import hidden_rows
     from flyai_local.contest.register import add
-    from recipe.data.table import read_csv
+    from recipe.data.reading import read_csv
 
     monkeypatch.setenv("FLYAI_LOCAL_HOME", str(tmp_path / "home"))
     lines = ["image_path,label"]

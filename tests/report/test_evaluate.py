@@ -10,7 +10,7 @@ import pytest
 
 from recipe.__main__ import main
 from recipe.config import Config
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

@@ -16,7 +16,7 @@ from sklearn.calibration import calibration_curve
 
 from recipe.components.metrics import METRICS
 from recipe.config import Config
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

@@ -17,7 +17,7 @@ from protocol.errors import UserError
 from recipe.components.optimizers import OPTIMIZERS
 from recipe.config import Config
 from recipe.data.batch import Batch
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

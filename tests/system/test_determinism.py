@@ -12,7 +12,7 @@ from protocol.strict import ConfigError
 from recipe import train
 from recipe.cli import options
 from recipe.config import Config
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.system.determinism import WORKSPACE, make_deterministic

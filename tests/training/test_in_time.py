@@ -13,7 +13,7 @@ from recipe.app import App
 from recipe.cli import Options
 from recipe.config import Config
 from recipe.data.folds import make_folds
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing, short_side

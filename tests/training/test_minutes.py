@@ -24,7 +24,7 @@ from recipe.app import App
 from recipe.cli import within_limits
 from recipe.config import Config
 from recipe.data.folds import Fold
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

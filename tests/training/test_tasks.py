@@ -20,7 +20,7 @@ from protocol.errors import UserError
 from protocol.strict import ConfigError
 from recipe.app import App, Competition
 from recipe.cli import Options
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

@@ -22,7 +22,7 @@ from recipe.__main__ import main
 from recipe.components.metrics import METRICS
 from recipe.components.views import VIEWS, identity, on_request
 from recipe.config import Config
-from recipe.data.table import read
+from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side

@@ -15,7 +15,8 @@ import numpy as np
 
 from protocol.errors import UserError
 from protocol.language import tr
-from recipe.data.table import Table, read
+from recipe.data.reading import read
+from recipe.data.table import Table
 from recipe.runs.folder import RunError, read_about, read_oof
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from protocol.errors import UserError
 from protocol.language import tr
+from recipe.system.processes.envelope import packed, unpacked
 from recipe.system.stopping import Stopped
 
 if TYPE_CHECKING:
@@ -171,13 +172,13 @@ class World:
         envelopes: list[Any] = [None] * self.size
         value, error = own
         with self._listening():
-            _distributed().all_gather_object(envelopes, (value, error and _written(error)), group=_control())
+            _distributed().all_gather_object(envelopes, (value, error and packed(error)), group=_control())
         self._ended = self._ended or any(refused for _, refused in envelopes)
         for rank, (_, refused) in enumerate(envelopes):
             if refused:
                 if rank == self.rank and error is not None:
                     raise error
-                raise elsewhere(_read(refused))
+                raise elsewhere(unpacked(refused))
         return [value for value, _ in envelopes]
 
     @contextlib.contextmanager
@@ -285,17 +286,3 @@ def _control() -> Any:
 
 
 _words: tuple[Any, Any] | None = None
-Written = tuple[type[BaseException], tuple[Any, ...], dict[str, Any]]
-
-
-def _written(error: BaseException) -> Written:
-    """An error in an envelope: its own way to be pickled would call its constructor with the finished sentence."""
-    return type(error), error.args, dict(error.__dict__)
-
-
-def _read(written: Written) -> BaseException:
-    kind, words, fields = written
-    error: BaseException = kind.__new__(kind)  # past its constructor
-    error.args = words
-    error.__dict__.update(fields)
-    return error

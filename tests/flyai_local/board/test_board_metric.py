@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from flyai_local.__main__ import main
 from flyai_local.board import records
 from flyai_local.board.board import ranking
-from flyai_local.board.records import SCHEMA_VERSION
+from flyai_local.board.schema import VERSION
 from flyai_local.contest.competitions import competition as card_of
 from flyai_local.contest.metrics import METRICS
 from flyai_local.contest.register import add
@@ -158,5 +158,5 @@ def test_records_of_the_first_version_are_taken_over():
     (run,) = records.open().runs()
     assert (run.score, run.metric) == (75.0, "accuracy")
     connection = sqlite3.connect(records_file())
-    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
     connection.close()
