@@ -25,9 +25,9 @@ from recipe.sweep.lr_curve import Curve, Suggestion, curve, has_diverged
 from recipe.system.atomic import atomic, write_bytes
 from recipe.system.timing import choose_runtime
 from recipe.training.contender.probe import start_features
-from recipe.training.fold import FoldTraining
 from recipe.training.run import Prepared, Run
 from recipe.training.step.update import NonFiniteLossError, training_mode
+from recipe.training.steps import FoldSteps
 from recipe.training.validation import Validation
 
 Step = Callable[[float], float]  # learning rate to the loss before the step
@@ -56,7 +56,7 @@ class TrialSteps:
 
     def __init__(self, run: Run, fold_index: int, folds: Sequence[Fold] | None = None) -> None:
         folds = folds or make_folds(run.table, run.config.folds, run.config.seed)
-        self.training = FoldTraining(run, folds[fold_index])
+        self.training = FoldSteps(run, folds[fold_index])
         config = run.config
         self.training.enter_stage(config.freeze_epochs + 1)
         training_mode(self.training.model, config.freezes_batch_norm)
@@ -78,7 +78,7 @@ class TrialSteps:
         """Seconds of a validation, with its moving average, by a timing of some of the fold's pictures."""
         training, rows = self.training, self.training.fold.valid_rows
         some = dataclasses.replace(training.fold, valid_rows=rows[:pictures])
-        validation = Validation(training.run, some, training.folder, training.runtime)
+        validation = Validation(training.run, some, training.run.folder, training.runtime)
         begin = time.perf_counter()
         for model, _ in training.candidates():
             validation.probs(model)
