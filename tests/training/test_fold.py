@@ -155,7 +155,7 @@ def test_cached_features_train_the_head_as_the_network_does(competition, tmp_pat
     """Where nothing is augmented, the first stage on stored features is the first stage on pictures."""
     config = LITE.model_copy(update={"epochs": 1, "freeze_epochs": 1, "augment": ""})
     _, cached = run(competition, tmp_path / "cached", config, only_fold=0)
-    monkeypatch.setattr("recipe.training.fold.kept_features", lambda *everything: None)
+    monkeypatch.setattr("recipe.training.steps.kept_features", lambda *everything: None)
     _, plain = run(competition, tmp_path / "plain", config, only_fold=0)
     assert np.allclose(cached.folds[0].oof_probs, plain.folds[0].oof_probs, atol=1e-4)
 
