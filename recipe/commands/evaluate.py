@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints every metric with its interval and writes the page."""
     from recipe.report.page import write_page
-    from recipe.report.scores import metric_grid
+    from recipe.report.sections.scores import metric_grid
     from recipe.system.console import say
     from recipe.system.console import table as aligned
     from recipe.system.memory import keep_freed_blocks

@@ -8,10 +8,10 @@ from protocol.language import tr
 from recipe.components.metrics import METRICS
 from recipe.data.audit.label_noise import likely_wrong
 from recipe.proposal import proposed
-from recipe.report import copies
 from recipe.report.evidence import Evidence
 from recipe.report.numbers import counts, pairs, wilson
-from recipe.report.scores import score
+from recipe.report.sections import copies
+from recipe.report.sections.scores import score
 from recipe.serving.calibrate import fit_temperature
 
 

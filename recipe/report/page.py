@@ -14,27 +14,38 @@ from typing import Any
 from protocol.language import later, tr
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
-from recipe.report import advice, confusion, copies, cost, curves, network, scores
-from recipe.report import pictures as pages
+from recipe.report import advice
 from recipe.report.evidence import Evidence, of_run
-from recipe.report.pictures import address, contact_sheet
 from recipe.report.section import Section, boxes, on_page
+from recipe.report.sections import (
+    attention,
+    calibration,
+    class_map,
+    confusion,
+    copies,
+    cost,
+    scores,
+    thresholds,
+    training,
+)
+from recipe.report.sections import pictures as pages
+from recipe.report.sections.pictures import address, contact_sheet
 from recipe.system.atomic import write_bytes
 from recipe.system.console import Bar
 from recipe.system.template import fill
 
 SECTIONS: tuple[tuple[str, Callable[[Evidence], Section]], ...] = (
     (later("How good"), scores.scores_section),
-    (later("How training went"), curves.training_section),
+    (later("How training went"), training.training_section),
     (later("Where wrong"), confusion.confusion_section),
     (later("Mistakes in pictures"), pages.mistakes_section),
     (later("Copies across folds"), copies.copies_section),
-    (later("What the network looks at"), network.attention_section),
-    (later("Can the probabilities be believed"), curves.calibration_section),
-    (later("Over all thresholds"), curves.thresholds_section),
+    (later("What the network looks at"), attention.attention_section),
+    (later("Can the probabilities be believed"), calibration.calibration_section),
+    (later("Over all thresholds"), thresholds.thresholds_section),
     (later("Class balance"), confusion.balance_section),
     (later("What the network is fed"), pages.fed_section),
-    (later("How the network sees the classes"), network.map_section),
+    (later("How the network sees the classes"), class_map.map_section),
     (later("What a prediction costs"), cost.cost_section),
     (later("What the run was"), cost.settings_section),
 )

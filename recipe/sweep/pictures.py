@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from recipe.report.confusion import BLUE
-from recipe.report.curves import epoch_axis
 from recipe.report.section import COLOURS, INK, SOFT, Drawing, colour, draw, shortened
+from recipe.report.sections.confusion import BLUE
+from recipe.report.sections.training import epoch_axis
 from recipe.sweep.file import Range, SweepFile
 from recipe.sweep.summary import RowResult, Summary
 from recipe.system.atomic import write_bytes

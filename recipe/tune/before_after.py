@@ -12,7 +12,7 @@ from protocol.language import later
 from recipe.components.metrics import METRICS
 from recipe.models.classifier import build
 from recipe.models.counting import cost
-from recipe.report.cost import measure
+from recipe.report.sections.cost import measure
 from recipe.runs.description import read_description
 from recipe.runs.ensemble import WEIGHTS
 from recipe.serving.predict import Ensemble

@@ -14,7 +14,7 @@ from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.report import cost
+from recipe.report.sections import cost
 from recipe.runs.trackers.to_tensorboard import write_events
 from recipe.serving.predict import Ensemble
 from recipe.train import cross_validate

@@ -20,14 +20,15 @@ from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
-from recipe.report import copies, cost, curves, network, page, scores
 from recipe.report import numbers as calibration
 from recipe.report import numbers as confusion
 from recipe.report import numbers as one_vs_rest
-from recipe.report import pictures as report_pictures
+from recipe.report import page
 from recipe.report.evidence import Evidence, of_run, title_of
 from recipe.report.numbers import bootstrap, wilson
 from recipe.report.section import Grid, on_page
+from recipe.report.sections import attention, copies, cost, scores, thresholds, training
+from recipe.report.sections import pictures as report_pictures
 from recipe.runs.folder import RunError
 from recipe.runs.results import EpochLog
 from recipe.serving.calibrate import fit_temperature
@@ -235,9 +236,9 @@ def test_heat_finds_the_bright_corner():
 
     images = torch.zeros(1, 3, 32, 32)
     images[0, 0, :8, 24:] = 1
-    warm = network.heat(Corner(), images, torch.tensor([0]))
+    warm = attention.heat(Corner(), images, torch.tensor([0]))
     assert warm[0, 0, 3] == 1 and warm.sum() == 1
-    assert network.heat(Corner(), images, torch.tensor([1])).sum() == 0  # nothing speaks for the other class
+    assert attention.heat(Corner(), images, torch.tensor([1])).sum() == 0  # nothing speaks for the other class
 
 
 # copies
@@ -380,7 +381,7 @@ def test_a_class_without_rows_or_answers_has_dashes_and_no_curve(tmp_path):
     labels[labels == 2] = 0
     found = evidence(tmp_path, labels, probs / probs.sum(1, keepdims=True))
     assert scores.class_grid(found).rows[2][1:5] == [0, 0, "–", "–"]
-    assert "1 classes have no curve" in " ".join(curves.thresholds_section(found).text)
+    assert "1 classes have no curve" in " ".join(thresholds.thresholds_section(found).text)
     for make in WITHOUT_A_NETWORK:
         make(found)
 
@@ -418,7 +419,7 @@ def test_curves_have_a_line_per_fold(tmp_path):
     logs = [
         EpochLog(fold, epoch, 0.1, 1 / epoch, 1.2 / epoch, 0.5, False, 50, 3) for fold in (0, 1) for epoch in (1, 2, 3)
     ]
-    section = curves.training_section(evidence(tmp_path, *answers(), logs=logs))
+    section = training.training_section(evidence(tmp_path, *answers(), logs=logs))
     assert len(section.drawings) == 4 and len(section.grids[0].rows) == 6
     assert "fold 1" in section.drawings[0].svg
 
@@ -470,7 +471,7 @@ def ticks(section, name):
 def test_few_epochs_draw_a_sensible_axis(tmp_path, epochs):
     """One epoch stands alone at its own tick; the scale of a score is never so fine that noise looks like a course."""
     logs = [EpochLog(0, epoch, 0.001, 0.5, 0.6, 0.9, False, 10.0, 1.0) for epoch in epochs]
-    section = curves.training_section(replace(evidence(tmp_path, *answers(20)), logs=logs))
+    section = training.training_section(replace(evidence(tmp_path, *answers(20)), logs=logs))
     words = ticks(section, "curve_score")
     names = ["start" if epoch == 0 else str(epoch) for epoch in epochs]
     if len(epochs) <= 8:

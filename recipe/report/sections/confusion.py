@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from protocol.language import later, tr
 from recipe.report.evidence import Evidence
 from recipe.report.numbers import counts, order, pairs, shares
-from recipe.report.scores import number
 from recipe.report.section import COLOURS, INK, Drawing, Grid, Section, draw, in_chart, shortened
+from recipe.report.sections.scores import number
 
 NUMBERED = 25  # classes up to which every cell shows its number
 BLUE = LinearSegmentedColormap.from_list(

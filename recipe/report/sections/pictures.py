@@ -23,8 +23,8 @@ from recipe.data.batch import Batch
 from recipe.pictures.decode import centre_crop, resize_short
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.report.evidence import Evidence
-from recipe.report.scores import number
 from recipe.report.section import DOTS_PER_INCH, Grid, Section, Tile, Tiles, draw
+from recipe.report.sections.scores import number
 from recipe.runs.description import fold_folders, read_description
 from recipe.training.loader import Loader
 

@@ -18,7 +18,7 @@ from recipe.report.section import Grid, Section
 from recipe.runs.description import fold_folders
 from recipe.system.console import duration
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def cost_section(evidence: Evidence) -> Section:

@@ -8,9 +8,9 @@ from protocol.language import later, tr
 from recipe.proposal import proposed
 from recipe.report.evidence import Evidence
 from recipe.report.numbers import wilson
-from recipe.report.pictures import caption, square
-from recipe.report.scores import number, score
 from recipe.report.section import Grid, Section, Tile, Tiles
+from recipe.report.sections.pictures import caption, square
+from recipe.report.sections.scores import number, score
 
 SHOWN = 6  # pairs
 
