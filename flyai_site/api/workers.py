@@ -44,7 +44,7 @@ def claim(request: HttpRequest, worker: Worker) -> HttpResponse:
             "minutes": contest.minutes,
             "memory_mb": contest.memory_mb,
             "epochs": contest.epochs,
-            "batch": contest.batch,
+            "batch": contest.given_batch,
             "lease_seconds": settings.SITE.lease_seconds,
         }
     )

@@ -2,7 +2,7 @@
 
 import importlib
 
-from flyai.project import say
+from flyai.project import say, tr
 from flyai.source.source import Source
 from flyai.utils.yaml_helper import Yaml
 
@@ -45,7 +45,17 @@ class Dataset:
 
     def get_step(self):
         """Return the number of batches of a whole training: rows / batch, rounded, times epochs."""
-        return round(self.get_train_length() / self._batch) * self._epochs
+        length = self.get_train_length()
+        batches = round(length / self._batch)
+        if not batches:
+            say(
+                tr(
+                    "get_step() is 0: a batch of {batch} is too large for {rows} training rows; give a smaller -b",
+                    batch=self._batch,
+                    rows=length,
+                )
+            )
+        return batches * self._epochs
 
     def get_train_length(self):
         """Return the number of training rows."""

@@ -237,8 +237,9 @@ def test_a_batch_larger_than_the_table_is_the_table(dev):
     ("epochs", "batch", "expected"),
     [(1, 32, 2), (3, 32, 6), (1, 80, 1), (2, 53, 4), (5, 161, 0), (1, 1, 80), (60, 300, 0), (1, 64, 1)],
 )
-def test_get_step_rounds_batches_per_epoch_first(online, epochs, batch, expected):
+def test_get_step_rounds_batches_per_epoch_first(online, epochs, batch, expected, capsys):
     assert Dataset(epochs=epochs, batch=batch).get_step() == round(80 / batch) * epochs == expected
+    assert ("too large for 80 training rows" in capsys.readouterr().out) is (expected == 0)  # nothing will be trained
 
 
 def test_next_batch_with_and_without_the_validation_part(online):
