@@ -39,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help=tr("folder of the results [data/output/sweeps/NAME]"))
     parser.add_argument(
+        "--study", type=Path, metavar="FILE",
+        help=tr("also write the rows as a study of optuna's into this SQLite file, for optuna-dashboard"),
+    )  # fmt: skip
+    parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help=tr("also write the table as a section of this file")
     )
 
@@ -90,6 +94,11 @@ def _report(sweep, arguments: argparse.Namespace) -> int:  # type: ignore[no-unt
     page = write_tables(sweep.folder, summary, write_pictures(sweep.folder, sweep.file, summary))
     say("\n" + terminal(summary))
     say(tr("\npage     {page}", page=page))
+    if arguments.study:
+        from recipe.sweep.study import write_study
+
+        say(tr("study    {file}, {rows} rows: optuna-dashboard sqlite:///{file}", file=arguments.study,
+               rows=write_study(sweep, arguments.study)))  # fmt: skip
     if arguments.markdown:
         write_markdown(arguments.markdown, summary, time.strftime("%Y-%m-%d %H:%M"), arguments.file.as_posix())
         say(tr("section  {markdown}", markdown=arguments.markdown))

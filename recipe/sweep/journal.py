@@ -29,6 +29,7 @@ class TaskState:
     row: str = ""
     seed: int = 0
     claims: int = 0
+    began: float = 0.0  # when it was claimed first, in seconds since 1970
     finished: str = ""  # one of FINISHED, or empty
     ending: dict[str, Any] = field(default_factory=dict)  # the line that finished it
     epochs: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)  # (fold, epoch) to its line
@@ -136,6 +137,7 @@ def _apply(state: SweepState, line: dict[str, Any]) -> None:
     elif event == "claim":
         task = state.task(line["task"])
         task.row, task.seed, task.claims, task.finished = line["row"], line["seed"], task.claims + 1, ""
+        task.began = task.began or line.get("at", 0.0)
     elif event == "epoch":
         state.task(line["task"]).epochs[line["fold"], line["epoch"]] = line
     elif event == "timed":

@@ -41,7 +41,7 @@ def load_optuna() -> types.ModuleType:
 def ask(sweep: SweepFile, state: SweepState, higher_is_better: bool) -> Row:
     """The next row, given everything that the journal knows; the same journal gives the same row."""
     optuna = load_optuna()
-    distributions = {key: _distribution(optuna, values) for key, values in sweep.space.items()}
+    distributions = {key: distribution(optuna, values) for key, values in sweep.space.items()}
     sampler = optuna.samplers.TPESampler(
         seed=sweep.search_seed + len(state.rows),
         n_startup_trials=min(STARTUP, max(2, sweep.trials // 3)),
@@ -53,7 +53,8 @@ def ask(sweep: SweepFile, state: SweepState, higher_is_better: bool) -> Row:
     return named({key: _rounded(value, sweep.space[key]) for key, value in study.ask(distributions).params.items()})
 
 
-def _distribution(optuna: Any, values: list[Any] | Range) -> Any:
+def distribution(optuna: Any, values: list[Any] | Range) -> Any:
+    """The values of a setting as optuna names them."""
     if not isinstance(values, Range):
         return optuna.distributions.CategoricalDistribution(values)
     kind = optuna.distributions.IntDistribution if values.whole else optuna.distributions.FloatDistribution
@@ -96,11 +97,11 @@ def hopeless(sweep: SweepFile, state: SweepState, key: str, epochs: int, higher_
     this = state.task(key)
     for task in state.tasks.values():
         if task.finished == "done" and task.seed == this.seed:
-            study.add_trial(optuna.create_trial(value=task.ending["score"], intermediate_values=_steps(task, epochs)))
-    trial = optuna.create_trial(state=optuna.trial.TrialState.RUNNING, intermediate_values=_steps(this, epochs))
+            study.add_trial(optuna.create_trial(value=task.ending["score"], intermediate_values=steps(task, epochs)))
+    trial = optuna.create_trial(state=optuna.trial.TrialState.RUNNING, intermediate_values=steps(this, epochs))
     return bool(pruner.prune(study, trial))
 
 
-def _steps(task: TaskState, epochs: int) -> dict[int, float]:
+def steps(task: TaskState, epochs: int) -> dict[int, float]:
     """Scores by the number of epochs done, over the folds in order."""
     return {fold * epochs + epoch: line["score"] for (fold, epoch), line in task.epochs.items()}

@@ -575,3 +575,71 @@ def test_without_optuna_grid_goes_on_and_tpe_says_what_to_install(tmp_path, monk
     text = "name: t\ndata: d\nsearch: tpe\nspace: {lr: {low: 1.0e-5, high: 1.0, log: true}}\n"
     with pytest.raises(UserError, match="pip install 'optuna>=5,<6'"):
         run_sweep(Sweep(written(tmp_path, text), tmp_path / "tpe", Arithmetic(tmp_path / "ran.log")))
+
+
+SPACE = "name: t\ndata: d\nseeds: [0, 1]\nsearch: {search}\n{more}settings: {{epochs: 2}}\nspace: {{lr: {values}}}\n"
+SPACES = {
+    "tpe": SPACE.format(search="tpe", more="trials: 3\n", values="{low: 1.0e-5, high: 1.0, log: true}"),
+    "random": SPACE.format(search="random", more="trials: 3\n", values="{low: 1.0e-5, high: 1.0, log: true}"),
+    "grid": SPACE.format(search="grid", more="", values="[0.001, 0.1, 9.0]"),  # the last of these fails
+}
+
+
+@pytest.mark.parametrize("search", SPACES)
+def test_the_journal_as_a_study_of_optuna(tmp_path, search):
+    optuna = pytest.importorskip("optuna")
+    from recipe.sweep.study import write_study
+
+    sweep = Sweep(written(tmp_path, SPACES[search]), tmp_path / "out", Arithmetic(tmp_path / "ran.log"))
+    file = tmp_path / "a place" / "study.sqlite"
+    assert write_study(sweep, file) == 0  # nothing has begun
+    run_sweep(sweep)
+    for _ in range(2):  # the second writes the same anew
+        assert write_study(sweep, file) == 3
+    trials = optuna.load_study(study_name="t", storage=f"sqlite:///{file}").trials
+    known = sweep.journal.read()
+    for trial in trials:
+        ends = [task.ending for task in known.tasks.values() if task.row == trial.user_attrs["row"]]
+        assert len(ends) == 2 and trial.datetime_start <= trial.datetime_complete
+        if trial.params["lr"] > 5:
+            assert trial.state.name == "FAIL" and trial.value is None
+            continue
+        assert trial.state.name == "COMPLETE"
+        assert trial.value == pytest.approx(np.mean([end["score"] for end in ends]))
+        assert list(trial.intermediate_values) == [1, 2] and trial.intermediate_values[2] == pytest.approx(trial.value)
+        assert trial.user_attrs["scores by seed"] == [end["score"] for end in ends]
+
+
+def test_a_study_of_rows_in_work_stopped_rows_and_other_studies_in_the_file(tmp_path):
+    optuna = pytest.importorskip("optuna")
+    from recipe.sweep.study import write_study
+
+    file = tmp_path / "study.sqlite"
+    optuna.create_study(storage=f"sqlite:///{file}", study_name="another")
+    sweep = Sweep(written(tmp_path, SPACES["grid"]), tmp_path / "out", Arithmetic(tmp_path / "ran.log"))
+    sweep.open()
+    one, two = sweep.next(), sweep.next()
+    sweep.finish("pruned", one[0], "stopped", score=0.25)
+    assert write_study(sweep, file) == 1
+    assert [trial.state.name for trial in optuna.load_study(study_name="t", storage=f"sqlite:///{file}").trials] == [
+        "RUNNING"
+    ]
+    sweep.finish("done", two[0], "done", score=0.5)
+    assert write_study(sweep, file) == 1
+    assert [trial.state.name for trial in optuna.load_study(study_name="t", storage=f"sqlite:///{file}").trials] == [
+        "PRUNED"
+    ]
+    assert sorted(optuna.get_all_study_names(f"sqlite:///{file}")) == ["another", "t"]
+
+
+def test_a_study_that_cannot_be_is_a_sentence(tmp_path):
+    from recipe.sweep.study import write_study
+
+    sweep = Sweep(written(tmp_path, SPACES["grid"]), tmp_path / "out", Arithmetic(tmp_path / "ran.log"))
+    (tmp_path / "none.sqlite").write_text("this is no database, but a text that is long enough to be read as one" * 9)
+    for file in (tmp_path, tmp_path / "none.sqlite"):
+        with pytest.raises(UserError, match="cannot be written"):
+            write_study(sweep, file)
+    named = "name: t\ndata: d\nrows: {a: {lr: 0.1}}\n"
+    with pytest.raises(UserError, match="lie in no space"):
+        write_study(Sweep(written(tmp_path, named), tmp_path / "o", Arithmetic(tmp_path / "ran.log")), tmp_path / "s")
