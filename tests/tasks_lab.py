@@ -17,6 +17,8 @@ FORK = multiprocessing.get_context("fork")
 class Forked:
     """Tasks in forked processes, which do `work` or the training of the task."""
 
+    poll = 0.02
+
     def __init__(self, work=None, slots=2):
         self.work, self.slots, self.processes, self.submitted = work, slots, {}, []
 

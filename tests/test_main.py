@@ -63,6 +63,20 @@ def python(project: Path, *words: str, cwd: Path | None = None, **environment: s
     )
 
 
+@pytest.mark.slow
+def test_torchrun_trains_bit_by_bit_what_processes_trains(project):
+    two = (*QUICK, "--competition", "Tiny", "--batch-norm", "frozen")
+    started = python(project, "main.py", *two, "--processes", "2")
+    assert started.returncode == 0, started.stderr
+    model, kept = project / "data" / "output" / "model", project / "by processes"
+    model.rename(kept)
+    launched = python(project, "-m", "torch.distributed.run", "--nproc-per-node", "2", "main.py", *two)
+    assert launched.returncode == 0, launched.stderr
+    assert launched.stdout.count("out of fold") == started.stdout.count("out of fold") == 1  # the first alone speaks
+    for name in ("oof.csv", "fold0/model.safetensors", "fold1/model.safetensors"):
+        assert (model / name).read_bytes() == (kept / name).read_bytes(), name
+
+
 def test_train_then_predict_in_other_processes(project, tmp_path):
     trained = python(project, "main.py", "--competition", "Tiny", *FAST)
     assert trained.returncode == 0, trained.stderr

@@ -281,6 +281,7 @@ def test_ray_is_asked_for_a_core_and_a_gpu_and_never_retries_by_itself(tmp_path,
         address = f"127.0.0.1:{head.getsockname()[1]}"
         made = transport_of(f"ray://{address}")
     assert ray.said == [("init", address), ("remote", {"num_cpus": 1, "num_gpus": 1, "max_retries": 0})]
+    assert made.slots == 1  # of one GPU: what waits, waits here, so that what was lost is before it
     names = [made.submit(task(tmp_path, name) / "spec.json") for name in ("fold0", "fold1")]
     assert made.gone(names) == set()
     ray.ended.add(made.jobs[names[0]])  # done, or its worker is dead: the folder says which

@@ -21,8 +21,6 @@ from recipe.training.tasks.transport import Transport
 LEASE = 60.0  # seconds without a sign of life, by this machine's own clock, after which an attempt counts as lost
 SETTLED = 2.0  # seconds after its process has gone in which the word of its end may still arrive by the shared folder
 RETRIES = 3  # after so many losses without anything gained, a task has failed
-POLL, CLUSTER_POLL = 0.04, 1.0  # seconds between two looks, on this machine and at the queue of a cluster
-QUEUE = 100  # slots: so many are a queue of its own
 SAVING = 60.0  # seconds that tasks have to save when the coordinator is stopped
 STOPPED, LOST, NEVER = "stopped", "lost", "never"  # what became of an attempt
 GIVEN_AGAIN = {
@@ -77,7 +75,7 @@ class Coordinator:
                 while self._fill(tasks) or self.active:
                     stop.check()
                     self._look()
-                    time.sleep(POLL if self.transport.slots < QUEUE else CLUSTER_POLL)
+                    time.sleep(self.transport.poll)
             except BaseException:
                 self._cancel()
                 raise
@@ -153,7 +151,7 @@ class Coordinator:
         self.transport.cancel(names)
         until = time.monotonic() + SAVING
         while names and time.monotonic() < until and self.transport.gone(names) != set(names):
-            time.sleep(POLL)
+            time.sleep(self.transport.poll)
 
 
 def saved(folder: Path) -> str:

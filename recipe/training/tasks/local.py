@@ -15,6 +15,8 @@ from recipe.training.tasks.transport import PROJECT, command
 class Local:
     """`slots` processes at a time, each with its share of the cores; they outlive a coordinator that is killed."""
 
+    poll = 0.02
+
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.processes: dict[str, subprocess.Popen[bytes]] = {}

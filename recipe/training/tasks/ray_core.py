@@ -23,13 +23,18 @@ SECONDS = 5.0  # for the head to answer: ray.init itself would try for minutes
 class RayCluster:
     """One core for each task, and a GPU where the cluster has some."""
 
-    slots = 1000  # the cluster has a queue of its own
+    poll = 0.25
 
     def __init__(self, ray: Any, address: str) -> None:
         self.ray, self.jobs, self.count = ray, {}, 0  # type: ignore[var-annotated]
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        gpus = 1 if ray.cluster_resources().get("GPU") else 0
-        self.task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_carried)
+        self.takes = "GPU" if ray.cluster_resources().get("GPU") else "CPU"
+        self.task = ray.remote(num_cpus=1, num_gpus=int(self.takes == "GPU"), max_retries=0)(_carried)
+
+    @property
+    def slots(self) -> int:
+        """As many as the cluster can run now: its queue has no places, so what is lost would wait behind all others."""
+        return max(1, int(self.ray.cluster_resources().get(self.takes, 0)))
 
     def submit(self, spec: Path) -> str:
         """Gives it to the cluster."""

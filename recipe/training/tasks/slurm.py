@@ -24,7 +24,7 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEM
 class Slurm:
     """Jobs in a partition, or in the site's default one."""
 
-    slots = 1000  # the cluster has a queue of its own
+    slots, poll = 1000, 1.0  # the cluster has a queue of its own
 
     def __init__(self, partition: str) -> None:
         self.partition = partition

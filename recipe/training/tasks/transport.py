@@ -24,7 +24,12 @@ MODULES = {"local": "local", "slurm": "slurm", "ray": "ray_core"}
 class Transport(Protocol):
     """Carries tasks."""
 
-    slots: int  # tasks that are given at once; the others wait here
+    poll: float  # seconds between two looks
+
+    @property
+    def slots(self) -> int:
+        """Tasks that are given at once; the others wait here."""
+        ...
 
     def submit(self, spec: Path) -> str:
         """Gives a task away; returns the name by which it is asked after."""
