@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from flyai_local.errors import UserError
 from flyai_site import storage
-from flyai_site.storage import CHUNK, Incoming, TooLargeError
+from flyai_site.storage import CHUNK, Arriving, Incoming, TooLargeError
 
 __all__ = ["ARRIVED", "arrived", "receive"]
 
@@ -25,7 +25,7 @@ def arrived(request: HttpRequest) -> datetime:
 
 
 def receive(request: HttpRequest, max_mb: float) -> Incoming:
-    """Stream a raw body to the disk; to be kept or dropped.
+    """A raw body on the disk, to be kept or dropped. What the server wrote there already is not written again.
 
     Raises:
         UserError: too large, empty, or not the file that X-SHA256 names.
@@ -33,7 +33,8 @@ def receive(request: HttpRequest, max_mb: float) -> Incoming:
     limit = int(max_mb * 2**20)
     if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
         raise TooLargeError(_("The file is larger than %(most)d MB.") % {"most": max_mb})
-    incoming = storage.arrive(_pieces(request), limit)
+    body = request.META.get("wsgi.input")
+    incoming = Incoming(limit, body) if isinstance(body, Arriving) else storage.arrive(_pieces(request), limit)
     sha256 = incoming.settle()
     if not incoming.size or request.headers.get("X-SHA256", sha256).lower() != sha256:
         incoming.drop()

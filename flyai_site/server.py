@@ -10,16 +10,20 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import waitress.server
+from waitress.buffers import FileBasedBuffer, OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
 from waitress.utilities import Error
 
 from flyai_site.arrival import ARRIVED
+from flyai_site.storage import Arriving
+from protocol.language import speaking, tr
 
 __all__ = ["make"]
 
@@ -33,6 +37,17 @@ LOOK_BYTES = 2**22  # of a body, between two looks at the disk
 SPARE_MB = 512  # of the disk that bodies leave free, whoever sends them
 
 
+class Body(OverflowableBuffer):  # type: ignore[misc]
+    """What has come of a body: a large one is a file in the site's folder, hashed as it comes."""
+
+    def _set_large_buffer(self) -> None:
+        before: Any = self.buf
+        self.buf: Any = FileBasedBuffer(Arriving(Path(tempfile.gettempdir())), before)
+        self.overflowed = True
+        if before is not None:
+            before.close()
+
+
 class RefusalError(Error):  # type: ignore[misc]
     """A refusal by the server itself, in the form of the site's own."""
 
@@ -42,8 +57,8 @@ class RefusalError(Error):  # type: ignore[misc]
 
     def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         """Status, headers and body."""
-        body = json.dumps({"error": self.body}).encode()
-        return f"{self.code} {self.reason}", [("Content-Type", "application/json")], body
+        body = json.dumps({"error": self.body}, ensure_ascii=False).encode()
+        return f"{self.code} {self.reason}", [("Content-Type", "application/json; charset=utf-8")], body
 
 
 class Parser(HTTPRequestParser):
@@ -56,25 +71,37 @@ class Parser(HTTPRequestParser):
         self._since_look = 0
         self._judged = False
 
+    def parse_header(self, header_plus: bytes) -> None:
+        """As waitress does; the body goes where this site keeps it."""
+        super().parse_header(header_plus)
+        if self.body_rcv is not None:
+            self.body_rcv.buf = Body(self.adj.inbuf_overflow)
+
     def received(self, data: bytes) -> int:
         """As waitress does; then the bound of the path, before the body is read."""
         took: int = super().received(data)
         if self.headers_finished and not self._judged:
             self._judged = True
             large = self.chunked or self.content_length > FORM_MB * 2**20
-            self._refuse(self._fault_of_large() if large and not self.completed else None)
+            with self._speaking():
+                self._refuse(self._fault_of_large() if large and not self.completed else None)
         self._since_look += took
         if self._since_look > LOOK_BYTES:
             self._since_look = 0
             if shutil.disk_usage(tempfile.gettempdir()).free < SPARE_MB * 2**20:
-                self._refuse(RefusalError(413, "the site's disk is nearly full: nothing is taken"))
+                with self._speaking():
+                    self._refuse(RefusalError(413, tr("the site's disk is nearly full: nothing is taken")))
         return took
+
+    def _speaking(self) -> AbstractContextManager[None]:
+        """The reader's language, by the browser's word."""
+        return speaking(self.headers.get("ACCEPT_LANGUAGE", ""))
 
     def _fault_of_large(self) -> RefusalError | None:
         if not self.path.rstrip("/").endswith(UPLOADS):
-            return RefusalError(413, f"at most {FORM_MB} MB are accepted at this address")
+            return RefusalError(413, tr("at most {most} MB are accepted at this address", most=FORM_MB))
         if not Channel.admits(self.headers):
-            return RefusalError(401, "log in first: uploads are taken from people and workers of this site")
+            return RefusalError(401, tr("log in first: uploads are taken from people and workers of this site"))
         return None
 
     def _refuse(self, error: RefusalError | None) -> None:

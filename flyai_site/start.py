@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import secrets
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ __all__ = ["Service", "prepare", "serve"]
 
 ORGANISER = "organiser"
 AGAIN_SECONDS = 5.0  # between two starts of a worker that ended
-NICE = 5  # of workers beside the site: its pages come first, and take little
+NICE = 10  # of workers beside the site: its pages come first by nine to one, and take little
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Service:
 
     Args:
         options: of the site itself.
-        address, port: where it listens.
+        address, port: where it listens; port 0: any that is free.
         workers: how many worker processes run on this machine.
         contest: a competition that this machine knows, made a contest of the same name when there is none.
         kind: "code" or "answers", of that contest.
@@ -106,6 +107,7 @@ def serve(service: Service) -> None:
             )
         ) from error
     stop = threading.Event()
+    service = replace(service, port=service.port or _port_of(web))
     keepers = [_keep_worker(service, number, stop) for number in range(service.workers)]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     url = f"http://{service.address}:{service.port}/"
@@ -116,6 +118,12 @@ def serve(service: Service) -> None:
         stop.set()
         for keeper in keepers:
             keeper()
+
+
+def _port_of(web: Any) -> int:
+    """The port that the system chose, where any would do."""
+    listens: list[tuple[str, int]] = getattr(web, "effective_listen", None) or [("", web.effective_port)]
+    return listens[0][1]
 
 
 def _sweep(folder: Path) -> None:
@@ -186,7 +194,7 @@ def _keep_worker(service: Service, number: int, stop: threading.Event) -> Callab
     def keep() -> None:
         while not stop.is_set():
             running[:] = [subprocess.Popen(_worker_command(service), env=environment, start_new_session=True)]
-            os.setpriority(os.PRIO_PROCESS, running[0].pid, NICE)
+            _give_way(running[0].pid)
             running[0].wait()
             stop.wait(AGAIN_SECONDS)
 
@@ -202,6 +210,14 @@ def _keep_worker(service: Service, number: int, stop: threading.Event) -> Callab
                 running[0].kill()
 
     return end
+
+
+def _give_way(pid: int) -> None:
+    """Let a worker, and so the submissions that it runs, have the processor where the site does not want it."""
+    with contextlib.suppress(OSError):  # it has ended already
+        os.setpriority(os.PRIO_PROCESS, pid, NICE)
+        # Where the kernel weighs sessions against each other, a process's own number counts within its session alone.
+        Path(f"/proc/{pid}/autogroup").write_text(str(NICE))
 
 
 def _worker_command(service: Service) -> list[str]:

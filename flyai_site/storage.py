@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from flyai_local.errors import UserError
 
-__all__ = ["Incoming", "TooLargeError", "arrive", "blob", "folder", "keep_file"]
+__all__ = ["Arriving", "Incoming", "TooLargeError", "arrive", "blob", "folder", "keep_file"]
 
 CHUNK = 2**16
 SPARE_MB = 256  # of the disk that uploads leave free
@@ -44,18 +45,60 @@ def blob(sha256: str) -> Path:
     return folder(f"blobs/{sha256[:2]}") / sha256
 
 
-class Incoming:
-    """A file that is arriving: hashed as it comes, kept under its hash or dropped without trace."""
+class Arriving(io.BufferedRandom):
+    """A file that is hashed as it is written. Closed, it is gone, unless it was put in its place."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        if shutil.disk_usage(folder("incoming")).free < SPARE_MB * 2**20:
-            raise UserError(_("The site's disk is full: tell the organiser. Nothing was taken."))
-        handle, name = tempfile.mkstemp(dir=folder("incoming"))
-        self._file = open(handle, "wb")  # noqa: SIM115 - closed by keep or drop
-        self._path = Path(name)
-        self._limit = limit_bytes
-        self._hash = hashlib.sha256()
+    path: Path | None = None  # where it lies until it is put in its place
+
+    def __init__(self, place: Path) -> None:
+        handle, name = tempfile.mkstemp(dir=place)
+        super().__init__(io.FileIO(handle, "r+"))  # type: ignore[arg-type]
+        self.path = Path(name)
         self.size = 0
+        self._hash = hashlib.sha256()
+
+    def write(self, piece: Any) -> int:
+        """Take the next piece, at the end."""
+        self._hash.update(piece)
+        self.size += len(piece)
+        return super().write(piece)
+
+    def settle(self) -> str:
+        """See that the file is on the disk, which may take a while; returns its SHA-256."""
+        if not self.closed:
+            self.flush()
+            os.fsync(self.fileno())
+        return self._hash.hexdigest()
+
+    def put(self, place: Path) -> None:
+        """Give it its place: it stays."""
+        if self.path is not None:
+            self.path.replace(place)
+            self.path = None
+        self.close()
+
+    def close(self) -> None:
+        """Forget what has no place."""
+        super().close()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+            self.path = None
+
+
+class Incoming:
+    """A file that is arriving: hashed as it comes, kept under its hash or dropped without trace.
+
+    Args:
+        limit_bytes: more is refused.
+        whole: a file that lies in the site's folder already, as the server received it: nothing is copied.
+    """
+
+    def __init__(self, limit_bytes: int, whole: Arriving | None = None) -> None:
+        if whole is None and shutil.disk_usage(folder("incoming")).free < SPARE_MB * 2**20:
+            raise UserError(_("The site's disk is full: tell the organiser. Nothing was taken."))
+        self._file = whole or Arriving(folder("incoming"))
+        self._limit = limit_bytes
+        self._refuse_more()
 
     def write(self, piece: bytes) -> None:
         """Take the next piece.
@@ -63,37 +106,38 @@ class Incoming:
         Raises:
             TooLargeError: beyond the limit; the file is dropped.
         """
-        self.size += len(piece)
-        if self.size > self._limit:
+        self._refuse_more(len(piece))
+        self._file.write(piece)
+
+    def _refuse_more(self, coming: int = 0) -> None:
+        if self.size + coming > self._limit:
             self.drop()
             raise TooLargeError(_("The file is larger than %(most)d MB.") % {"most": self._limit // 2**20})
-        self._hash.update(piece)
-        self._file.write(piece)
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._file.size
 
     def settle(self) -> str:
         """See that the file is on the disk, which may take a while; returns its SHA-256."""
-        if not self._file.closed:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        return self._hash.hexdigest()
+        return self._file.settle()
 
     def keep(self) -> tuple[str, int]:
         """Put the file in its place; returns SHA-256 and size in bytes."""
         sha256 = self.settle()
-        self._path.replace(blob(sha256))
+        self._file.put(blob(sha256))
         return sha256, self.size
 
     def path(self) -> Path:
         """The file as far as it came, for reading."""
         self._file.flush()
-        return self._path
+        assert self._file.path is not None, "it has been kept"
+        return self._file.path
 
     def drop(self) -> None:
         """Forget the file."""
         self._file.close()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
 
 
 def arrive(pieces: Iterable[bytes], limit_bytes: int) -> Incoming:

@@ -26,6 +26,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 OWN = Path("/proc/self/cgroup")
 PATIENCE_SECONDS = 5.0
 JOINING_SECONDS = 60.0  # a command joins its group well within this
+WEIGHT = 10  # of 100, where groups are weighed against each other: a host's pages and shell come before any run
+OPTIONAL = ("sw", "weight")
 SLACK_MB = 32  # for the keeper of the command
 Settings = Callable[[int, int], dict[str, str]]  # files and their values, from bytes and tasks
 
@@ -103,6 +105,7 @@ def made(memory_mb: float, tasks: int) -> Group | None:
     name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
     if way == "scope":
         limits = [f"MemoryMax={int(memory_mb + SLACK_MB)}M", "MemorySwapMax=0", f"TasksMax={tasks}"]
+        limits.append(f"CPUWeight={WEIGHT}")
         return Group(way, line=[*_scope(name), *(word for limit in limits for word in ("-p", limit))])
     if way is None:
         return None
@@ -190,7 +193,7 @@ def _version_1() -> Iterator[tuple[Path, Settings]]:
 
 
 def _limits_2(memory: int, tasks: int) -> dict[str, str]:
-    return {"memory.max": str(memory), "memory.swap.max": "0", "pids.max": str(tasks)}
+    return {"memory.max": str(memory), "memory.swap.max": "0", "pids.max": str(tasks), "cpu.weight": str(WEIGHT)}
 
 
 def _memory_1(memory: int, tasks: int) -> dict[str, str]:
@@ -202,11 +205,11 @@ def _tasks(memory: int, tasks: int) -> dict[str, str]:
 
 
 def _set(file: Path, value: str) -> None:
-    """Write a limit; that of swap may be missing where the kernel does not count swap."""
+    """Write a limit; that of swap is missing where the kernel does not count it, a weight where groups have none."""
     try:
         file.write_text(value)
     except OSError:
-        if "sw" not in file.name:
+        if not any(word in file.name for word in OPTIONAL):
             raise
 
 
