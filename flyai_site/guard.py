@@ -7,11 +7,13 @@ from collections.abc import Callable
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from flyai_local.errors import UserError
 from flyai_site.rates import TooManyError
 from flyai_site.storage import TooLargeError
+from protocol.language import speaking
 
 __all__ = ["REPORT_POLICY", "headers", "malformed", "refused", "refused_form", "sentences"]
 
@@ -38,13 +40,17 @@ def headers(get_response: Answer) -> Answer:
 
 
 class sentences:  # noqa: N801 - middleware, named as the other one
-    """Middleware: an error of a user becomes a sentence, as a page or as JSON; never a stack trace."""
+    """Middleware: an error of a user becomes a sentence, as a page or as JSON; never a stack trace.
+
+    What this project's other rooms say meanwhile is in the reader's language too, not in that of the server's shell.
+    """
 
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        with speaking(get_language() or "en"):
+            return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """The answer to an error that is somebody's to mend."""

@@ -24,7 +24,7 @@ def tick(key: str, per_minute: int) -> None:
     Raises:
         TooManyError: it was used more than `per_minute` times in this minute.
     """
-    minute = int(time.time() // 60)
+    minute = this_minute()
     with transaction.atomic():
         row, made = Tally.objects.get_or_create(key=key[:120], minute=minute)
         Tally.objects.filter(pk=row.pk).update(count=F("count") + 1)
@@ -32,3 +32,8 @@ def tick(key: str, per_minute: int) -> None:
             Tally.objects.filter(minute__lt=minute - 60).delete()
     if row.count + 1 > per_minute:
         raise TooManyError(_("Too many requests: wait a minute and try again."))
+
+
+def this_minute() -> int:
+    """The number of the minute that is counted in."""
+    return int(time.time() // 60)

@@ -13,7 +13,8 @@ import gettext
 import locale
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ VARIABLE = "FLYAI_LANG"
 FLAG = "--lang"
 DOMAIN = "flyai"
 FOLDER = Path(__file__).parent / "locale"
+_reader: ContextVar[str | None] = ContextVar("reader", default=None)
 
 
 class LanguageError(UserError, ValueError):
@@ -76,8 +78,25 @@ def _of(value: str) -> str | None:
     return name if name in LANGUAGES else None
 
 
+@contextlib.contextmanager
+def speaking(wanted: str) -> Iterator[None]:
+    """Within the block this thread speaks to somebody else than who started the process: a reader of its pages.
+
+    Args:
+        wanted: a language as locales or browsers name it, such as zh-hans or zh-CN,zh;q=0.9; any other: English.
+    """
+    token = _reader.set(_of(wanted.partition(",")[0].partition(";")[0]) or "en")
+    try:
+        yield
+    finally:
+        _reader.reset(token)
+
+
 def language(environment: Mapping[str, str] = os.environ) -> str:
-    """`zh` or `en`: what the variable FLYAI_LANG names, else what the locale says, else English. Raises nothing."""
+    """`zh` or `en`: the reader's (`speaking`), else what the variable FLYAI_LANG names, else what the locale says, else
+    English. Raises nothing."""
+    if (reader := _reader.get()) is not None:
+        return reader
     named = environment.get(VARIABLE, "").strip()
     if named:
         return _of(named) or "en"
