@@ -89,7 +89,7 @@ def _queue(part: str, args: argparse.Namespace) -> list[dict[str, Any]]:
                 told = shared(Farm(Options(Path(folder) / "site", url, lease_seconds=60.0)), args.jobs or 2000)
             else:
                 farm = Farm(Options(Path(folder) / "site", url, lease_seconds=2.0))
-                told = killed(farm, args.jobs or 1000, args.seconds, 1.0)
+                told = killed(farm, args.jobs or 1000, round(args.seconds), 1.0)
             lines.append({"database": name, **told})
     return lines
 

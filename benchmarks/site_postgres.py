@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["fresh_database", "postgres"]
+
+STARTS = 3
 
 
 @contextmanager
@@ -26,11 +29,9 @@ def postgres() -> Iterator[str | None]:
     if os.getuid() == 0:
         shutil.chown(data, "postgres", "postgres")
         drop = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    port = 20000 + os.getpid() % 20000
     _quietly([*drop, str(found / "initdb"), "-D", str(data / "db"), "-N", "-A", "trust", "-U", "flyai"])
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
     server = [*drop, str(found / "pg_ctl"), "-D", str(data / "db"), "-w"]
-    _quietly([*server, "-l", str(data / "log"), "-o", options, "start"])
+    port = _started([*server, "-l", str(data / "log")])
     try:
         yield f"postgresql://flyai@127.0.0.1:{port}/"
     finally:
@@ -38,13 +39,33 @@ def postgres() -> Iterator[str | None]:
         shutil.rmtree(data, ignore_errors=True)
 
 
-def fresh_database(server: str) -> str:
-    """The URL of an empty database on that server."""
+def _started(server: list[str]) -> int:
+    """Start it on a port that is free, and on another one where somebody took that meanwhile; returns the port."""
+    for left in reversed(range(STARTS)):
+        port = free_port()
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        command = [*server, "-o", options, "start"]
+        if subprocess.run(command, check=not left, capture_output=True, cwd="/").returncode == 0:
+            break
+    return port
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def fresh_database(server: str, like: str = "") -> str:
+    """The URL of an empty database on that server, or of a copy of the database of that URL."""
     import psycopg
 
     name = f"q{time.time_ns()}"
     with psycopg.connect(server + "postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        template = like.removeprefix(server) or "template1"
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return server + name
 
 

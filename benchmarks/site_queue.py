@@ -29,11 +29,12 @@ SCORE = {"metric": "accuracy", "total": 1.0, "public": 1.0, "private": 1.0, "per
 class Farm:
     """A database, and processes (forks of this one) that work on it."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, migrated: bool = False) -> None:
         from django.core.management import call_command
 
         self.options = options
-        self.here(lambda: call_command("migrate", verbosity=0))
+        if not migrated:
+            self.here(lambda: call_command("migrate", verbosity=0))
 
     def start(self, deed: Callable[..., Any], *given: Any, result: Path | None = None) -> int:
         """A process that does the deed and writes its result as JSON; returns its number."""
@@ -92,18 +93,16 @@ def _spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def killed(farm: Farm, jobs: int, seconds: float, every: float) -> dict[str, Any]:
+def killed(farm: Farm, jobs: int, kills: int, every: float) -> dict[str, Any]:
     """Four workers, one of them killed each `every` seconds and replaced; then they end what is left."""
     farm.here(make, jobs)
-    pids = [farm.start(work, WORK_SECONDS) for _ in range(WORKERS)]
-    kills, began = 0, time.monotonic()
-    while time.monotonic() - began < seconds:
+    pids, began = [farm.start(work, WORK_SECONDS) for _ in range(WORKERS)], time.monotonic()
+    for kill in range(kills):
         time.sleep(every)
-        at = kills % WORKERS
+        at = kill % WORKERS
         os.kill(pids[at], signal.SIGKILL)
         os.waitpid(pids[at], 0)
         pids[at] = farm.start(work, WORK_SECONDS)
-        kills += 1
     codes = [os.waitpid(pid, 0)[1] for pid in pids]
     return {"jobs": jobs, "kills": kills, "seconds": round(time.monotonic() - began, 1),
             "failed_workers": sum(map(bool, codes)), **farm.here(told)}  # fmt: skip

@@ -17,7 +17,7 @@ from flyai_local.box.logs import Log
 from flyai_local.box.processes import LINUX, snapshot
 from flyai_local.run.examine import Examined, examine
 
-SMALL = Limits(seconds=30, memory_mb=2048, processes=40, file_mb=64, disk_mb=64, log_mb=1)
+SMALL = Limits(seconds=300, memory_mb=2048, processes=40, file_mb=64, disk_mb=64, log_mb=1)
 NEEDS_BUBBLEWRAP = pytest.mark.skipif(
     bubblewrap.program() is None, reason="bubblewrap is absent or does not work on this machine"
 )
@@ -66,10 +66,10 @@ def ask(chamber: Box, rows: int = 3, generation: str = "2.0", bounds: Limits = S
 
 
 def alive(chamber: Box) -> list[int]:
-    """Processes that were started in this box and still run; what is just ending gets two seconds."""
+    """Processes that were started in this box and still run; what is just ending is given the time."""
     if not LINUX:
         pytest.skip("only /proc tells which processes belong to a run")
-    for _ in range(20):
+    for _ in range(600):
         found = [pid for pid, process in snapshot().items() if not process.zombie and _marked(pid, chamber)]
         if not found:
             break

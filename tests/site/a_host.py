@@ -6,10 +6,10 @@ import http.cookiejar
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -17,19 +17,25 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 GOOD = ROOT / "tests" / "submissions" / "good"
+LONG = 600.0  # seconds after which something hangs, however busy the machine
+
+
+def until(looks):
+    """What is looked at, once it is true."""
+    end = time.monotonic() + LONG
+    while not (seen := looks()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.1)
+    return seen
 
 
 class Host:
     """The site, in a folder of its own."""
 
     def __init__(self, folder: Path, *options: str):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**os.environ, "FLYAI_LOCAL_HOME": str(folder), "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(
-            self.command("host", "--port", str(self.port), "--lease", "4", *options),
+            self.command("host", "--port", "0", "--lease", "4", *options),
             env=self.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.said: list[str] = []
@@ -38,6 +44,8 @@ class Host:
             if "is up" in line:
                 break
         assert "is up" in self.said[-1], self.said
+        self.url = re.search(r"http://127\.0\.0\.1:\d+", self.said[-1])[0]
+        self.port = int(self.url.rsplit(":", 1)[1])
 
     @staticmethod
     def command(*words: str) -> list[str]:
@@ -46,7 +54,7 @@ class Host:
     def run(self, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """Another command of the same folder, to its end."""
         return subprocess.run(self.command(*words), env={**self.environment, **extra}, cwd=ROOT, capture_output=True,
-                              text=True, timeout=120, check=False)  # fmt: skip
+                              text=True, timeout=LONG, check=False)  # fmt: skip
 
     @property
     def password(self) -> str:
@@ -54,7 +62,7 @@ class Host:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=LONG)
 
 
 class Person:
@@ -84,7 +92,7 @@ class Person:
 
     def _read(self, request: urllib.request.Request) -> str:
         try:
-            with self.opener.open(request, timeout=60) as response:
+            with self.opener.open(request, timeout=LONG) as response:
                 return response.read().decode()
         except urllib.error.HTTPError as refusal:  # a page too
             with refusal:

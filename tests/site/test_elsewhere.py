@@ -9,27 +9,25 @@ import csv
 import io
 import re
 import shutil
-import time
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
-from a_host import Host, Person, add_leaves
+from a_host import Host, Person, add_leaves, until
 from a_proxy import Proxy
 from a_site import PASSWORD
 
-from benchmarks.site_postgres import fresh_database, postgres
+from benchmarks.site_postgres import fresh_database
 from flyai_local.__main__ import main
 
 pytest_plugins = ["a_site"]
 
 
 @pytest.fixture
-def databases():
+def databases(server):
     """Two databases: of the site, and of the one that is restored."""
-    with postgres() as server:
-        yield [fresh_database(server) for _ in range(2)] if server else ["", ""]
+    return [fresh_database(server) for _ in range(2)] if server else ["", ""]
 
 
 def truth(csv_file: Path) -> dict[bytes, str]:
@@ -46,15 +44,6 @@ def answers(data: bytes, known: dict[bytes, str], *, right: bool) -> str:
         labels = [known[archive.read(f"test/{name}")] for name in names]
     given = labels if right else ["9"] * len(labels)
     return "id,label\n" + "".join(f"{name},{label}\n" for name, label in zip(names, given, strict=True))
-
-
-def until(looks, seconds: float = 90.0):
-    """What is looked at, once it is true."""
-    end = time.monotonic() + seconds
-    while not (seen := looks()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.3)
-    return seen
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl for a certificate")

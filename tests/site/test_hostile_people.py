@@ -157,6 +157,15 @@ def test_a_worker_gets_only_the_files_of_the_run_it_holds(contest):
     assert ask(contest.data_sha256) == 401
 
 
+@pytest.mark.parametrize(("rows", "given"), [(20, 10), (64, 32), (63, 31), (1, 1), (1000, 32)])
+def test_a_run_of_few_pictures_is_given_a_batch_that_they_fill_twice(contest, rows, given):
+    Contest.objects.update(train_rows=rows)
+    ada = person("ada", contest)
+    upload(ada.user, contest)
+    task = told(Client().post("/api/worker/claim", b'{"isolated": true}', "application/json", **worker()))
+    assert task["batch"] == given and f"-b={given}</span>" in body(ada.get(f"/c/{contest.slug}"))
+
+
 def test_a_worker_cannot_write_to_another_workers_run(contest):
     run = upload(person("ada", contest).user, contest)
     one, two = worker("one"), worker("two")
@@ -299,12 +308,15 @@ def test_guessing_passwords_is_slowed_down_by_name_and_by_address(site):
     assert Client().post("/login", {"name": "ada", "password": PASSWORD}).status_code == 302
 
 
-def test_a_rate_is_counted_by_the_minute(site):
+def test_a_rate_is_counted_by_the_minute(site, monkeypatch):
     for _ in range(3):
         rates.tick("k", 3)
     with pytest.raises(rates.TooManyError):
         rates.tick("k", 3)
     rates.tick("other", 3)
+    minute = rates.this_minute()
+    monkeypatch.setattr(rates, "this_minute", lambda: minute + 1)
+    rates.tick("k", 3)
 
 
 def test_wrong_name_and_wrong_password_read_alike(site):

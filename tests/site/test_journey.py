@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from a_host import GOOD, ROOT, Host, Person, packed
+from a_host import GOOD, LONG, ROOT, Host, Person, packed
 from a_site import PASSWORD, body, close, ended, make_contest, person, token, told, upload
 from django.test import Client
 
@@ -49,7 +49,7 @@ parser.add_argument("-e", "--EPOCHS", default=10, type=int)
 parser.add_argument("-b", "--BATCH", default=32, type=int)
 args = parser.parse_args()
 dataset = Dataset(epochs=args.EPOCHS, batch=args.BATCH)
-seen = [dataset.next_train_batch() for _ in range(max(1, dataset.get_step()))]
+seen = [dataset.next_train_batch() for _ in range(dataset.get_step())]
 x, y = (numpy.concatenate(part) for part in zip(*seen))
 Model(dataset).save_model([x[y == label].mean(0) for label in range(y.max() + 1)], MODEL_PATH, overwrite=True)
 """
@@ -180,7 +180,7 @@ def test_a_submission_sees_neither_database_nor_hidden_data_nor_the_site(tmp_pat
         environment = {**host.environment, "FLYAI_LOCAL_HOME": str(tmp_path / "w"), "FLYAI_SITE_TOKEN": word}
         (tmp_path / "w").mkdir()
         command = [sys.executable, "-m", "flyai_local", "worker", "--site", host.url, "--once"]
-        worker = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        worker = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=LONG)
         assert worker.returncode == 0, worker.stderr
         text = site.ask("GET", f"/api/s/{number}/log?from=0")["text"]
         state = site.ask("GET", f"/api/s/{number}")

@@ -7,6 +7,7 @@ and 1,000 runs.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -16,7 +17,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from benchmarks.site_postgres import fresh_database, postgres
+from benchmarks.site_postgres import fresh_database
 from benchmarks.site_queue import SCORE, Farm, killed, make, shared, told
 from flyai_local.states import State
 from flyai_site import queue
@@ -60,24 +61,25 @@ def late():
 
 
 @pytest.fixture(scope="module")
-def server():
-    """The URL of a PostgreSQL of this test's own, or None where there is none."""
-    with postgres() as url:
-        yield url
+def migrated(server, django_ready):
+    """The URL of a database of PostgreSQL with the site's tables, None where there is no server."""
+    connections.close_all()
+    return server and Farm(replace(settings.SITE, database=fresh_database(server))).options.database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def farm(request, tmp_path, django_ready):
     connections.close_all()
-    folder = tmp_path / "farm"
+    folder, url = tmp_path / "farm", ""
     folder.mkdir()
-    url = ""
     if request.param == "postgresql":
-        server = request.getfixturevalue("server")
-        if server is None:
+        migrated = request.getfixturevalue("migrated")
+        if migrated is None:
             pytest.skip("PostgreSQL or psycopg is not installed here")
-        url = fresh_database(server)
-    return Farm(replace(settings.SITE, folder=folder, database=url, lease_seconds=LEASE))
+        url = fresh_database(request.getfixturevalue("server"), migrated)
+    else:
+        shutil.copyfile(django_ready, folder / "site.sqlite")
+    return Farm(replace(settings.SITE, folder=folder, database=url, lease_seconds=LEASE), migrated=True)
 
 
 def test_four_workers_share_the_runs_and_none_is_taken_twice(farm):
@@ -88,8 +90,8 @@ def test_four_workers_share_the_runs_and_none_is_taken_twice(farm):
 
 
 def test_workers_that_are_killed_leave_no_run_behind_and_end_none_twice(farm):
-    end = killed(farm, 12, seconds=1.5, every=0.3)
-    assert end["failed_workers"] == 0 and end["kills"] >= 3 and sum(end["states"].values()) == 12
+    end = killed(farm, 12, kills=4, every=0.3)
+    assert end["failed_workers"] == 0 and end["kills"] == 4 and sum(end["states"].values()) == 12
     assert set(end["states"]) <= {"scored", "crashed"} and end["scores"] == end["states"]["scored"]
 
 

@@ -12,6 +12,7 @@ import time
 
 import a_site  # noqa: F401 - sets Django up
 import pytest
+from a_host import LONG, until
 
 from flyai_site import server
 from flyai_site.arrival import ARRIVED
@@ -41,6 +42,8 @@ def web(tmp_path, monkeypatch):
 
     running = server.make(application, "127.0.0.1", 0, tmp_path / "incoming", max_upload_mb=64, admits=known)
 
+    running.adj.asyncore_loop_timeout = 0.05  # so that it ends at once
+
     def serve():
         with contextlib.suppress(OSError):  # its sockets are closed below it at the end
             running.run()
@@ -49,30 +52,48 @@ def web(tmp_path, monkeypatch):
     thread.start()
     yield running.effective_port, notes
     running.close()
-    thread.join(5)
+    thread.join(LONG)
 
 
-def ask(port, *pieces, pause=0.0):
+def ask(port, *pieces):
     """The status of an answer to what is sent piece by piece."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as connection:
+        return told(connection, *pieces)
+
+
+def told(connection, *pieces):
+    """The same on a connection that stands."""
+    with contextlib.suppress(OSError):  # refused already
         for piece in pieces:
-            try:
-                connection.sendall(piece)
-            except OSError:
-                break  # refused already
-            time.sleep(pause)
-        try:
-            return int(connection.recv(65536)[9:12])
-        except ConnectionResetError:
-            return 413  # the answer was lost on the way: the server closed before all was read
+            connection.sendall(piece)
+    answer = b""
+    with contextlib.suppress(ConnectionResetError):
+        while len(answer) < 12 and (piece := connection.recv(65536)):
+            answer += piece
+    return int(answer[9:12] or 413)  # none: it was lost on the way, since the server closed before all was read
 
 
-def test_the_time_is_that_of_the_first_byte(web):
+class Clock:
+    """The server's own: it stands until it is put on, and tells when it is looked at."""
+
+    def __init__(self):
+        self.now, self.seen = 1000.0, threading.Event()
+
+    def time(self):
+        self.seen.set()
+        return self.now
+
+
+def test_the_time_is_that_of_the_first_byte(web, monkeypatch):
     port, notes = web
-    began = time.time()
-    assert ask(port, UPLOAD[:1], UPLOAD[1:] + b"Content-Length: 4\r\n\r\n", b"ab", b"cd", pause=0.4) == 200
-    arrived, size = notes[0][:2]
-    assert size == 4 and began - 0.1 <= arrived <= began + 0.35 < time.time() - 0.7
+    clock = Clock()
+    monkeypatch.setattr(server, "time", clock)
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as connection:
+        connection.sendall(UPLOAD[:1])
+        assert clock.seen.wait(LONG)  # by the request that began with this byte
+        clock.now = 2000.0
+        assert told(connection, UPLOAD[1:] + b"Content-Length: 4\r\n\r\n", b"ab", b"cd") == 200
+    assert notes[0][:2] == (1000.0, 4)
 
 
 def test_a_body_beyond_the_limit_is_refused_by_its_header(web):
@@ -86,6 +107,15 @@ def test_a_body_without_length_is_cut_at_the_limit(web):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert ask(port, UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n", *[piece] * 80) == 413 and not notes
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024  # kB
+
+
+def test_a_refusal_of_the_server_itself_is_in_the_reader_s_language(web):
+    for header, words in ((b"zh-CN,zh;q=0.9", "请先登录"), (b"en", "log in first")):
+        with socket.create_connection(("127.0.0.1", web[0]), timeout=LONG) as connection:
+            head = UPLOAD.replace(b"Bearer known", b"Bearer other") + b"Accept-Language: " + header
+            connection.sendall(head + b"\r\nContent-Length: 5000000\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert words in answer.decode()
 
 
 @pytest.mark.parametrize("path", [b"/login", b"/api/login", b"/c/x/join", b"/api/c/x/submissionsx"])
@@ -114,7 +144,7 @@ def test_nobody_forges_an_address_without_a_proxy(web):
 @pytest.mark.parametrize("length", [b"Content-Length: 5000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
 def test_a_strangers_large_body_is_refused_by_its_headers(web, who, length):
     port, notes = web
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as connection:
         connection.sendall(b"POST /api/c/x/submissions HTTP/1.1\r\nHost: h\r\n" + who + length)
         answer = b""
         while piece := connection.recv(65536):
@@ -136,7 +166,7 @@ def test_a_class_that_keeps_its_connections_open_shuts_nobody_out(web):
 
 def raw(port, text):
     """The statuses of all answers to a text that is sent at once."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as connection:
         connection.sendall(text)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
@@ -196,8 +226,6 @@ def test_an_upload_that_is_broken_off_leaves_nothing(web, tmp_path):
     port, notes = web
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(UPLOAD + b"Content-Length: 9000000\r\n\r\n" + bytes(6 * 2**20))
-        time.sleep(0.2)
-    until = time.monotonic() + 10
-    while list((tmp_path / "incoming").iterdir()) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not list((tmp_path / "incoming").iterdir()) and not notes
+        until(lambda: list((tmp_path / "incoming").iterdir()))
+    until(lambda: not list((tmp_path / "incoming").iterdir()))
+    assert not notes

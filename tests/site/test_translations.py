@@ -6,6 +6,7 @@ import ast
 import gettext
 import re
 
+import pytest
 from a_site import body, ended, person, upload
 from django.test import Client
 
@@ -60,6 +61,20 @@ def test_the_language_is_chosen_by_the_reader_and_remembered(contest):
     plain = Client()
     plain.post("/language", {"language": "zh-hans", "next": "/"})
     assert "排行榜" in body(plain.get(f"/c/{contest.slug}"))
+
+
+@pytest.mark.parametrize(("server", "reader"), [("en", "zh-CN"), ("zh", "en"), ("zh", "fr")])
+def test_what_other_rooms_say_is_in_the_reader_s_language(site, organiser, pictures, monkeypatch, server, reader):
+    monkeypatch.setenv("FLYAI_LANG", server)  # of the shell that the site was started from
+    with pictures[0].open("rb") as table, pictures[1].open("rb") as archive:
+        given = {"csv": table, "pictures": archive, "slug": "new-one", "hidden": "0.5", "image_column": "absent"}
+        answer = person("olga").post("/organise/new", given, headers={"accept-language": reader})
+    sentence = re.search(r"<main.*</main>", body(answer), re.DOTALL)[0]
+    assert answer.status_code == 409 and "absent" in sentence
+    assert bool(re.search("[\u4e00-\u9fff]", sentence)) is reader.startswith("zh"), sentence
+    assert bool(re.search("[a-z]{3,} [a-z]{2,} [a-z]{2,}", re.sub("<[^>]*>", "", sentence))) is (reader != "zh-CN"), (
+        sentence
+    )
 
 
 def test_no_english_is_left_on_the_chinese_pages(contest):

@@ -8,7 +8,7 @@ import time
 
 import a_site  # noqa: F401 - sets Django up
 import pytest
-from a_host import Host, Person, add_leaves
+from a_host import LONG, Host, Person, add_leaves, until
 
 from flyai_local.remote.site import RefusedError, UnreachableError
 from flyai_site.worker.held import Held
@@ -21,9 +21,10 @@ class Answering:
     """A site whose every answer is the given error."""
 
     def __init__(self, error):
-        self.error = error
+        self.error, self.asked = error, 0
 
     def ask(self, *given, **more):
+        self.asked += 1
         raise self.error
 
 
@@ -31,15 +32,16 @@ class Answering:
 def test_a_run_stops_when_it_is_anothers_or_the_worker_is_retired(status):
     with pytest.raises(KeyboardInterrupt), Held(Answering(RefusedError("no", status)), 1, 1, 0.6) as held:
         held.say("a line")
-        time.sleep(20)
+        time.sleep(LONG)
     assert held.lost
 
 
 def test_a_run_goes_on_while_the_site_is_away_or_fails():
     for error in (UnreachableError("away"), RefusedError("broken", 500)):
-        with Held(Answering(error), 1, 1, 0.6) as held:
+        site = Answering(error)
+        with Held(site, 1, 1, 0.6) as held:
             held.say("a line")
-            time.sleep(0.5)
+            until(lambda: site.asked >= 2)  # noqa: B023 - within this turn
         assert not held.lost
 
 
@@ -78,7 +80,7 @@ def test_a_site_that_was_killed_comes_back_with_a_worker(tmp_path, pictures, mon
     workers = lambda: [pid for pid in os.listdir("/proc") if pid.isdigit() and _is_worker(pid, home)]  # noqa: E731, PTH208
     until(workers)
     first.process.send_signal(signal.SIGKILL)
-    first.process.communicate(timeout=30)
+    first.process.communicate(timeout=LONG)
     second = Host(home)  # on another port: the former worker asks in vain
     try:
         olga = Person(second.url)
@@ -91,7 +93,7 @@ def test_a_site_that_was_killed_comes_back_with_a_worker(tmp_path, pictures, mon
         until(lambda: "wrong-count" in olga.get("/s/1"))
     finally:
         second.stop()
-    assert not workers()
+    until(lambda: not workers())
 
 
 def _is_worker(pid, home):
@@ -100,12 +102,3 @@ def _is_worker(pid, home):
             return f"FLYAI_LOCAL_HOME={home}/site/workers".encode() in file.read()
     except OSError:
         return False
-
-
-def until(true, seconds=90.0):
-    """What is looked at, once it is true."""
-    end = time.monotonic() + seconds
-    while not (seen := true()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.3)
-    return seen

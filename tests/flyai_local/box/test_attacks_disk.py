@@ -74,7 +74,7 @@ def chamber(tmp_path, request):
 
 @pytest.mark.parametrize("way", list(HIDE))
 def test_what_is_written_counts_wherever_it_hides(tmp_path, way):
-    text = f"import os, time\n{HIDE[way]}\ntime.sleep(20)\n"
+    text = f"import os, time\n{HIDE[way]}\ntime.sleep(120)\n"
     outcome, _ = main(box(tmp_path, {"main.py": text}, isolated=False), BOUNDS)
     assert outcome.ended_by is Code.DISK_LIMIT
 
@@ -83,7 +83,7 @@ def test_what_is_written_counts_wherever_it_hides(tmp_path, way):
 @pytest.mark.parametrize("way", [*HIDE, *FLEETING])
 @pytest.mark.parametrize("isolated", BOTH)
 def test_a_file_system_of_its_own_holds_it_at_once(chamber, isolated, way):
-    text = f"import os, time\n{(HIDE | FLEETING)[way]}\nprint('HELD IT ALL')\ntime.sleep(20)\n"
+    text = f"import os, time\n{(HIDE | FLEETING)[way]}\nprint('HELD IT ALL')\ntime.sleep(120)\n"
     outcome, log = main(chamber(text, isolated), BOUNDS)
     assert outcome.ended_by is Code.DISK_LIMIT or "No space left" in log, log
     if way != "in countless empty files":  # those are counted, and bounded at twice as many

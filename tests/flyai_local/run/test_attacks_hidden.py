@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from lab import NEEDS_BUBBLEWRAP, prediction
+from lab import NEEDS_BUBBLEWRAP, prediction, running
 
 from flyai_local.board import records
 from flyai_local.box import space
 from flyai_local.box.folders import copied, removed, use
 from flyai_local.box.logs import Log
+from flyai_local.box.processes import descendants
 from flyai_local.contest.competitions import hidden_rows
 from flyai_local.contest.register import add
 from flyai_local.home import runs_folder
@@ -259,10 +260,12 @@ def _stopped(tmp_path: Path, sign: int) -> tuple[int, Path]:
         for line in platform.stderr:
             if line.rstrip().endswith(b"| up"):
                 break
+        below = [Path("/proc", str(pid)) for pid in descendants(platform.pid)]
         platform.send_signal(sign)
         platform.stderr.read()
-        code = platform.wait(20)
-    time.sleep(0.5 if sign == signal.SIGKILL else 0)  # its keeper hears of it from the kernel
+        code = platform.wait()
+    while any(running(process) for process in below):  # its keeper hears of it from the kernel
+        time.sleep(0.05)
     return code, runs_folder() / str(records.open().runs()[-1].id)
 
 

@@ -93,7 +93,7 @@ def test_whatever_ends_a_run_wherever_it_stands(competition, tmp_path, state, en
     (folder / "main.py").write_text("import time; time.sleep(0.5); open('model', 'w').close()", encoding="utf-8")
     (folder / "prediction.py").write_text(prediction(load="import time; time.sleep(0.5)"), encoding="utf-8")
     words = [sys.executable, "-c", HARNESS, str(folder), state, *STATES[state], ending]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert "Traceback" not in done.stdout + done.stderr
     scored = ending == "closed"  # a reader that goes ends nothing
     last = ended(done.returncode, state, ending)
