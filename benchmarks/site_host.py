@@ -15,20 +15,21 @@ from typing import Any
 
 from flyai_site.settings import Options, configure
 
-__all__ = ["PORT", "Host", "fill", "memory_and_cpu"]
+__all__ = ["PORT", "Host", "fill", "free_port", "memory_and_cpu"]
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-PORT = _free_port()  # of this process's site
+PORT = free_port()  # of this process's site
 
 
 class Host:

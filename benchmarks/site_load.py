@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -62,22 +63,25 @@ def uploads(size: int, seconds: float) -> dict[str, Any]:
 
 
 def large(gb: float) -> dict[str, Any]:
-    """The site's memory under one upload of that size, looked at every half second."""
+    """The site's memory under one upload of that size, looked at every half second, and where the time goes: until all
+    is sent, and from then until it is in the queue (the disk has it, whole)."""
     size = int(gb * 2**30)
     with tempfile.TemporaryDirectory() as folder, Host(Path(folder), 0, int(gb * 1024) + 1) as host:
         words, seen = fill(2, 1), [memory_and_cpu(host.pid)[0]]
 
-        async def both() -> int:
+        async def both() -> tuple[int, float]:
             sending = asyncio.create_task(_huge(words[0], size))
             while not sending.done():
                 seen.append(memory_and_cpu(host.pid)[0])
                 await asyncio.sleep(0.5)
             return await sending
 
-        began = time.monotonic()
-        status = asyncio.run(both())
-    return {"gb": gb, "status": status, "seconds": round(time.monotonic() - began), "before_mb": round(seen[0]),
-            "most_mb": round(max(seen)), "looks": len(seen)}  # fmt: skip
+        began, before = time.monotonic(), memory_and_cpu(host.pid)[1]
+        status, sent = asyncio.run(both())
+        ended, spent = time.monotonic(), memory_and_cpu(host.pid)[1] - before
+    return {"gb": gb, "status": status, "sent_seconds": round(sent - began, 1), "then_seconds": round(ended - sent, 1),
+            "site_cpu_seconds": round(spent, 1), "before_mb": round(seen[0]), "most_mb": round(max(seen)),
+            "looks": len(seen)}  # fmt: skip
 
 
 async def _ask(request: bytes) -> tuple[int, float]:
@@ -117,16 +121,20 @@ async def _send(words: list[str], a_minute: float, size: int, until: float, take
             await asyncio.sleep(max(0.0, 60 / a_minute - (time.monotonic() - began)))
 
 
-async def _huge(word: str, size: int) -> int:
+async def _huge(word: str, size: int) -> tuple[int, float]:
+    """Status of the upload, and when its last byte was sent; every GB is told meanwhile."""
     reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
     writer.write(_head(word, size))
     block = os.urandom(BLOCK)
     for at in range(0, size, BLOCK):
         writer.write(block[: size - at])
         await writer.drain()
+        if at and at % 2**30 == 0:
+            print(f"{at // 2**30} GB sent", file=sys.stderr, flush=True)
+    sent = time.monotonic()
     answer = await reader.read(-1)
     writer.close()
-    return int(answer[9:12] or 0)
+    return int(answer[9:12] or 0), sent
 
 
 def _head(word: str, size: int) -> bytes:

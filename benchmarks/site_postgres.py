@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from benchmarks.site_host import free_port
 
 __all__ = ["fresh_database", "postgres"]
 
@@ -47,14 +48,6 @@ def _started(server: list[str]) -> int:
         command = [*server, "-o", options, "start"]
         if subprocess.run(command, check=not left, capture_output=True, cwd="/").returncode == 0:
             break
-    return port
-
-
-def free_port() -> int:
-    """A port of this machine that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
     return port
 
 
