@@ -74,7 +74,7 @@ def options(app_path: Path, argv: Sequence[str] | None = None, run_folder: Path 
     DIARY.details = DIARY.details or arguments.verbose
     resume = _resumes(arguments)
     folder = arguments.output or run_folder
-    own = _gone_on_with(arguments, folder) if resume and folder is not None else None
+    own = _gone_on_with(arguments, folder, app_path) if resume and folder is not None else None
     asked = own or options_of(arguments, app_path)
     return replace(
         asked,
@@ -89,7 +89,7 @@ def options(app_path: Path, argv: Sequence[str] | None = None, run_folder: Path 
     )
 
 
-def _gone_on_with(arguments: argparse.Namespace, folder: Path) -> Options | None:
+def _gone_on_with(arguments: argparse.Namespace, folder: Path, app_path: Path) -> Options | None:
     """The run that lies in the folder, with its own competition and settings; what the command line names anew is
     compared with them. None where a profile or another app.yaml is named: then the comparison comes with the data.
 
@@ -98,8 +98,8 @@ def _gone_on_with(arguments: argparse.Namespace, folder: Path) -> Options | None
     """
     from recipe.runs.begun import ITS_OWN, begun, check_named, source_of
 
-    own = begun(folder)
-    if own is None or arguments.app or arguments.profile != "auto":
+    own = begun(folder, lambda: entered(read_app(app_path), arguments).competition)
+    if arguments.app or arguments.profile != "auto":
         return None
     config = own.config(ITS_OWN, overrides_of(arguments))
     app = entered(own, arguments)

@@ -117,6 +117,19 @@ def test_a_bare_resume_goes_on_with_what_lies_there(begun):
     assert options(APP, ["--resume"], begun).config == asked.config  # MODEL_PATH
 
 
+@pytest.mark.parametrize("words", [[], ["--competition", "Cats"]])
+def test_a_run_from_before_runs_named_their_competition_goes_on_with_its_settings_in_the_one_named(begun, words):
+    about = json.loads((begun / "run.json").read_text(encoding="utf-8"))
+    del about["competition"]
+    for later in ("fixed_depthwise", "least_lr_scale"):  # settings that came after it take their defaults
+        del about["config"][later]
+    (begun / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    asked = options(APP, ["--resume", "--output", str(begun), *words])
+    assert asked.app.competition.id == (words[1] if words else read_app(APP).competition.id)
+    assert (asked.config.epochs, asked.config.batch_size, asked.config.lr) == (7, 9, 0.123)
+    assert asked.config.fixed_depthwise == Config().fixed_depthwise
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -5,6 +5,7 @@ Nothing is drawn, downloaded or decoded before what lies there is known to be th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from recipe.runs.same_run import check_same_run
 ITS_OWN = "of the run"  # the name of its only profile
 
 
-def begun(folder: Path) -> App | None:
-    """What the run in a folder was begun with, in the form of an app.yaml; None for one that did not write it down.
+def begun(folder: Path, otherwise: Callable[[], Competition]) -> App:
+    """What the run in a folder was begun with, in the form of an app.yaml.
+
+    Args:
+        otherwise: gives the competition of a run that was begun before runs wrote theirs down.
 
     Raises:
         ConfigError: there is no run, or run.json is damaged.
@@ -42,9 +46,7 @@ def begun(folder: Path) -> App | None:
                 error=error,
             )
         ) from None
-    if not entry:
-        return None
-    competition = checked(Competition, entry, f"{folder.name}/run.json, competition")
+    competition = checked(Competition, entry, f"{folder.name}/run.json, competition") if entry else otherwise()
     checked(Config, settings, f"{folder.name}/run.json, config")
     return App(competition=competition, recipe={}, profiles={ITS_OWN: settings})
 
