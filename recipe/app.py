@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from annotated_types import Ge
 from pydantic import Field, field_validator
 
+from protocol.columns import IMAGE, LABEL
 from protocol.language import tr
 from protocol.nearest import nearest
 from protocol.plain_files import Unreadable, read_yaml
@@ -22,8 +23,8 @@ from recipe.config import Config
 class Columns(Strict):
     """The columns of train.csv."""
 
-    image: str = Field("image_path", description="column with the picture's path")
-    label: str = Field("label", description="column with the class")
+    image: str = Field(IMAGE, description="column with the picture's path")
+    label: str = Field(LABEL, description="column with the class")
     fold: str = Field("", description="column with the fold that validates the row; empty stratifies")
     group: str = Field("", description="column whose equal values must stay in one fold; empty for none")
     encoding: str = Field(

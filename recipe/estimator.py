@@ -20,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from protocol.columns import IMAGE, LABEL
 from protocol.errors import UserError
 from protocol.language import tr
 from protocol.nearest import nearest
@@ -34,8 +35,6 @@ from recipe.serving.predict import Ensemble
 from recipe.system.atomic import write_bytes
 from recipe.system.console import DIARY
 from recipe.train import train
-
-IMAGE, LABEL = "image_path", "label"  # the columns of what is written for lists
 
 
 class EstimatorError(UserError, ValueError):

@@ -1,5 +1,5 @@
 """The flags that several programs share: one per setting, in sections, with the defaults of the profiles; the run that
-answers, and how its table is read.
+answers, and where. How a table is read: protocol/columns.py.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.arguments import Parser
+from protocol.columns import add_columns
 from protocol.language import later, tr
 from recipe import __version__
 from recipe.app import App
@@ -118,19 +119,12 @@ def add_run_flags(parser: Parser, app: App | None = None) -> None:
         metavar="PATH",
         help=tr("pictures of your own instead: a folder per class, a folder with a train.csv, or a CSV"),
     )
-    parser.add_argument("--image-column", metavar="NAME", help=tr("column of train.csv with the paths [image_path]"))
-    parser.add_argument("--label-column", metavar="NAME", help=tr("column of train.csv with the classes [label]"))
+    add_columns(parser, unless=tr("or as app.yaml and the competition say"), images=False, groups=True)
     parser.add_argument(
         "--fold-column", metavar="NAME", help=tr("column with folds of your own; -1 is never validated")
     )
     parser.add_argument(
         "--folds-csv", metavar="FILE", help=tr("a CSV with the pictures and a column fold, for the same")
-    )
-    parser.add_argument(
-        "--group-column", metavar="NAME", help=tr("column of train.csv whose equal values stay in one fold")
-    )
-    parser.add_argument(
-        "--encoding", metavar="NAME", help=tr("of train.csv, such as cp1252, where it is not UTF-8 or GBK")
     )
     parser.add_argument(
         "--profile", default="auto", help=tr("profile of app.yaml; auto chooses by the hardware [auto]")
@@ -154,17 +148,9 @@ def add_answering_run(parser: argparse.ArgumentParser) -> None:
         "--run", type=Path, default=Path("data/output/model"), metavar="DIR", dest="folder",
         help=tr("run folder [data/output/model]"),
     )  # fmt: skip
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """--device: what computes."""
     parser.add_argument("--device", default="auto", help=tr("auto, cpu, cuda, cuda:N or mps [auto]"))
-
-
-def add_table(parser: argparse.ArgumentParser, label_column: str) -> None:
-    """How the CSV is read; `label_column` says what its column of labels is for."""
-    parser.add_argument(
-        "--images", type=Path, metavar="DIR",
-        help=tr("folder that the CSV's paths are relative to; the CSV's own by default"),
-    )  # fmt: skip
-    parser.add_argument(
-        "--image-column", default="image_path", help=tr("column of the CSV that holds the paths [image_path]")
-    )
-    parser.add_argument("--label-column", default="label", help=tr("{label_column} [label]", label_column=label_column))
-    parser.add_argument("--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]"))

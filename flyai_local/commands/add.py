@@ -15,6 +15,7 @@ from flyai_local.contest.metrics import METRICS
 from flyai_local.contest.register import add
 from flyai_local.contest.tables import read_table
 from flyai_local.flags import time_in
+from protocol.columns import add_columns
 from protocol.findings import summary
 from protocol.language import later, tr
 
@@ -44,11 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FRACTION",
         help=tr("hide this fraction of every class instead, for instance 0.25"),
     )
-    parser.add_argument("--image-column", default="image_path", help=tr("column of the picture paths (%(default)s)"))
-    parser.add_argument("--label-column", default="label", help=tr("column of the labels (%(default)s)"))
-    parser.add_argument(
-        "--encoding", default="", metavar="NAME", help=tr("of the CSV files, where not UTF-8 or GBK: cp1252")
-    )
+    add_columns(parser, images=False)
     parser.add_argument(
         "--metric",
         default="accuracy",

@@ -19,6 +19,7 @@ from flyai_local.checks.check import SECONDS, Report, Silent, check
 from flyai_local.checks.findings import Severity
 from flyai_local.contest.competitions import EMBEDDED, few, known_ids
 from flyai_local.errors import UserError
+from flyai_local.run.launch import refuse_absent
 from flyai_local.run.progress import Progress, Pulse
 from flyai_local.states import State
 from flyai_local.submission.submission import ids
@@ -102,20 +103,7 @@ def _shown(args: argparse.Namespace) -> AbstractContextManager[Progress]:
 
 
 def _refuse(args: argparse.Namespace) -> None:
-    if not args.submission.exists():
-        raise UserError(
-            tr(
-                "there is no folder or archive {submission!r}: give --submission DIR_OR_ZIP",
-                submission=str(args.submission),
-            )
-        )
-    if args.weights is not None and not args.weights.is_dir():
-        raise UserError(
-            tr(
-                "there is no folder {weights!r}: --weights names a folder of pretrained files",
-                weights=str(args.weights),
-            )
-        )
+    refuse_absent(args)
     if not 0 < args.time_limit < float("inf"):
         raise UserError(
             tr("--time-limit {time_limit} is not a time: give a number of seconds above 0", time_limit=args.time_limit)

@@ -19,6 +19,7 @@ from flyai_local.contest.tables import Label, Row, read_table, write_table
 from flyai_local.errors import UserError
 from flyai_local.home import cache_folder, competitions_folder
 from protocol import card as public_card
+from protocol.columns import IMAGE, LABEL
 from protocol.labels import KINDS, Kind, kind_of, value_of
 from protocol.language import tr
 
@@ -207,8 +208,8 @@ def _embedded_card(name: str) -> Competition:
     folder = cache_folder() / f"{name}-v{version}"
     return Competition(
         id=name,
-        image_column="image_path",
-        label_column="label",
+        image_column=IMAGE,
+        label_column=LABEL,
         metric="accuracy",
         train=folder / "train.csv",
         images=folder / "train",

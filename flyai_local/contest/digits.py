@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flyai_local.contest.tables import write_table
+from protocol.columns import IMAGE, LABEL
 
 VERSION = "1"
 SEED = 20240502
@@ -38,6 +39,6 @@ def write(folder: Path) -> None:
             (folder / part / name).write_bytes(cv2.imencode(".png", paper)[1].tobytes())
         write_table(
             folder / f"{part}.csv",
-            ("image_path", "label"),
+            (IMAGE, LABEL),
             ((name, str(digits.target[place])) for name, place in zip(names, places, strict=True)),
         )

@@ -23,6 +23,7 @@ from flyai_local.contest.competitions import (
 from flyai_local.contest.tables import Row, notes_of, write_table
 from flyai_local.errors import UserError
 from flyai_local.home import competitions_folder
+from protocol.columns import IMAGE, LABEL
 from protocol.findings import Finding
 from protocol.labels import Kind, kind_of, missing, read_as_missing, similar, value_of
 from protocol.language import tr
@@ -38,8 +39,8 @@ def add(
     images: Path,
     hidden_csv: Path | None = None,
     hidden: float | None = None,
-    image_column: str = "image_path",
-    label_column: str = "label",
+    image_column: str = IMAGE,
+    label_column: str = LABEL,
     metric: str = "accuracy",
     minutes: float | None = None,
     memory_mb: float | None = None,

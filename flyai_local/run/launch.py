@@ -89,8 +89,12 @@ def add_training_options(parser: argparse.ArgumentParser, epochs: int) -> None:
     add_run_options(parser)
 
 
-def launch(args: argparse.Namespace, command: str, training: Limits, sample: int | None = None) -> int:
-    """Run what the options describe and print its end; returns the exit code."""
+def refuse_absent(args: argparse.Namespace) -> None:
+    """Nothing where the submission and the weights that the options name are there.
+
+    Raises:
+        UserError: one of them is not.
+    """
     if not args.submission.exists():
         raise UserError(
             tr(
@@ -105,6 +109,11 @@ def launch(args: argparse.Namespace, command: str, training: Limits, sample: int
                 weights=str(args.weights),
             )
         )
+
+
+def launch(args: argparse.Namespace, command: str, training: Limits, sample: int | None = None) -> int:
+    """Run what the options describe and print its end; returns the exit code."""
+    refuse_absent(args)
     container = _engine(args)
     if not args.no_isolation and container is None and bubblewrap.program() is None:
         say(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from protocol.columns import IMAGE, LABEL, add_columns
 from protocol.csv_file import read_rows
 from protocol.errors import UserError
 from protocol.language import tr
@@ -40,18 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=tr("folder with a train.csv, with CIFAR files or with a folder per class"),
     )
-    parser.add_argument(
-        "--images",
-        type=Path,
-        metavar="DIR",
-        help=tr("folder that the CSV's paths are relative to; the CSV's own by default"),
-    )
-    parser.add_argument(
-        "--image-column", metavar="NAME", help=tr("column of the paths [image_path, or as the run has it]")
-    )
-    parser.add_argument("--label-column", metavar="NAME", help=tr("column of the labels [label, or as the run has it]"))
-    parser.add_argument("--group-column", metavar="NAME", help=tr("column whose equal values belong together"))
-    parser.add_argument("--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]"))
+    add_columns(parser, unless=tr("or as the run has it"), groups=True)
     parser.add_argument(
         "--against",
         type=Path,
@@ -131,7 +121,7 @@ def table_asked(arguments: argparse.Namespace) -> tuple[Path, str, str]:
     """
     from recipe.data.audit.trained import own_source
 
-    source, image, label = arguments.csv or arguments.competition_folder, "image_path", "label"
+    source, image, label = arguments.csv or arguments.competition_folder, IMAGE, LABEL
     if source is None and arguments.run_folder is None:
         raise UserError(tr("what shall be looked at? Name a table with --csv, a folder with --competition-folder, "
 "or a finished run with --run."))  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from protocol.arguments import Parser
+from protocol.columns import add_columns
 from protocol.language import tr
 from recipe.flags import add_config_flags, overrides_of
 from recipe.system.console import say
@@ -53,11 +54,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="FOLDER",
         help=tr("the pictures of the run, where they are no longer where it found them"),
     )
-    parser.add_argument(
-        "--image-column", default="image_path", metavar="NAME", help=tr("column of the paths [image_path]")
-    )
-    parser.add_argument("--label-column", default="label", metavar="NAME", help=tr("column of the labels [label]"))
-    parser.add_argument("--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]"))
+    add_columns(parser, images=False)
     parser.add_argument("--resume", action="store_true", help=tr("go on with the student in --out"))
     parser.add_argument(
         "--no-report", action="store_true", help=tr("leave report.html out; python -m recipe report writes it later")

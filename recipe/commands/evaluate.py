@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from protocol.columns import add_columns
 from protocol.language import tr
-from recipe.flags import add_answering_run, add_table
+from recipe.flags import add_answering_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "csv", type=Path, metavar="CSV", help=tr("labelled pictures: a CSV, or a folder with one folder per class")
     )
     add_answering_run(parser)
-    add_table(parser, tr("column of the CSV that holds the labels"))
+    add_columns(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=tr("folder of the page and its files [RUN/evaluation-NAME]")
     )

@@ -7,12 +7,13 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from protocol.columns import add_columns
 from protocol.csv_file import read_rows
 from protocol.errors import UserError
 from protocol.language import tr
 from protocol.picture_paths import pictures_below, readable
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
-from recipe.flags import add_answering_run, add_table
+from recipe.flags import add_answering_run
 from recipe.serving.backends import names
 from recipe.system.atomic import atomic
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=tr("the table to write: the pictures as they were named, and the label"),
     )
     add_answering_run(parser)
-    add_table(parser, tr("name of the column of answers"))
+    add_columns(parser, labels=tr("name of the column of answers"))
     parser.add_argument("--limit", type=int, metavar="N", help=tr("the first N pictures alone"))
     parser.add_argument("--probs", action="store_true", help=tr("add a column of probability per class"))
     parser.add_argument(

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from protocol.columns import add_columns
 from protocol.errors import UserError
 from protocol.language import tr
+from recipe.flags import add_device
 from recipe.system.console import say
 from recipe.system.console import table as aligned
 
@@ -30,11 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="DIR_OR_CSV", help=tr("the training pictures; by default where the run found them")
     )
-    parser.add_argument(
-        "--image-column", default="image_path", metavar="NAME", help=tr("column of the paths [image_path]")
-    )
-    parser.add_argument("--label-column", default="label", metavar="NAME", help=tr("column of the labels [label]"))
-    parser.add_argument("--encoding", default="", metavar="NAME", help=tr("of the CSV, such as cp1252 [UTF-8, or GBK]"))
+    add_columns(parser, images=False)
     parser.add_argument(
         "--views",
         action="append",
@@ -51,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=tr("write a lean copy of the run there instead of changing the first RUN"),
     )
-    parser.add_argument("--device", default="auto", help=tr("auto, cpu, cuda, cuda:N or mps [auto]"))
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.columns import IMAGE, LABEL
 from protocol.csv_file import read_rows
 from protocol.labels import Value
 from protocol.language import tr
@@ -35,8 +36,8 @@ _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "test
 
 def read(
     source: str | os.PathLike[str],
-    image_column: str = "image_path",
-    label_column: str = "label",
+    image_column: str = IMAGE,
+    label_column: str = LABEL,
     images: str | os.PathLike[str] | None = None,
     group_column: str | None = None,
     values: Sequence[Value] | None = None,
@@ -66,8 +67,8 @@ def read(
 
 def read_csv(
     csv: str | os.PathLike[str],
-    image_column: str = "image_path",
-    label_column: str = "label",
+    image_column: str = IMAGE,
+    label_column: str = LABEL,
     images: str | os.PathLike[str] | None = None,
     group_column: str | None = None,
     values: Sequence[Value] | None = None,
@@ -246,8 +247,8 @@ def _pictures_below(folder: Path) -> list[Path]:
 def read_labelled(
     csv: Path,
     values: tuple[Any, ...],
-    image_column: str = "image_path",
-    label_column: str = "label",
+    image_column: str = IMAGE,
+    label_column: str = LABEL,
     images: Path | None = None,
     encoding: str = "",
 ) -> tuple[Table, np.ndarray]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from protocol.columns import IMAGE, LABEL
 from protocol.errors import UserError
 from protocol.language import tr
 from protocol.plain_files import read_json
@@ -168,13 +169,13 @@ class RunFolder:
         return [(self.folder / f"fold{number}", np.flatnonzero(self.fold_of == number)) for number in numbers]
 
     def paths(
-        self, source: Path | None, image_column: str = "image_path", label_column: str = "label", encoding: str = ""
+        self, source: Path | None, image_column: str = IMAGE, label_column: str = LABEL, encoding: str = ""
     ) -> Sequence[Path]:
         """The pictures on this machine, by row. Takes and raises what `table` does."""
         return self.table(source, image_column, label_column, encoding).paths
 
     def table(
-        self, source: Path | None, image_column: str = "image_path", label_column: str = "label", encoding: str = ""
+        self, source: Path | None, image_column: str = IMAGE, label_column: str = LABEL, encoding: str = ""
     ) -> Table:
         """The very rows of the run, with the pictures on this machine.
 

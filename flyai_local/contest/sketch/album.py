@@ -11,6 +11,7 @@ import numpy as np
 from flyai_local.contest.sketch.genera import GENERA
 from flyai_local.contest.sketch.photo import photograph
 from flyai_local.contest.tables import Row, write_table
+from protocol.columns import IMAGE, LABEL
 
 SEED = 20240503
 PARTS = {"train": 540, "hidden": 180}
@@ -38,7 +39,7 @@ def write_album(folder: Path) -> None:
         for number, name in enumerate(names):
             (folder / part / name).write_bytes(_jpeg(part, number))
         rows = ((name, str(label(part, number))) for number, name in enumerate(names))
-        write_table(folder / f"{part}.csv", ("image_path", "label"), rows)
+        write_table(folder / f"{part}.csv", (IMAGE, LABEL), rows)
 
 
 def write_training(folder: Path, choose: Callable[[list[Row]], list[Row]]) -> None:
@@ -48,7 +49,7 @@ def write_training(folder: Path, choose: Callable[[list[Row]], list[Row]]) -> No
     (folder / "train").mkdir(parents=True)
     for row in kept:
         (folder / "train" / row.picture).write_bytes(_jpeg("train", row.line))
-    write_table(folder / "train.csv", ("image_path", "label"), ((row.picture, row.label) for row in kept))
+    write_table(folder / "train.csv", (IMAGE, LABEL), ((row.picture, row.label) for row in kept))
 
 
 def _jpeg(part: str, number: int) -> bytes:

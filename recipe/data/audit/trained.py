@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocol.columns import IMAGE, LABEL
 from protocol.errors import UserError
 from protocol.language import tr
 from recipe.data.reading import read
@@ -42,7 +43,7 @@ def own_source(run: Path) -> tuple[Path, str, str]:
                 source=source,
             )
         )
-    return source, columns.get("image", "image_path"), columns.get("label", "label")
+    return source, columns.get("image", IMAGE), columns.get("label", LABEL)
 
 
 def out_of_fold(run: Path, table: Table) -> np.ndarray:
