@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from recipe import plugins
+from flyai_local.__main__ import main as local
+from recipe import plugins, proposal
+from recipe.__main__ import main
+from recipe.cli import options
 from recipe.components.augment.step import AUGMENTATIONS
 from recipe.components.families import check_components
 from recipe.components.losses import LOSSES
 from recipe.components.metrics import METRICS
 from recipe.config import Config
+from recipe.prepare import prepare
 from recipe.registry import Registry, Spec, SpecError, parse, parse_many
-from tests.test_main import FAST, PROJECT, python
+from recipe.train import train
+from tests.test_main import PROJECT, python
 
 ROOT = Path(__file__).resolve().parent.parent
+RUN = Path("data/output/model")
 SHOWN = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
@@ -100,45 +108,81 @@ def test_a_metric_without_facts_counts_as_the_more_the_better():
     assert family["mine"].higher_is_better
 
 
+APP = """
+competition: {id: Tiny, metric: worst_class}
+recipe: {plugins: [my_parts.py], backbone: test_efficientnet, pretrained: false, image_size: 32, epochs: 1,
+         batch_size: 12, folds: 2, loss: poly1(epsilon=2), augment: "scale_crop(), negative(p=0.5)", views: identity(),
+         memory_format: contiguous, export: torchscript, trackers: ""}
+profiles: {cpu: {}}
+"""
+SWEEP = """
+name: epsilon
+data: data/input/Tiny
+metric: worst_class
+settings: {plugins: my_parts.py, backbone: test_efficientnet, pretrained: false, image_size: 32, epochs: 1,
+           batch_size: 12, folds: 1, views: identity(), memory_format: contiguous, augment: "negative()"}
+rows: {ce: {loss: ce()}, poly1: {loss: poly1()}}
+"""
+
+
 @pytest.fixture
-def project(tmp_path, competition):
-    """A copy of the project with the tiny competition, and my_parts.py beside main.py."""
-    folder = tmp_path / "project"
-    folder.mkdir()
+def stood_in(beside, competition, monkeypatch):
+    """Where the tests stand: app.yaml with parts of one's own, the tiny competition, my_parts.py beside main.py."""
+    (beside / "app.yaml").write_text(APP, encoding="utf-8")
+    (beside / "my_parts.py").write_text(SHOWN, encoding="utf-8")
+    shutil.copytree(competition, beside / "data" / "input" / "Tiny")
+    monkeypatch.chdir(beside)
+    monkeypatch.setattr(proposal, "PROJECT", beside)
+    return beside
+
+
+def main_py(*words: str) -> None:
+    """main.py in this process."""
+    asked = options(Path("app.yaml"), [*words, "--no-report"], RUN)
+    train(prepare(asked, Path("data/input/Tiny")), asked, RUN)
+
+
+def test_a_veterans_parts_go_the_whole_way(stood_in, capsys):
+    """A loss, an augmentation and a metric of one's own: train, predict, tune, lr-find, sweep, pack, and their loss."""
+    main_py()
+    assert "worst_class" in capsys.readouterr().out
+    assert json.loads((RUN / "run.json").read_text("utf-8"))["config"]["loss"] == "poly1(epsilon=2)"
+    assert main(["predict", "data/input/Tiny/image", "--limit", "2", "--out", "answers.csv"]) == 0
+    assert main(["tune", str(RUN), "--temperature"]) == 0
+    assert "worst_class" in capsys.readouterr().out
+    assert main(["lr-find", "--steps", "12", "--lowest", "1e-4"]) == 0
+    (stood_in / "sweep.yaml").write_text(SWEEP, encoding="utf-8")
+    assert main(["sweep", "sweep.yaml", "--out", "swept"]) == 0
+    assert {"ce", "poly1"} <= set(capsys.readouterr().out.split())
+    (stood_in / "main.py").touch()
+    assert local(["pack", ".", "--to", "mine.zip"]) == 0
+    assert "my_parts.py" in zipfile.ZipFile("mine.zip").namelist()
+    main_py("--plugin", "my_parts.py", "--loss", "my_parts:poly1(epsilon=2)", "--dry-run")  # as the document has it
+    assert main(["names", "loss", "--plugin", "my_parts.py"]) == 0
+    assert "poly1(epsilon=1.0)" in capsys.readouterr().out
+
+
+def test_parts_that_are_gone_are_named(stood_in):
+    (stood_in / "my_parts.py").unlink()
+    with pytest.raises(plugins.PluginError, match=r"my_parts\.py was not found; looked in"):
+        main_py()
+
+
+@pytest.mark.slow
+def test_the_platform_trains_a_submission_with_parts_of_its_own(tmp_path, competition):
+    """`flyai_local train`: packed, unpacked, trained and evaluated as the platform does, in processes of their own."""
+    project = tmp_path / "project"
+    project.mkdir()
     for name in PROJECT:
         source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, dirs_exist_ok=True)
-        else:
-            shutil.copy(source, folder)
-    shutil.copytree(competition, folder / "data" / "input" / "Tiny")
-    (folder / "my_parts.py").write_text(SHOWN)
-    return folder
-
-
-def test_a_veterans_parts_go_the_whole_way(project):
-    """Train by app.yaml's plugins with a loss, an augmentation and a metric of one's own; predict, tune, pack."""
-    app = (project / "app.yaml").read_text(encoding="utf-8")
-    app = (
-        app.replace("id: MushroomSketch", "id: Tiny")
-        .replace("# metric: accuracy", "metric: worst_class")
-        .replace("recipe:\n", "recipe:\n  plugins: [my_parts.py]\n")
-    )
-    (project / "app.yaml").write_text(app, encoding="utf-8")
-    own = ("--loss", "poly1(epsilon=2)", "--augment", "scale_crop(), negative(p=0.5)", "--no-report")
-    done = python(project, "main.py", "--competition", "Tiny", *FAST, *own)
-    assert done.returncode == 0, done.stderr
+        shutil.copytree(source, project / name) if source.is_dir() else shutil.copy(source, project)
+    (project / "app.yaml").write_text(APP, encoding="utf-8")
+    (project / "my_parts.py").write_text(SHOWN, encoding="utf-8")
+    home = {"FLYAI_LOCAL_HOME": str(tmp_path / "home")}
+    table = (str(competition / "train.csv"), "--images", str(competition), "--hidden", "0.25")
+    added = python(project, "-m", "flyai_local", "add", "Tiny", "--csv", *table, **home)
+    assert added.returncode == 0, added.stderr
+    done = python(project, "-m", "flyai_local", "train", "-e=1", "-b=9", **home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["status"] == "success"
     assert "worst_class" in done.stdout
-    run = str(project / "data" / "output" / "model")
-    done = python(project, "-m", "recipe", "predict", "data/input/Tiny/image", "--limit", "2", "--out", "answers.csv")
-    assert done.returncode == 0, done.stderr
-    done = python(project, "-m", "recipe", "tune", run, "--temperature")
-    assert done.returncode == 0, done.stderr
-    assert "worst_class" in done.stdout
-    done = python(project, "-m", "flyai_local", "pack")
-    assert done.returncode == 0, done.stderr
-    listed = python(project, "-m", "zipfile", "-l", next(project.glob("**/*.zip")).as_posix())
-    assert "my_parts.py" in listed.stdout
-    (project / "my_parts.py").unlink()
-    done = python(project, "main.py", "--competition", "Tiny", *FAST, *own)
-    assert done.returncode == 1 and "my_parts.py was not found; looked in" in done.stderr

@@ -1,4 +1,5 @@
-"""Every command that a page, a message or the README proposes is executed as it is printed, on one small trained run.
+"""Every command that a page, a message, the README or a document proposes is executed as it is printed, on one small
+trained run.
 
 In this process, in a folder that stands for the project's: commands of `python -m recipe` whole, `main.py` up to its
 plan (--dry-run), a sweep up to its list of rows (--list), since both would train what the tests of their own train.
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 from conftest import draw
 
+from flyai_local.__main__ import main as local
 from recipe import proposal
 from recipe.__main__ import main
 from recipe.cli import options
@@ -29,15 +31,18 @@ APP = """
 competition: {id: Tiny}
 recipe: {backbone: test_efficientnet, pretrained: false, image_size: 32, test_size: 32, epochs: 1, batch_size: 8,
          folds: 2, memory_format: contiguous, augment: hflip(), export: torchscript, trackers: "", head_init: random}
-profiles: {cpu: {}}
+profiles: {cpu: {}, full: {}}
 """
 RUN = Path("data/output/model")
 SHORTER = {"tune": ["--views", "hflip()"], "lr-find": ["--steps", "12"], "sweep": ["--list"]}
-ELSEWHERE = {  # commands of the README that other tests run, and which
+ELSEWHERE = {  # commands of the README and the documents that other tests run, and which
     "-m pytest": "this suite", "-m venv": "tests/test_first_sight.py", "-m pip": "tests/test_first_sight.py",
     "-m flyai_local": "tests/flyai_local and tests/site, each command with its journey", "-c": "not a command",
-    "-m recipe distill": "tests/tune/test_distill_command.py",
+    "-m recipe distill": "tests/tune/test_distill_command.py", "-m benchmarks": "tests/test_benchmarks.py",
+    'main.py --trackers "swanlab': "tests/runs/test_trackers.py", "main.py --plugin": "tests/test_plugins.py",
+    'main.py --loss "my_parts:': "tests/test_plugins.py", "-m recipe names loss --plugin": "tests/test_plugins.py",
 }  # fmt: skip
+LOCAL = ("competitions", "add", "board --competition")  # of `python -m flyai_local`, which take no run
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +77,8 @@ def there(project, monkeypatch):
 
 def main_py(words: list[str], dry: bool = True) -> None:
     """main.py in this process."""
-    asked = options(Path("app.yaml"), [*words, *(["--dry-run"] if dry else [])], RUN)
-    if asked.resume:
-        return
+    goes_on = "--resume" in words or "--resume-anyway" in words  # the run is finished: nothing is trained
+    asked = options(Path("app.yaml"), [*words, *(["--dry-run"] if dry and not goes_on else [])], RUN)
     source = asked.data or Path("data/input") / asked.app.competition.id
     train(prepare(asked, source), asked, asked.output or RUN)
 
@@ -87,6 +91,9 @@ def execute(line: str) -> None:
         words = words[3:]
     if words[1] == "main.py":
         main_py(words[2:])
+        return
+    if words[1:3] == ["-m", "flyai_local"]:
+        assert local(words[3:]) == 0, line
         return
     assert words[1:3] == ["-m", "recipe"], line
     assert main([*words[3:], *SHORTER.get(words[3], [])]) == 0, line
@@ -156,19 +163,48 @@ def test_lr_find_proposes_what_runs(there, capsys):
         execute(line)
 
 
-def of_readme(name: str) -> list[str]:
-    lines = re.findall(r"^ {4}((?:\.venv/bin/)?python3? .+?)(?: {2,}#.*)?$", (ROOT / name).read_text("utf-8"), re.M)
-    return [
-        line for line in lines if not any(f"python {part}" in line.replace("python3", "python") for part in ELSEWHERE)
-    ]
+def lines_of(name: str) -> list[str]:
+    """The commands of a document in blocks, as they are typed."""
+    text = (ROOT / name).read_text("utf-8")
+    found = re.findall(r"^(?: {4})?((?:\.venv/bin/)?python3? .+?)(?: {2,}.*)?$", text, re.M)
+    lines = [line.replace(".venv/bin/python", "python").replace("python3", "python") for line in found]
+    return [line for line in lines if not any(line.startswith(f"python {part}") for part in ELSEWHERE) or cheap(line)]
 
 
-@pytest.mark.parametrize("line", sorted({*of_readme("README.md"), *of_readme("README_zh.md")}))
+def cheap(line: str) -> bool:
+    """Whether a command of the platform is done in a moment."""
+    return line.startswith(tuple(f"python -m flyai_local {part}" for part in LOCAL))
+
+
+@pytest.mark.parametrize("line", sorted({*lines_of("README.md"), *lines_of("README_zh.md")}))
 def test_the_readme_can_be_typed(there, line):
     """In its own folder, with its own names: pictures, train.csv, data/output/model, examples."""
     if "--competition birds" in line:
         shutil.copytree("data/input/Tiny", "data/input/birds", dirs_exist_ok=True)
     if "data/output/other" in line:
         shutil.copytree(RUN, "data/output/other", dirs_exist_ok=True)
-    execute(line.replace(".venv/bin/python", "python"))
+    execute(line)
+    assert os.path.lexists(RUN)
+
+
+NAMES = {"--data FOLDER": "--data pictures", "--competition NAME": "--competition Tiny"}  # that a reader fills in
+DOCUMENTS = [f"docs/{place.relative_to(ROOT / 'docs')}" for place in sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if lines_of(name)])
+def test_a_document_can_be_typed_line_by_line(there, document):
+    """In its order, with what it takes to be there: a second set, a second run, Chinese names."""
+    copies = {"pictures": "图片", "data/input/Tiny": "data/input/花卉"}
+    copies |= {"data/input/Tiny/.": "data/input/MushroomSketch", str(RUN): "runs/b6"}
+    for source, copy in copies.items():
+        shutil.copytree(source, copy, dirs_exist_ok=True)
+    shutil.copy("train.csv", "test.csv")
+    rows = (
+        Path("train.csv").read_text("utf-8").replace("image_path,label", "图片路径,类别").replace("pictures/", "图片/")
+    )
+    Path("标注.csv").write_text(rows, encoding="gbk")
+    for line in lines_of(document):
+        for name, ours in NAMES.items():
+            line = line.replace(name, ours)
+        execute(line)
     assert os.path.lexists(RUN)
