@@ -11,8 +11,9 @@ from benchmarks import ladder
 from recipe.app import read_app
 from recipe.components.families import check_components
 from recipe.models.start import start
-from recipe.sweep.file import listed_rows, read_sweep, tasks_of
+from recipe.sweep.file import read_sweep
 from recipe.sweep.lr_find import TrialSteps
+from recipe.sweep.rows import listed_rows, tasks_of
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 APPS = sorted((EXAMPLES / "cifar100").glob("*.yaml"))

@@ -50,8 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs what is not finished yet, then writes the tables and pictures. Exit code 1 if a row failed."""
     from recipe.sweep.engine import Sweep, run_sweep
-    from recipe.sweep.file import listed_rows, read_sweep
+    from recipe.sweep.file import read_sweep
     from recipe.sweep.objective import objective_of
+    from recipe.sweep.rows import listed_rows
 
     changed = {"data": arguments.data, "seeds": arguments.seeds, "workers": arguments.workers}
     file = read_sweep(arguments.file, changed, _settings(arguments.changes))

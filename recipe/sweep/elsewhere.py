@@ -13,8 +13,8 @@ from protocol.language import tr
 from protocol.strict import ConfigError
 from recipe.app import Competition
 from recipe.sweep.engine import Sweep
-from recipe.sweep.file import Task
 from recipe.sweep.objective import CrossValidated, drop_weights
+from recipe.sweep.rows import Task
 from recipe.system.atomic import write_json
 from recipe.system.console import duration
 from recipe.training.tasks.coordinator import Coordinator

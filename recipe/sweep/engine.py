@@ -20,9 +20,10 @@ from protocol.language import tr
 from protocol.strict import ConfigError
 from recipe.components.metrics import METRICS
 from recipe.runs.results import EpochLog
-from recipe.sweep.file import Row, SweepFile, Task, listed_rows, tasks_of
+from recipe.sweep.file import SweepFile
 from recipe.sweep.journal import SweepJournal, SweepState
 from recipe.sweep.objective import TaskObjective, TaskResult
+from recipe.sweep.rows import Row, Task, listed_rows, tasks_of
 from recipe.sweep.search import ask, hopeless, load_optuna
 from recipe.system.console import duration, say
 from recipe.system.memory import keep_freed_blocks

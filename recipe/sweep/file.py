@@ -1,4 +1,4 @@
-"""The file of a sweep, every key checked, and what it asks for: rows (settings) and tasks (a row under one seed).
+"""The file of a sweep, every key checked. What it asks for, rows and tasks: rows.py.
 
 name: weight-decay
 data: data/input/birds100
@@ -9,15 +9,9 @@ seeds: [0, 1, 2]
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
-import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from annotated_types import Ge
 from pydantic import Field, field_validator, model_validator
 
@@ -27,98 +21,6 @@ from protocol.plain_files import Unreadable, read_yaml
 from protocol.strict import ConfigError, Strict, checked
 from recipe.app import Columns
 from recipe.config import Config
-
-MACHINE = {"device", "precision", "memory_format", "micro_batch", "workers", "cache_mb"}  # how, not what, is computed
-
-
-@dataclass(frozen=True)
-class Row:
-    """A combination of settings that is tried."""
-
-    name: str
-    settings: dict[str, Any]  # those that differ from row to row
-
-
-@dataclass(frozen=True)
-class Task:
-    """A row under a seed: config to result, whatever process it runs in."""
-
-    row: Row
-    seed: int
-    config: Config
-
-    @property
-    def key(self) -> str:
-        """12 hex digits of the SHA-256 of all the result depends on besides the data: equal tasks are run once."""
-        settings = {
-            key: value for key, value in self.config.model_dump(exclude_defaults=True).items() if key not in MACHINE
-        }
-        return hashlib.sha256(json.dumps({**settings, "seed": self.seed}, sort_keys=True).encode()).hexdigest()[:12]
-
-    @property
-    def label(self) -> str:
-        """For people."""
-        return f"{self.row.name}, seed {self.seed}"
-
-
-def tasks_of(row: Row, sweep: SweepFile, epochs: int | None = None) -> list[Task]:
-    """One task per seed; `epochs` replaces those of the settings, and no stage of a run is then longer than the run.
-
-    Raises:
-        ConfigError: the settings of the row cannot be used; the message names the row.
-    """
-    merged = {**sweep.settings, **row.settings}
-    if epochs is not None:
-        merged |= {"epochs": epochs} | {
-            key: min(merged[key], epochs - 1) for key in ("mix_off_epochs", "freeze_epochs") if key in merged
-        }
-    config = checked(Config, merged, f"row {row.name}")
-    return [Task(row, seed, config.model_copy(update={"seed": seed})) for seed in sweep.seeds]
-
-
-def listed_rows(sweep: SweepFile) -> list[Row]:
-    """The rows that are known beforehand: those named, the grid, or what random draws; for tpe none."""
-    if sweep.rows:
-        return [Row(name, dict(settings)) for name, settings in sweep.rows.items()]
-    if sweep.search == "grid":
-        combinations = itertools.product(*sweep.space.values())  # type: ignore[arg-type]
-        return [named(dict(zip(sweep.space, values, strict=True))) for values in combinations]
-    if sweep.search == "random":
-        return random_rows(sweep)
-    return []
-
-
-def random_rows(sweep: SweepFile) -> list[Row]:
-    """`trials` rows drawn independently; row n depends on (search_seed, n) alone, so that more trials extend fewer.
-
-    Source: Bergstra, Bengio, "Random Search for Hyper-Parameter Optimization", 2012, section 1.
-    """
-    rows: dict[str, Row] = {}
-    for number in range(100 * sweep.trials):
-        generator = np.random.default_rng([sweep.search_seed, number])
-        row = named({key: _draw(values, generator) for key, values in sweep.space.items()})
-        rows.setdefault(row.name, row)
-        if len(rows) == sweep.trials:
-            break
-    return list(rows.values())
-
-
-def _draw(values: Any, generator: np.random.Generator) -> Any:
-    if not isinstance(values, Range):
-        return values[int(generator.integers(len(values)))]
-    if values.whole and not values.log:
-        return int(generator.integers(int(values.low), int(values.high) + 1))
-    if values.log:
-        drawn = math.exp(generator.uniform(math.log(values.low), math.log(values.high)))
-    else:
-        drawn = generator.uniform(values.low, values.high)
-    return min(int(values.high), max(int(values.low), round(drawn))) if values.whole else float(f"{drawn:.4g}")
-
-
-def named(settings: dict[str, Any]) -> Row:
-    """A row that is called by its settings."""
-    return Row(", ".join(f"{key}={value}" for key, value in settings.items()), settings)
-
 
 Scalar = bool | int | float | str
 
@@ -133,9 +35,10 @@ class Range(Strict):
     @model_validator(mode="after")
     def _ordered(self) -> Range:
         if not self.low < self.high or (self.log and self.low <= 0):
-            raise ValueError(
-                f"low {self.low} and high {self.high} are no interval{' on a logarithmic scale' if self.log else ''}"
+            said = tr(
+                "low {low} and high {high} are no interval; with log, low is above 0", low=self.low, high=self.high
             )
+            raise ValueError(said)
         return self
 
     @property
@@ -162,7 +65,7 @@ class EqualTime(Strict):
     @model_validator(mode="after")
     def _one(self) -> EqualTime:
         if bool(self.row) == bool(self.seconds):
-            raise ValueError("at_equal_time needs either row or seconds")
+            raise ValueError(tr("at_equal_time needs either row or seconds"))
         return self
 
 
@@ -198,7 +101,7 @@ class SweepFile(Strict):
     @classmethod
     def _distinct(cls, seeds: list[int]) -> list[int]:
         if len(set(seeds)) != len(seeds):
-            raise ValueError("a seed is there twice; a run would only repeat itself")
+            raise ValueError(tr("a seed is there twice; a run would only repeat itself"))
         return seeds
 
     @model_validator(mode="after")
@@ -211,38 +114,43 @@ class SweepFile(Strict):
     def _refusals(self) -> list[tuple[bool, str]]:
         ranges = [key for key, values in self.space.items() if isinstance(values, Range)]
         tried = {*self.settings, *self.space, *(key for row in self.rows.values() for key in row)}
+        named = {*self.space, *(key for row in self.rows.values() for key in row)}
+        timed = self.at_equal_time.row if self.at_equal_time else ""
         return [
-            (bool(self.space) == bool(self.rows), "a sweep needs either space or rows"),
+            (bool(self.space) == bool(self.rows), tr("a sweep needs either space or rows")),
             (
                 bool(ranges) and self.search == "grid",
-                f"space: {', '.join(ranges)} is an interval, which a grid "
-                "cannot list; "
-                "write the values, or search: random or tpe",
+                tr(
+                    "space: {ranges} is an interval, which a grid cannot list; write the values, or "
+                    "search: random or tpe",
+                    ranges=", ".join(ranges),
+                ),
             ),
             (
                 bool(self.rows) and self.search != "grid",
-                f"search: {self.search} draws from a space, but rows are given",
+                tr("search: {search} draws from a space, but rows are given", search=self.search),
             ),
-            (any(values == [] for values in self.space.values()), "space: a setting has no values"),
-            ("seed" in tried, "seed is not set as a setting; list the seeds under seeds"),
+            (any(values == [] for values in self.space.values()), tr("space: a setting has no values")),
+            ("seed" in tried, tr("seed is not set as a setting; list the seeds under seeds")),
             (
                 bool(self.at_equal_time) and self.search == "tpe",
-                "at_equal_time times rows before the sweep; tpe does not know them yet",
+                tr("at_equal_time times rows before the sweep; tpe does not know them yet"),
             ),
             (
-                bool(self.at_equal_time) and "epochs" in {*self.space, *(k for row in self.rows.values() for k in row)},
-                "at_equal_time chooses the epochs of each row; take epochs out of space and rows",
+                bool(self.at_equal_time) and "epochs" in named,
+                tr("at_equal_time chooses the epochs of each row; take epochs out of space and rows"),
             ),
             (
-                bool(self.at_equal_time and self.at_equal_time.row)
-                and bool(self.rows)
-                and self.at_equal_time.row not in self.rows,  # type: ignore[union-attr]
-                "at_equal_time: there is no such "
-                f"row.{nearest(self.at_equal_time.row, self.rows) if self.at_equal_time else ''}",
+                bool(timed and self.rows) and timed not in self.rows,
+                tr("at_equal_time: there is no row {row!r}.{nearest}", row=timed, nearest=nearest(timed, self.rows)),
             ),
             (
-                bool(self.baseline) and bool(self.rows) and self.baseline not in self.rows,
-                f"baseline: there is no row {self.baseline!r}.{nearest(self.baseline, self.rows)}",
+                bool(self.baseline and self.rows) and self.baseline not in self.rows,
+                tr(
+                    "baseline: there is no row {row!r}.{nearest}",
+                    row=self.baseline,
+                    nearest=nearest(self.baseline, self.rows),
+                ),
             ),
         ]
 

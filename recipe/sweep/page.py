@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from protocol.language import later, tr
 from recipe.report.section import Drawing
 from recipe.sweep.summary import RowResult, Summary
 from recipe.system.atomic import write_bytes
@@ -47,7 +48,10 @@ def write_section(path: Path, name: str, lines: Sequence[str], title: str) -> No
     write_bytes(path, text.encode("utf-8"))
 
 
-HEADER = ("row", "mean", "std", "seeds", "difference", "95 % interval", "p", "epochs", "time", "")
+HEADER = (
+    later("row"), later("mean"), later("std"), later("seeds"), later("difference"), later("95 % interval"), "p",
+    later("epochs"), later("time"), "",
+)  # fmt: skip
 
 
 def number(value: float, form: str = ".4f") -> str:
@@ -60,7 +64,8 @@ def cells(row: RowResult) -> tuple[str, ...]:
     difference = row.difference
     interval = ""
     if difference is not None and not math.isnan(difference.half_width):
-        interval = f"{difference.mean - difference.half_width:+.4f} to {difference.mean + difference.half_width:+.4f}"
+        low, high = (f"{difference.mean + sign * difference.half_width:+.4f}" for sign in (-1, 1))
+        interval = tr("{low} to {high}", low=low, high=high)
     return (
         row.row.name,
         number(row.mean),
@@ -70,7 +75,7 @@ def cells(row: RowResult) -> tuple[str, ...]:
         interval,
         number(row.p, ".3f"),
         f"{row.tasks[0].config.epochs}",
-        "" if math.isnan(row.seconds) else duration(row.seconds, "en"),
+        "" if math.isnan(row.seconds) else duration(row.seconds),
         words(row),
     )
 
@@ -78,10 +83,11 @@ def cells(row: RowResult) -> tuple[str, ...]:
 def words(row: RowResult) -> str:
     """The verdict, and what did not come to its end."""
     open_ = sum(not state.finished for state in row.states)
-    parts = [row.verdict] if row.verdict else []
-    parts += [f"{row.count('pruned')} stopped early"] if row.count("pruned") else []
-    parts += [f"{row.count('failed')} failed: {_reason(row)}"] if row.count("failed") else []
-    parts += [f"{open_} not finished"] if open_ else []
+    parts = [tr(row.verdict)] if row.verdict else []
+    parts += [tr("{count} stopped early", count=row.count("pruned"))] if row.count("pruned") else []
+    if failed := row.count("failed"):
+        parts.append(tr("{count} failed: {reason}", count=failed, reason=_reason(row)))
+    parts += [tr("{count} not finished", count=open_)] if open_ else []
     return "; ".join(parts)
 
 
@@ -91,7 +97,10 @@ def _reason(row: RowResult) -> str:
 
 def terminal(summary: Summary) -> str:
     """The table in characters, and the result in words."""
-    return aligned((f"{summary.metric}", *HEADER[1:]), [cells(row) for row in summary.rows]) + f"\n\n{summary.sentence}"
+    return (
+        aligned((f"{summary.metric}", *map(tr, HEADER[1:-1]), ""), [cells(row) for row in summary.rows])
+        + f"\n\n{summary.sentence}"
+    )
 
 
 def write_tables(folder: Path, summary: Summary, pictures: Sequence[Drawing]) -> Path:
@@ -136,7 +145,7 @@ def _page(summary: Summary, pictures: Sequence[Drawing]) -> str:
     return fill(
         Path(__file__).with_name("sweep.html"),
         summary=summary,
-        header=HEADER,
+        header=[*map(tr, HEADER[:-1]), ""],
         lines=lines,
         pictures=pictures,
         machine=machine(),

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from recipe.report.section import COLOURS, INK, SOFT, Drawing, colour, draw, shortened
+from protocol.language import tr
+from recipe.report.section import COLOURS, INK, SOFT, Drawing, colour, draw, in_chart, shortened
 from recipe.report.sections.confusion import BLUE
 from recipe.report.sections.training import epoch_axis
 from recipe.sweep.file import Range, SweepFile
@@ -80,17 +81,19 @@ def scores(summary: Summary) -> Drawing:
         places = np.arange(len(known))[::-1]
         spread = [np.nan_to_num(row.deviation) for row in known]
         means = [row.mean for row in known]
-        axes.errorbar(means, places, xerr=spread, fmt="o", color=COLOURS[0], capsize=3, label="mean, ± one deviation")
+        axes.errorbar(
+            means, places, xerr=spread, fmt="o", color=COLOURS[0], capsize=3, label=in_chart("mean, ± one deviation")
+        )
         for place, row in zip(places, known, strict=True):
             axes.plot(row.scores, [place] * len(row.scores), "|", color=COLOURS[1], markersize=11)
-        axes.plot([], [], "|", color=COLOURS[1], label="one seed")
+        axes.plot([], [], "|", color=COLOURS[1], label=in_chart("one seed"))
         axes.set_yticks(places, [shortened(name, 28) for name in names])
         axes.set_ylim(-0.6, len(known) - 0.4)
         axes.set_xlabel(summary.metric)
         axes.set_ylabel(shared)
         figure.legend(loc="outside upper center", ncols=2)
 
-    caption = f"Out-of-fold {summary.metric} of each row, the best at the top"
+    caption = tr("Out-of-fold {metric} of each row, the best at the top", metric=summary.metric)
     return draw("scores", caption, paint, (6.2, 1.5 + 0.28 * len(known)))
 
 
@@ -110,12 +113,14 @@ def curves(summary: Summary) -> Drawing:
             axes.plot(epochs, mean, marker="o" if len(epochs) < 30 else "", color=tint, label=shortened(name, 28))
             axes.fill_between(epochs, mean - spread, mean + spread, alpha=0.15, color=tint)
         epoch_axis(axes, sorted({epoch for curve in found for epoch in curve}))
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(in_chart("epoch"))
         axes.set_ylabel(summary.metric)
         figure.legend(loc="outside lower center", ncols=2)
 
-    few = f"; the best {MOST_CURVES} of {len(known)} rows" if len(known) > MOST_CURVES else ""
-    return draw("curves", f"Validation {summary.metric} by epoch{few}", paint, (6.2, 3.6 + 0.1 * len(found)))
+    caption = tr("Validation {metric} by epoch", metric=summary.metric)
+    if len(known) > MOST_CURVES:
+        caption += tr("; the best {shown} of {rows} rows", shown=MOST_CURVES, rows=len(known))
+    return draw("curves", caption, paint, (6.2, 3.6 + 0.1 * len(found)))
 
 
 def heat_map(down: str, across: str, space: dict[str, Any], summary: Summary) -> Drawing:
@@ -133,7 +138,7 @@ def heat_map(down: str, across: str, space: dict[str, Any], summary: Summary) ->
         _named(figure.axes[0], (down, rows), (across, columns))
 
     size = (1.2 * len(columns) + 2.2, 0.7 * len(rows) + 1.6)
-    caption = f"Out-of-fold {summary.metric}: {down} down, {across} across"
+    caption = tr("Out-of-fold {metric}: {down} down, {across} across", metric=summary.metric, down=down, across=across)
     return draw("heat_map", caption, paint, size, wide=len(columns) > 5)
 
 
@@ -165,11 +170,12 @@ def course(summary: Summary) -> Drawing:
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        axes.plot(places, means, "o", color=SOFT, label="row")
-        axes.step(places, best, where="post", color=COLOURS[0], label="best so far")
+        axes.plot(places, means, "o", color=SOFT, label=in_chart("row"))
+        axes.step(places, best, where="post", color=COLOURS[0], label=in_chart("best so far"))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("row, as tried")
+        axes.set_xlabel(in_chart("row, as tried"))
         axes.set_ylabel(summary.metric)
         figure.legend(loc="outside upper center", ncols=2)
 
-    return draw("search", f"Out-of-fold {summary.metric} in the order of the search", paint, (6.2, 3.6))
+    caption = tr("Out-of-fold {metric} in the order of the search", metric=summary.metric)
+    return draw("search", caption, paint, (6.2, 3.6))

@@ -16,8 +16,9 @@ import numpy as np
 
 from protocol.errors import UserError
 from protocol.language import tr
-from recipe.sweep.file import Range, Row, SweepFile, named, tasks_of
+from recipe.sweep.file import Range, SweepFile
 from recipe.sweep.journal import SweepState, TaskState
+from recipe.sweep.rows import Row, named, tasks_of
 
 STARTUP = 8  # rows drawn at random before TPE begins
 

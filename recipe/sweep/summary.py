@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from protocol.language import counted, later, tr
 from recipe.sweep.engine import Sweep, epochs_of
-from recipe.sweep.file import Row, Task, tasks_of
 from recipe.sweep.journal import TaskState
+from recipe.sweep.rows import Row, Task, tasks_of
 from recipe.tune.significance import Difference, holm, paired_scores, verdict
 
 
@@ -95,25 +96,24 @@ class Summary:
         """The result in words."""
         best, compared = self.best, [row for row in self.rows if row.difference is not None]
         if best is None:
-            return "No row is finished yet."
-        better = [row.row.name for row in compared if row.verdict.startswith("better")]
-        worse = [row.row.name for row in compared if row.verdict.startswith("worse")]
-        open_ = sum(not state.finished for row in self.rows for state in row.states)
-        parts = [
-            f"Highest mean: {best.row.name} ({best.mean:.4f})."
-            if self.higher_is_better
-            else f"Lowest mean: {best.row.name} ({best.mean:.4f})."
-        ]
-        parts += [f"Better than {self.baseline}: {'; '.join(better)}."] if better else []
-        parts += [f"Worse than {self.baseline}: {'; '.join(worse)}."] if worse else []
+            return tr("No row is finished yet.")
+        name, mean = best.row.name, f"{best.mean:.4f}"
+        highest = tr("Highest mean: {name} ({mean}).", name=name, mean=mean)
+        parts = [highest if self.higher_is_better else tr("Lowest mean: {name} ({mean}).", name=name, mean=mean)]
+        better, worse = (
+            [row.row.name for row in compared if row.verdict.startswith(how)] for how in ("better", "worse")
+        )
+        if better:
+            parts.append(tr("Better than {baseline}: {rows}.", baseline=self.baseline, rows="; ".join(better)))
+        if worse:
+            parts.append(tr("Worse than {baseline}: {rows}.", baseline=self.baseline, rows="; ".join(worse)))
         if compared and not better and not worse:
-            one_pair = all(math.isnan(row.p) for row in compared)
-            parts.append(
-                "One pair per row: there is no noise to compare with."
-                if one_pair
-                else "No difference beyond seed noise."
-            )
-        return " ".join([*parts, *([f"{open_} tasks are not finished."] if open_ else [])])
+            alone = all(math.isnan(row.p) for row in compared)
+            noise = tr("No difference beyond seed noise.")
+            parts.append(tr("One pair per row: there is no noise to compare with.") if alone else noise)
+        if open_ := sum(not state.finished for row in self.rows for state in row.states):
+            parts.append(counted("{count} task is not finished.", "{count} tasks are not finished.", open_))
+        return " ".join(parts)
 
 
 def summarise(sweep: Sweep) -> Summary:
@@ -137,7 +137,9 @@ def _compared(rows: list[RowResult], baseline: RowResult | None, higher_is_bette
     found = []
     for row, difference, p in zip(rows, differences, corrected, strict=True):
         words = "" if difference is None else verdict(difference, p, higher_is_better)
-        found.append(RowResult(row.row, row.tasks, row.states, difference, p, "baseline" if row is baseline else words))
+        found.append(
+            RowResult(row.row, row.tasks, row.states, difference, p, later("baseline") if row is baseline else words)
+        )
     return found
 
 

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from protocol.language import later
+
 DRAWS = 1000
 LEVEL = 0.05
 
@@ -138,9 +140,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def verdict(difference: Difference, corrected_p: float, higher_is_better: bool = True) -> str:
-    """The comparison in words."""
+    """The comparison in words, which are translated where they are shown."""
     if math.isnan(corrected_p):
-        return "one pair only: noise unknown, use more seeds"
+        return later("one pair only: noise unknown, use more seeds")
     if corrected_p >= LEVEL:
-        return "no difference beyond seed noise"
-    return "better than the baseline" if (difference.mean > 0) == higher_is_better else "worse than the baseline"
+        return later("no difference beyond seed noise")
+    better = (difference.mean > 0) == higher_is_better
+    return later("better than the baseline") if better else later("worse than the baseline")

@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 from protocol.errors import UserError
 from protocol.strict import ConfigError
 from recipe.sweep.engine import Sweep, run_sweep
-from recipe.sweep.file import listed_rows, read_sweep, tasks_of
+from recipe.sweep.file import read_sweep
 from recipe.sweep.journal import SweepJournal
 from recipe.sweep.page import terminal, write_markdown, write_tables
 from recipe.sweep.pictures import curves, short_labels, write_pictures
+from recipe.sweep.rows import listed_rows, tasks_of
 from recipe.sweep.summary import RowResult, Summary, summarise
 from recipe.tune.significance import holm, paired_scores, verdict
 

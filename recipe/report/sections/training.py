@@ -82,7 +82,7 @@ def _epochs(
                 )
         if extra:
             extra(evidence, axes)
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(in_chart("epoch"))
         epoch_axis(axes, sorted({log.epoch for log in evidence.logs}))
         _room(axes, name)
         if len(folds) <= 12:
@@ -94,7 +94,7 @@ def _epochs(
 def epoch_axis(axes: Axes, epochs: list[int]) -> None:
     """Whole epochs, the start by its name; a few of them are ticked each, and none beside them."""
     if len(epochs) <= 8:
-        axes.set_xticks(epochs, ["start" if epoch == 0 else str(epoch) for epoch in epochs])
+        axes.set_xticks(epochs, [in_chart("start") if epoch == 0 else str(epoch) for epoch in epochs])
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(epochs) == 1:
