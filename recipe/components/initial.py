@@ -9,6 +9,8 @@ from typing import Literal
 
 from torch import nn
 
+from protocol.language import tr
+
 
 def kaiming(model: nn.Module) -> None:
     """Fills convolutions so that ReLU keeps the gradients' variance; norms become the identity, linear layers small.
@@ -52,7 +54,10 @@ def zero_gamma(model: nn.Module) -> int:
         nn.init.zeros_(norm.weight)  # type: ignore[arg-type]
     if not blocks and not inverted:
         raise ValueError(
-            f"{type(model).__name__} has no residual block whose last scale could start at 0; leave zero gamma out."
+            tr(
+                "{network} has no residual block whose last scale could start at 0; leave zero gamma out.",
+                network=type(model).__name__,
+            )
         )
     return len(blocks) + len(inverted)
 
@@ -108,7 +113,7 @@ def replace_activation(model: nn.Module, name: str) -> int:
         ValueError: an unknown name, or a network whose activations are not modules of their own.
     """
     if name not in ACTIVATIONS:
-        raise ValueError(f"unknown activation {name!r}; known: {', '.join(ACTIVATIONS)}.")
+        raise ValueError(tr("unknown activation {name!r}; known: {known}.", name=name, known=", ".join(ACTIVATIONS)))
     found = [
         (parent, child)
         for parent in model.modules()
@@ -117,8 +122,11 @@ def replace_activation(model: nn.Module, name: str) -> int:
     ]
     if not found:
         raise ValueError(
-            f"{type(model).__name__} has no activation module that could become {name}; "
-            "leave the setting activation out."
+            tr(
+                "{network} has no activation module that could become {name}; leave the setting activation out.",
+                network=type(model).__name__,
+                name=name,
+            )
         )
     for parent, child in found:
         setattr(parent, child, ACTIVATIONS[name]())

@@ -42,13 +42,15 @@ class SAM(Wrapper):
 
     def __init__(self, base: torch.optim.Optimizer, rho: float = 0.05, only_norm: bool = False) -> None:
         if any(isinstance(optimizer, SAM) for optimizer in chain(base)):
-            raise ValueError("SAM cannot wrap SAM: name a plain optimizer as its base, for example sam(sgd()).")
+            raise ValueError(tr("SAM cannot wrap SAM: name a plain optimizer as its base, for example sam(sgd())."))
         super().__init__(base)
         self.rho, self.only_norm = rho, only_norm
         if only_norm and not self._perturbed():
             raise ValueError(
-                "SAM on normalisation layers found none that is trainable in this model; "
-                "leave the setting only='norm' out."
+                tr(
+                    "SAM on normalisation layers found none that is trainable in this model; "
+                    "leave the setting only='norm' out."
+                )
             )
 
     @torch.no_grad()

@@ -142,7 +142,7 @@ def _proof(fold: Exportee, fmt: str, pictures: np.ndarray, expected: np.ndarray)
             outcome.proven[how] = prove(probs, expected)
         except (UnequalError, UnusableError) as error:
             outcome.refused[how] = f"{how}: {error}"
-            log.warning("%s is refused in %s: %s", how, fold.folder.name, error)
+            log.warning("%s", tr("{how} is refused in {fold}: {error}", how=how, fold=fold.folder.name, error=error))
     return outcome
 
 

@@ -62,7 +62,9 @@ class Ensemble:
         folder = Path(folder).absolute()
         self._asked, self._process = (folder, device, runtime), os.getpid()
         if writing := holder(folder):
-            log.warning("a run is writing into %s (%s): the folds that it has finished so far answer", folder, writing)
+            said = tr("a run is writing into {folder} ({who}): the folds that it has finished so far answer",
+                      folder=folder, who=writing)  # fmt: skip
+            log.warning("%s", said)
         self.serving = read_answering(folder)
         wish = Wish(runtime or self.serving.runtime, device, demanded=runtime not in ("", "auto"))
         self.members, self.weights = self._members(folder, wish)
@@ -158,7 +160,7 @@ class Ensemble:
         probs = iter(self._probs(readable) if readable else ())
         for path, resized in chunk:
             if isinstance(resized, Exception):
-                log.warning("%s; it gets the class prior", str(resized).rstrip("."))
+                log.warning("%s", tr("{reason}; it gets the class prior", reason=str(resized).rstrip(".")))
                 yield self._answer(self.prior, path, getattr(resized, "reason", "") or str(resized) or repr(resized))
             else:
                 yield self._answer(next(probs), path)

@@ -92,9 +92,8 @@ def _first_that_can(folds: _Folds, wish: Wish) -> Loaded | None:
             raise ConfigError(tr("runtime {name!r} cannot answer: {message}.", name=name, message=message))
         log.log(
             level if wish.runtime == "auto" else logging.WARNING,
-            "%s does not answer: %s; the next is tried",
-            name,
-            message,
+            "%s",
+            tr("{name} does not answer: {message}; the next is tried", name=name, message=message),
         )
     return None
 

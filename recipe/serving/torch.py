@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from protocol.language import tr
 from recipe.components.views import View
 from recipe.models.merged_batch_norm import merge_batch_norm
 from recipe.pictures.preprocessing import Preprocessing
@@ -127,6 +128,6 @@ def in_half(model: nn.Module, preprocessing: Preprocessing, runtime: Runtime) ->
     try:
         prove(probs, expected, HALF_TOLERANCE)
     except UnequalError as difference:
-        log.warning("half precision is refused, float32 answers: %s", difference)
+        log.warning("%s", tr("half precision is refused, float32 answers: {difference}", difference=difference))
         return model
     return half

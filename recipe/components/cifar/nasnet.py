@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from protocol.language import tr
 from recipe.components.cifar.backbone import BACKBONES, Activation, Backbone
 from recipe.components.initial import replace_activation
 from recipe.registry import Count
@@ -115,7 +116,7 @@ class NASNet(Backbone):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Refused: cells take two maps."""
         if enable:
-            raise ValueError("NASNet cannot recompute activations here; set grad_checkpoint: false.")
+            raise ValueError(tr("NASNet cannot recompute activations here; set grad_checkpoint: false."))
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         """(B,3,H,W) to (B,24*channels,H/4,W/4)."""
