@@ -16,6 +16,8 @@ from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from recipe.commands.names import sentence
+from recipe.components.families import FAMILIES, family
 from recipe.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +39,8 @@ def messages() -> Iterator[str | tuple[str, str]]:
     for file in sorted((ROOT / "flyai_local" / "commands").glob("[a-z]*.py")):  # what --help of a command begins with
         yield from filter(None, [ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))])
     yield from filter(None, [field.description for field in Config.model_fields.values()])  # the help of a setting
+    for registry in map(family, FAMILIES):  # what `recipe names` says of a component
+        yield from sorted({sentence(registry[name]) for name in registry})
     for file in sorted(ROOT.glob("*.py")):
         yield from (message[1] for message in extract_from_file("python", file, KEYWORDS))
 

@@ -198,11 +198,14 @@ def test_a_document_can_be_typed_line_by_line(there, document):
     copies |= {"data/input/Tiny/.": "data/input/MushroomSketch", str(RUN): "runs/b6"}
     for source, copy in copies.items():
         shutil.copytree(source, copy, dirs_exist_ok=True)
-    shutil.copy("train.csv", "test.csv")
+    shutil.rmtree("data/output/joined", ignore_errors=True)
     rows = (
         Path("train.csv").read_text("utf-8").replace("image_path,label", "图片路径,类别").replace("pictures/", "图片/")
     )
     Path("标注.csv").write_text(rows, encoding="gbk")
+    shutil.copy("标注.csv" if "/zh/" in document else "train.csv", "test.csv")
+    record = Path("data/output/runs.jsonl")
+    record.write_text(record.read_text("utf-8").splitlines()[0] + "\n" + record.read_text("utf-8"), encoding="utf-8")
     for line in lines_of(document):
         for name, ours in NAMES.items():
             line = line.replace(name, ours)

@@ -58,7 +58,7 @@ def lines(name: str) -> list[str]:
         for component in registry
     }
     width = min(48, max(map(len, calls.values()), default=0))
-    return [f"{call:<{width}}  {_sentence(registry[component])}" for component, call in calls.items()]
+    return [f"{call:<{width}}  {tr(sentence(registry[component]))}" for component, call in calls.items()]
 
 
 def _setting(parameter: inspect.Parameter) -> str:
@@ -66,5 +66,6 @@ def _setting(parameter: inspect.Parameter) -> str:
     return str(parameter).split(":")[0] + (default if ":" in str(parameter) else "")
 
 
-def _sentence(component: object) -> str:
+def sentence(component: object) -> str:
+    """What a component does, as its docstring begins."""
     return " ".join((inspect.getdoc(component) or "").split("\n\n")[0].split())
