@@ -14,8 +14,9 @@ import numpy as np
 from protocol.errors import UserError
 from protocol.language import tr
 from recipe.sweep.engine import Sweep, epochs_of
-from recipe.sweep.file import Row, SweepFile, listed_rows, named, tasks_of
+from recipe.sweep.file import SweepFile
 from recipe.sweep.journal import SweepState, TaskState
+from recipe.sweep.rows import Row, listed_rows, named, tasks_of
 from recipe.sweep.search import distribution, load_optuna, steps
 
 FIGURES = ("host", "device", "precision", "seconds", "scores")  # of a task's end, as they stand in the journal
