@@ -54,7 +54,7 @@ def create(slug: str, card: Competition, kind: str, owner: User, **wished: Any) 
     if not NAME.fullmatch(slug) or slug in RESERVED:
         raise UserError(_("The address must be 1 to 64 letters a-z, digits, '_' and '-'."))
     if kind not in (CODE, ANSWERS):
-        raise UserError(f"the kind {kind!r} is not known: {CODE!r} or {ANSWERS!r}")
+        raise UserError(_("The kind %(kind)s is not known: code or answers.") % {"kind": repr(kind)[:60]})
     if Contest.objects.filter(slug__iexact=slug).exists():
         raise UserError(_("There is a contest %(slug)s already.") % {"slug": slug})
     made = bundles.make(slug, card, kind)

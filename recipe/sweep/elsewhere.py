@@ -23,7 +23,16 @@ from recipe.training.tasks.spec import END, Attempt, TaskSpec, attempts, newest,
 from recipe.training.tasks.transport import transport_of
 
 TASKS = "tasks"
-FIGURES = ("score", "scores", "seconds", "epochs", "host", "device", "precision")  # of a result, for the journal
+FIGURES = (
+    "score",
+    "scores",
+    "seconds",
+    "epochs",
+    "host",
+    "device",
+    "precision",
+    "micro_batch",
+)  # of a result, for the journal
 
 
 class Elsewhere:

@@ -149,12 +149,16 @@ def candidates(config: Config, device: torch.device) -> tuple[list[torch.memory_
     cpu = device.type == "cpu"
     layouts = [torch.channels_last, *([] if device.type == "cuda" else [torch.contiguous_format])]
     threads = [AVAILABLE_THREADS, *([AVAILABLE_THREADS // 2] if AVAILABLE_THREADS > 1 else [])] if cpu else [0]
-    precisions = [fastest_precision(device), *(["bf16"] if cpu and has_amx() else [])]
     return (
         layouts if config.memory_format == "auto" else [LAYOUTS[config.memory_format]],
         [config.threads] if cpu and config.threads else threads,
-        precisions if config.precision == "auto" else [config.precision],
+        precisions_of(device) if config.precision == "auto" else [config.precision],
     )
+
+
+def precisions_of(device: torch.device) -> list[str]:
+    """Those that are worth a timing on a device, the likeliest first."""
+    return [fastest_precision(device), *(["bf16"] if device.type == "cpu" and has_amx() else [])]
 
 
 def has_amx() -> bool:

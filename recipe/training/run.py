@@ -118,6 +118,7 @@ class RunOptions:
     limit: TimeLimit | None = None  # the time that is left; by default the minutes of the settings from now on
     report_seconds: float = 0.0  # of it, to keep for what follows
     on_epoch: OnEpoch = lambda log: None
+    settle: Callable[[Runtime], Runtime] = lambda runtime: runtime  # what belongs to more than this machine
 
 
 DEFAULTS = RunOptions()
@@ -136,7 +137,7 @@ def session(
     """
     world = here()
     limit = limit if world.is_first else TimeLimit()  # one clock for all
-    first = world.first(lambda: _machine(start, folder, len(folds)))
+    first = world.first(lambda: options.settle(_machine(start, folder, len(folds))))
     runtime = world.agree(lambda: own_device(first, start.config, world))
     world.agree(lambda: check_over_processes(start.model, start.config, runtime, folds, world))
     announce(start, table, folds, runtime)

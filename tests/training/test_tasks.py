@@ -13,6 +13,7 @@ import types
 
 import numpy as np
 import pytest
+import torch
 from run_lab import FAST, run
 from tasks_lab import FORK, Forked, task
 
@@ -24,10 +25,11 @@ from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
+from recipe.system.runtime import Runtime
 from recipe.system.stopping import Stopped
 from recipe.training.run import Prepared
 from recipe.training.tasks import coordinator as looking
-from recipe.training.tasks import folds, slurm
+from recipe.training.tasks import folds, settled, slurm
 from recipe.training.tasks.attempt import begin
 from recipe.training.tasks.coordinator import Coordinator
 from recipe.training.tasks.spec import END, TaskError, attempts, newest, read_spec
@@ -217,6 +219,9 @@ def test_folds_trained_as_tasks_are_those_of_a_run_here(competition, tmp_path, m
     prepared = Prepared(begun, read(competition), pictures, entered)
     asked = Options(App(competition=entered), config, "", "", report=False, on="local:2")
     found = folds.train_elsewhere(prepared, asked, tmp_path / "run")
+    ends = [newest(task).end for task in sorted((tmp_path / "run" / "tasks").glob("fold*"))]
+    agreed = json.loads((tmp_path / "run" / "tasks" / "settled-cpu.json").read_text())
+    assert [{name: end[name] for name in agreed} for end in ends] == [agreed] * 2
     for mine, theirs in zip(found.folds, whole.folds, strict=True):
         assert np.array_equal(mine.view_probs, theirs.view_probs)
     for name in ("oof.csv",):
@@ -226,6 +231,36 @@ def test_folds_trained_as_tasks_are_those_of_a_run_here(competition, tmp_path, m
     with pytest.raises(ConfigError, match="a clock watches one machine"):
         minutes = config.model_copy(update={"minutes": 1.0})
         folds.train_elsewhere(prepared, Options(asked.app, minutes, "", "", on="local"), tmp_path / "run")
+
+
+def here(**how):
+    return Runtime(torch.device("cpu"), threads=1, **how)
+
+
+def test_the_first_to_be_timed_settles_precision_and_passes_for_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(settled, "precisions_of", lambda device: ["float32", "bf16"])
+    auto = FAST.model_copy(update={"batch_size": 64})
+    first = here(precision="bf16", micro_batch=16)
+    assert settled.settle(tmp_path, first, auto) == first
+    later = settled.settle(tmp_path, here(precision="float32", micro_batch=64), auto)
+    assert settled.told(later) == {"device": "cpu", "precision": "bf16", "micro_batch": 16} and later.threads == 1
+    row = settled.settle(tmp_path, here(precision="float32", micro_batch=64), auto, passes=False)
+    assert (row.precision, row.micro_batch) == ("bf16", 64)  # another network: its own passes
+    own = auto.model_copy(update={"precision": "float32", "micro_batch": 8})
+    asked = here(precision="float32", micro_batch=8)
+    assert settled.settle(tmp_path, asked, own) == asked  # what the settings name stands
+    small = settled.settle(tmp_path, here(micro_batch=4), auto.model_copy(update={"batch_size": 4}))
+    assert small.micro_batch == 4
+    monkeypatch.setattr(settled, "precisions_of", lambda device: ["float32"])
+    assert settled.settle(tmp_path, here(micro_batch=64), auto).precision == "float32"  # cannot
+
+
+def test_a_first_that_was_killed_over_its_word_settles_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(settled, "WAIT", (0.0, 3))
+    (tmp_path / "settled-cpu.json").write_text('{"precision": "bf')
+    mine = here(micro_batch=32)
+    assert settled.settle(tmp_path, mine, FAST) == mine
+    assert settled.settle(tmp_path / "absent", mine, FAST) == mine
 
 
 # Transports

@@ -22,9 +22,11 @@ from recipe.prepare import prepare
 from recipe.runs.results import EpochLog
 from recipe.system.atomic import write_json
 from recipe.system.processes.world import orphaned
+from recipe.system.runtime import Runtime
 from recipe.system.stopping import Stopped, end_at_sigterm
 from recipe.train import cross_validate
 from recipe.training.run import RunOptions
+from recipe.training.tasks.settled import settle, told
 from recipe.training.tasks.spec import (
     AGAIN,
     ATTEMPT,
@@ -107,24 +109,32 @@ def trained(spec: TaskSpec, folder: Path) -> dict[str, Any]:
     options = Options(App(competition=spec.competition), spec.config, "", f"task {spec.name}")
     prepared = prepare(options, Path(spec.data))
     resume = (folder / "run.json").exists()
-    how = RunOptions(prepared.competition.metric, resume=resume, anyway=resume, only_fold=spec.fold)
+    way = computed(folder)
+
+    def settled(runtime: Runtime) -> Runtime:
+        found = settle(folder.parent.parent, runtime, spec.config, passes=spec.fold is not None)
+        way.update(told(found))
+        return found
+
+    how = RunOptions(prepared.competition.metric, resume, anyway=resume, only_fold=spec.fold, settle=settled)
     found = cross_validate(prepared, folder, how)
     return {
         "score": found.oof_score,
         "scores": list(found.scores),
         "seconds": sum(fold.seconds for fold in found.folds),
         "epochs": spec.config.epochs,
-        **computed(folder),
+        **way,
     }
 
 
 def computed(folder: Path) -> dict[str, Any]:
-    """The device and the precision of a run, as its timing settled them."""
+    """The device and the precision of a run that was finished before, as its timing settled them."""
     import json
 
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         entry = json.loads((folder / "timing.json").read_text(encoding="utf-8"))[-1]
-        return {"device": entry["key"]["device"], "precision": entry["choice"]["precision"]}
+        choice = entry["choice"]
+        return {"device": entry["key"]["device"], **{name: choice[name] for name in ("precision", "micro_batch")}}
     return {}
 
 

@@ -74,8 +74,10 @@ class Coordinator:
             try:
                 while self._fill(tasks) or self.active:
                     stop.check()
+                    busy = len(self.active)
                     self._look()
-                    time.sleep(self.transport.poll)
+                    if len(self.active) == busy:  # else there is room for the next at once
+                        time.sleep(self.transport.poll)
             except BaseException:
                 self._cancel()
                 raise
