@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +25,6 @@ __all__ = ["Service", "prepare", "serve"]
 
 ORGANISER = "organiser"
 AGAIN_SECONDS = 5.0  # between two starts of a worker that ended
-NICE = 10  # of workers beside the site: its pages come first by nine to one, and take little
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Service:
         contest: a competition that this machine knows, made a contest of the same name when there is none.
         kind: "code" or "answers", of that contest.
         proxy: address of a proxy in front, whose X-Forwarded headers are believed.
+        nice: by how much workers of this machine stand back, 0 to 19: pages come first, and take little.
     """
 
     options: Options
@@ -49,6 +48,7 @@ class Service:
     contest: str = ""
     kind: str = "code"
     proxy: str = ""
+    nice: int = 10  # one to nine
 
 
 def prepare(options: Options) -> None:
@@ -89,10 +89,10 @@ def serve(service: Service) -> None:
         ensure_contest(service.contest, service.kind)
     from django.core.wsgi import get_wsgi_application
 
-    from flyai_site import doors, server
+    from flyai_site import doors, server, storage
 
     folder = service.options.folder / "incoming"
-    _sweep(folder)
+    storage.sweep()
     try:
         web = server.make(
             get_wsgi_application(), service.address, service.port, folder, service.options.max_upload_mb,
@@ -124,13 +124,6 @@ def _port_of(web: Any) -> int:
     """The port that the system chose, where any would do."""
     listens: list[tuple[str, int]] = getattr(web, "effective_listen", None) or [("", web.effective_port)]
     return listens[0][1]
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what arrived by halves before the last stop, long ago enough that no other process still writes it."""
-    for file in folder.glob("*"):
-        if file.is_file() and time.time() - file.stat().st_mtime > 24 * 3600:
-            file.unlink(missing_ok=True)
 
 
 def organiser_word() -> None:
@@ -194,7 +187,7 @@ def _keep_worker(service: Service, number: int, stop: threading.Event) -> Callab
     def keep() -> None:
         while not stop.is_set():
             running[:] = [subprocess.Popen(_worker_command(service), env=environment, start_new_session=True)]
-            _give_way(running[0].pid)
+            _give_way(running[0].pid, service.nice)
             running[0].wait()
             stop.wait(AGAIN_SECONDS)
 
@@ -212,12 +205,13 @@ def _keep_worker(service: Service, number: int, stop: threading.Event) -> Callab
     return end
 
 
-def _give_way(pid: int) -> None:
+def _give_way(pid: int, by: int) -> None:
     """Let a worker, and so the submissions that it runs, have the processor where the site does not want it."""
     with contextlib.suppress(OSError):  # it has ended already
-        os.setpriority(os.PRIO_PROCESS, pid, NICE)
+        nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + by)
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
         # Where the kernel weighs sessions against each other, a process's own number counts within its session alone.
-        Path(f"/proc/{pid}/autogroup").write_text(str(NICE))
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 def _worker_command(service: Service) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import io
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,12 @@ from django.utils.translation import gettext as _
 
 from flyai_local.errors import UserError
 
-__all__ = ["Arriving", "Incoming", "TooLargeError", "arrive", "blob", "folder", "keep_file"]
+__all__ = ["Arriving", "Incoming", "TooLargeError", "arrive", "blob", "folder", "keep_file", "sweep"]
 
 CHUNK = 2**16
+BODY = "body-"  # how the names of arriving files begin
+JOINING_SECONDS = 60.0  # between the making of such a file and its lock, by far
+HALF_A_DAY = 12 * 3600.0  # in which whatever else lies there is made or used
 SPARE_MB = 256  # of the disk that uploads leave free
 
 
@@ -51,7 +57,8 @@ class Arriving(io.BufferedRandom):
     path: Path | None = None  # where it lies until it is put in its place
 
     def __init__(self, place: Path) -> None:
-        handle, name = tempfile.mkstemp(dir=place)
+        handle, name = tempfile.mkstemp(dir=place, prefix=BODY)
+        fcntl.flock(handle, fcntl.LOCK_EX)  # by which `sweep` knows that somebody is at it
         super().__init__(io.FileIO(handle, "r+"))  # type: ignore[arg-type]
         self.path = Path(name)
         self.size = 0
@@ -138,6 +145,18 @@ class Incoming:
     def drop(self) -> None:
         """Forget the file."""
         self._file.close()
+
+
+def sweep() -> None:
+    """Remove what arrived by halves before somebody died over it: at once where a lock tells it, else after a while."""
+    for file in folder("incoming").glob("*"):
+        with contextlib.suppress(OSError), file.open("rb") as opened:
+            age = time.time() - file.stat().st_mtime
+            if file.name.startswith(BODY) and age > JOINING_SECONDS:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            elif age < HALF_A_DAY:
+                continue
+            file.unlink()
 
 
 def arrive(pieces: Iterable[bytes], limit_bytes: int) -> Incoming:

@@ -39,7 +39,7 @@ def perform(args: argparse.Namespace, folder: Path) -> int:
         )
     if args.deed == "serve":
         workers = 0 if args.no_worker else args.workers
-        serve(Service(options, args.address, args.port, workers, args.contest, args.kind, args.proxy))
+        serve(Service(options, args.address, args.port, workers, args.contest, args.kind, args.proxy, args.nice))
         return 0
     if args.file is None:
         raise UserError(tr("host {deed} needs a file: python -m flyai_local host {deed} FILE", deed=args.deed))

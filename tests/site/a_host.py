@@ -35,7 +35,7 @@ class Host:
     def __init__(self, folder: Path, *options: str):
         self.environment = {**os.environ, "FLYAI_LOCAL_HOME": str(folder), "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(
-            self.command("host", "--port", "0", "--lease", "4", *options),
+            self.command("host", "--port", "0", "--nice", "0", "--lease", "4", *options),
             env=self.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.said: list[str] = []
