@@ -1,6 +1,6 @@
 """What busy neighbours leave of the training loop, of its peers, and of a bare step whose threads sleep or spin.
 
-    python -m benchmarks.busy                      a quarter of an hour on two cores
+    python -m benchmarks.busy                      within twelve minutes, with its start
     PEERS/bin/python -m benchmarks.busy            with fastai and Lightning beside it (benchmarks/peers.py says how)
     python -m benchmarks.busy --neighbours 0 2 --rounds 5
 
@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -82,9 +83,7 @@ def _work(name: str, folder: Path, backbone: str, batch: int) -> Callable[[], fl
     from benchmarks.peers import PEERS, importable
 
     if name in PEERS:
-        return next((work for peer, work in importable(folder, backbone, SIZE, batch).items() if name in peer), None)
-    import time
-
+        return next(iter(importable(folder, backbone, SIZE, batch, [name]).values()), None)
     from benchmarks.trial import Trial, contest_config
 
     trial = Trial(contest_config(backbone, SIZE, batch, "adamw()"), folder)
@@ -112,6 +111,7 @@ def neighbours(number: int) -> Iterator[None]:
 
 def measure(options: argparse.Namespace) -> Iterator[table.Row]:
     """A row for each contestant beside each number of neighbours."""
+    begin = time.monotonic()
     numbers, rounds = ([0, 1], 1) if options.quick else (options.neighbours, options.rounds)
     backbone, batch = (QUICK_BACKBONE, 8) if options.quick else (BACKBONE, 32)
     wanted = CONTESTANTS[:3] if options.quick else CONTESTANTS
@@ -123,20 +123,24 @@ def measure(options: argparse.Namespace) -> Iterator[table.Row]:
             ends.callback(contestant.end)
             if contestant.ready:
                 running[each] = contestant
-        yield from _rows(running, numbers, rounds, batch)
+        yield from _rows(running, numbers, rounds, batch, begin + 60 * options.minutes)
 
 
-def _rows(running: dict[str, Contestant], numbers: list[int], rounds: int, batch: int) -> Iterator[table.Row]:
+def _rows(
+    running: dict[str, Contestant], numbers: list[int], rounds: int, batch: int, end: float
+) -> Iterator[table.Row]:
     quiet: dict[str, float] = {}
-    for number in numbers:
+    for done, number in enumerate(numbers):
+        share = (end - time.monotonic()) / (len(numbers) - done)
         with neighbours(number):
-            seconds = table.in_turns({name: each.turn for name, each in running.items()}, rounds)
+            seconds = table.in_turns({name: each.turn for name, each in running.items()}, rounds, within=share)
         rate = {name: batch / statistics.median(times) for name, times in seconds.items()}
         quiet = quiet or rate
         for name, times in seconds.items():
             yield {
                 "neighbours": number,
                 "contestant": name,
+                "rounds": len(times),
                 "images_per_second": rate[name],
                 "of_quiet": rate[name] / quiet[name],
                 "of_asleep": table.ratio(seconds[ASLEEP], times),
@@ -149,6 +153,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--neighbours", type=int, nargs="+", default=[0, 1, 2, 4], help="busy processes; the first counts as quiet"
     )
     parser.add_argument("--rounds", type=int, default=5, help="of turns beside each number (default 5)")
+    parser.add_argument("--minutes", type=float, default=11.0, help="fewer rounds where they take longer (default 11)")
 
 
 if __name__ == "__main__":

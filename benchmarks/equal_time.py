@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks import own_sets
 from benchmarks.table import EXIT_CODES, ROOT
 
-WHO = ("ours", "timm", "frozen")
+WHO = ("ours", "timm", "lp-timm", "frozen")
 COMPETITION = "EqualTime"
 
 

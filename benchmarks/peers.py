@@ -1,6 +1,6 @@
 """fastai, Lightning and timm's loader on the same pictures, network and batch, each as its own documents say.
 
-    python -m venv --system-site-packages PEERS && PEERS/bin/pip install -r benchmarks/requirements-peers.txt
+    python -m venv PEERS && PEERS/bin/pip install -r requirements.txt -r benchmarks/requirements-peers.txt
 
 They are compared against and nothing depends on them. Each trains epoch by epoch with AdamW on two threads' worth of
 defaults: fastai with `Resize` and `aug_transforms`, Lightning with torchvision's RandomResizedCrop and flip and one
@@ -15,7 +15,7 @@ import importlib.util
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -139,12 +139,14 @@ def timm_loader(folder: Path, backbone: str, size: int, batch: int) -> Epoch:
 PEERS = {"fastai": ("fastai", fastai), "Lightning": ("lightning", lightning), "timm's loader": ("timm", timm_loader)}
 
 
-def importable(folder: Path, backbone: str, size: int, batch: int) -> dict[str, Epoch]:
-    """Seconds per step of an epoch, by name and version, of the peers that are installed; says which are absent."""
+def importable(
+    folder: Path, backbone: str, size: int, batch: int, names: Sequence[str] = tuple(PEERS)
+) -> dict[str, Epoch]:
+    """Seconds per step of an epoch, by name and version, of those peers that are installed; says which are absent."""
     from recipe.system import torchvision_guard  # noqa: F401  (before any of them imports torchvision)
 
     found = {}
-    for name, (package, make) in PEERS.items():
+    for name, (package, make) in ((name, PEERS[name]) for name in names):
         if importlib.util.find_spec(package) is None:
             print(
                 f"{name} is absent; benchmarks/requirements-peers.txt installs it into an environment of its own",

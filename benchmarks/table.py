@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import math
 import os
 import shlex
 import statistics
@@ -37,20 +38,29 @@ EXIT_CODES = "Exit codes: 0 measured; 1 stopped with a reason; 2 an option that 
 
 
 def in_turns(
-    candidates: Mapping[str, Work], rounds: int, clock: Callable[[], float] = time.perf_counter
-) -> dict[str, list[float]]:
+    candidates: Mapping[str, Work], rounds: int, clock: Callable[[], float] = time.perf_counter,
+    within: float = math.inf,
+) -> dict[str, list[float]]:  # fmt: skip
     """Seconds of every candidate in every round, by name, so that a drift of the machine meets all alike.
 
     Every second round goes through them backwards: a steady drift then favours none. One round before the first warms
     up and does not count. Where a candidate returns a float, that is its time: only a part of what it does counts.
+
+    Args:
+        within: seconds; a round that would end later, were it as long as the one before, is not begun. One is, always.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    end, last = clock() + within, 0.0
     for number in range(rounds + 1):
+        if number > 1 and clock() + last > end:
+            break
+        started = clock()
         for name in list(candidates)[:: 1 if number % 2 else -1]:
             begin = clock()
             taken = candidates[name]()
             if number:
                 seconds[name].append(taken if isinstance(taken, float) else clock() - begin)
+        last = clock() - started
     return seconds
 
 

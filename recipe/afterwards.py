@@ -17,6 +17,7 @@ from recipe.config import Config
 from recipe.data.table import Table
 from recipe.pictures.cache import Pictures
 from recipe.proposal import proposed
+from recipe.runs.folder import only_probe
 from recipe.system.console import detail, duration, left, say
 from recipe.training.clock.limit import TimeLimit
 
@@ -73,15 +74,16 @@ def _afterwards(name: str, folder: Path, work: Callable[[], str], tell: Callable
 
 
 def _exported(folder: Path, fmt: str, limit: TimeLimit) -> str:
-    if _spare(limit) < EXPORT_SECONDS:
-        return tr(
-            "left out: {duration} are left; {proposed} writes it later",
-            duration=duration(max(0.0, limit.left)),
-            proposed=proposed("export", folder=folder),
-        )
-    from recipe.serving.export import export_run
+    from recipe.serving.export import export_run, folds_of
+    from recipe.serving.exported import read_exported
 
-    return export_run(folder, fmt)
+    if _spare(limit) >= EXPORT_SECONDS or all(read_exported(fold.folder) for fold in folds_of(folder)):
+        return export_run(folder, fmt)  # which does nothing again
+    return tr(
+        "left out: {duration} are left; {proposed} writes it later",
+        duration=duration(max(0.0, limit.left)),
+        proposed=proposed("export", folder=folder),
+    )
 
 
 def _recorded(folder: Path) -> str:
@@ -92,6 +94,8 @@ def _recorded(folder: Path) -> str:
 
 
 def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: TimeLimit) -> str:
+    if only_probe(folder):
+        return tr("left out: only the probe answers, and no row is new to it; metrics.json has its scores")
     if limit.limited:
         return _reported_in_time(folder, limit)
     from recipe.report.page import write_report

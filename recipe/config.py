@@ -51,7 +51,7 @@ class Config(Strict):
         "answers together with the probe, unless there is time for every fold; fixed trains the folds of the settings",
     )
     hidden_pictures: Annotated[int, Ge(0)] = Field(
-        0, description="pictures whose prediction the time limit includes; 0 takes a quarter of train.csv"
+        0, description="pictures whose prediction the time limit includes; 0: a quarter of train.csv, and 100 at least"
     )
     # The network
     backbone: str = Field(

@@ -19,6 +19,18 @@ def test_every_second_round_runs_backwards_and_the_first_does_not_count():
     assert {name: len(times) for name, times in seconds.items()} == {"a": 3, "b": 3}
 
 
+def test_rounds_that_would_end_too_late_are_left_out_but_one_counts():
+    now = [0.0]
+
+    def work():
+        now[0] += 10
+
+    def rounds(within):
+        return len(table.in_turns({"a": work, "b": work}, 9, clock=lambda: now[0], within=within)["a"])
+
+    assert [rounds(within) for within in (0, 59, 61, 100, 1e9)] == [1, 1, 2, 4, 9]
+
+
 def test_a_drift_of_the_machine_leaves_the_ratio_alone():
     slow = [1.0, 2.0, 4.0, 80.0]
     assert table.ratio([2 * seconds for seconds in slow], slow) == 2

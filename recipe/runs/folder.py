@@ -19,7 +19,7 @@ from recipe.data.table import Table
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.proposal import proposed
 from recipe.runs.description import fold_folders, read_description
-from recipe.runs.ensemble import Answering, read_answering
+from recipe.runs.ensemble import HERE, Answering, read_answering
 
 PLAN = "plan.json"  # of a run that a clock planned, or of the probe alone
 
@@ -203,6 +203,14 @@ class RunFolder:
         return kept
 
 
+def only_probe(folder: Path) -> bool:
+    """Whether all that answers is the probe: of a run without epochs, or of one whose time sufficed for no more."""
+    if (folder / PLAN).exists() and _content(folder, PLAN).get("all_rows"):
+        return True
+    members = read_answering(folder).members
+    return bool(members) and not any(folder.glob("fold*/result.json")) and all(m.run != HERE for m in members)
+
+
 def open_run_folder(folder: Path) -> RunFolder:
     """A finished run.
 
@@ -210,16 +218,16 @@ def open_run_folder(folder: Path) -> RunFolder:
         RunError: the run is not finished or of an older version.
         CheckpointError: it holds no trained fold.
     """
-    description = read_description(fold_folders(folder)[0])
-    about, scores = read_about(folder), read_scores(folder)
-    if (folder / PLAN).exists() and _content(folder, PLAN).get("all_rows"):
+    if only_probe(folder):
         raise RunError(
             tr(
-                "the network in {folder} has seen every row (-e 0 fits the probe to all of them), so "
-                "nothing is left to choose by; train one with --plan fixed.",
+                "only the probe answers in {folder}, and it has seen every row, so nothing is left to "
+                "choose by; give more --minutes, or train with --plan fixed.",
                 folder=folder,
             )
         )
+    description = read_description(fold_folders(folder)[0])
+    about, scores = read_about(folder), read_scores(folder)
     try:
         classes, metric, fingerprint = tuple(about["classes"]), scores["metric"], about["fingerprint"]
     except (KeyError, TypeError) as error:

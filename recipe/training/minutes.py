@@ -29,7 +29,7 @@ from recipe.runs.summary import CrossValidation, summarise, write_summary
 from recipe.serving.export import export_run
 from recipe.system.atomic import write_json
 from recipe.system.console import say
-from recipe.training.clock.cost import expected_costs, work_of
+from recipe.training.clock.cost import expected_costs, hidden_of, work_of
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import Costs, Work, plan
 from recipe.training.contender.blend import Blend, blend
@@ -87,7 +87,7 @@ def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> Cros
         if speed is not None:
             _expect(run, speed)
         several = _several(run, folds, limit, options.resume)
-        run.last_stands = not several
+        run.last_stands = not (several and config.patience)  # few rows would choose an epoch by chance
         results = _trained(run, folds if several else (whole,), options.resume)
     if not results:  # the probe answers alone, and all rows have judged it
         summary = _probe_alone(run, folds, probe, begin)
@@ -134,14 +134,16 @@ def nearly_all(table: Table, judges: Fold, seed: int, groups: np.ndarray | None)
 
 def _expect(run: Run, speed: Speed) -> None:
     """From now on the clock keeps as much time for the answers as exported networks take, and for their export."""
-    hidden = run.config.hidden_pictures or max(1, len(run.table) // 4)
-    seconds = 2 * hidden * speed.picture + 2 * speed.load + EXPORT_MARGIN * speed.export
+    hidden = hidden_of(run.config, len(run.table))
+    answers = hidden * (speed.decode + 2 * speed.picture)
     run.pacer.predict = None
-    run.pacer.measured.took("predict", seconds)
+    run.pacer.measured.took("predict", answers + 2 * speed.load + EXPORT_MARGIN * speed.export)
     say(
         tr(
-            "limit    {hidden} hidden pictures at {picture:.1f} ms for each of two networks, exported",
+            "limit    {hidden} hidden pictures at {decode:.1f} ms to read and {picture:.1f} ms for each of two "
+            "networks, exported",
             hidden=hidden,
+            decode=1000 * speed.decode,
             picture=1000 * speed.picture,
         )
     )

@@ -21,6 +21,7 @@ from recipe.runs.folder import RunError, open_run_folder
 from recipe.serving.predict import Ensemble
 from recipe.train import cross_validate, train
 from recipe.training import minutes
+from recipe.training.clock.cost import hidden_of
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import Costs, Work, plan
 from recipe.training.contender.member import VIEWS, fitting, forms
@@ -84,12 +85,38 @@ def test_the_probe_answers_where_the_time_ends_before_the_network(competition, t
     ensemble = Ensemble(tmp_path / "run", "cpu", "torch")
     assert [member.run for member in ensemble.serving.members] == ["members/probe"]
     assert ensemble.probs(ready.table.paths[:2]).shape == (2, len(ready.table.classes))
+    with pytest.raises(RunError, match="only the probe"):
+        open_run_folder(tmp_path / "run")
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_of_the_probe_alone_no_report_is_promised(competition, tmp_path, monkeypatch, capsys, epochs):
+    monkeypatch.setattr(minutes, "train_folds", lambda *about: (_ for _ in ()).throw(TimeIsUpError("over.")))
+    ready = prepared(competition, epochs=epochs)
+    asked = Options(App(competition=ready.competition), ready.start.config, "cpu", "")
+    train(ready, asked, tmp_path / "run", limit=TimeLimit(600.0))
+    said = capsys.readouterr().out
+    assert "report      left out: only the probe answers" in said and "writes it later" not in said
 
 
 def test_with_time_for_all_of_them_the_folds_of_the_settings_are_trained(competition, tmp_path):
     summary = train_in_time(prepared(competition, epochs=1), tmp_path / "run", limited())
     assert [fold.fold for fold in summary.folds] == [0, 1]
     assert not np.isnan(summary.oof_probs).any()
+
+
+@pytest.mark.parametrize(("patience", "kept"), [(0, 3), (9, 1)])
+def test_few_rows_choose_no_epoch_unless_patience_was_asked_for(competition, tmp_path, monkeypatch, patience, kept):
+    """A fold of 20 rows found its second of 30 epochs perfect, by chance, and answered with it."""
+    monkeypatch.setattr("recipe.training.run.Best.beaten_by", lambda best, *about: best.epoch < 0)
+    ready = prepared(competition, epochs=3, patience=patience, export="none")
+    summary = train_in_time(ready, tmp_path / "run", limited())
+    assert [fold.epoch for fold in summary.folds] == [kept, kept]
+
+
+@pytest.mark.parametrize(("said", "rows", "hidden"), [(0, 60, 100), (0, 400, 100), (0, 5000, 1250), (7, 5000, 7)])
+def test_as_many_pictures_are_expected_as_a_contest_hides(said, rows, hidden):
+    assert hidden_of(CONFIG.model_copy(update={"hidden_pictures": said}), rows) == hidden
 
 
 def test_without_any_epoch_the_probe_is_the_run(competition, tmp_path):
@@ -112,6 +139,14 @@ def test_without_any_epoch_the_probe_is_the_run(competition, tmp_path):
 def test_less_time_computes_cheaper_features(left, size, views):
     form = fitting(Preprocessing(224, 0.875, (0.5,) * 3, (0.5,) * 3), seconds=100, left=left)
     assert (form.preprocessing.size, form.views) == (size, views)
+
+
+def test_where_no_network_would_see_every_row_the_probe_gets_its_time():
+    """5,000 rows and four minutes of one core: the mirrored view is worth more than a third of a pass."""
+    given = Preprocessing(224, 0.875, (0.5,) * 3, (0.5,) * 3)
+    assert fitting(given, seconds=120, left=220, epoch=200).views == VIEWS
+    assert fitting(given, seconds=120, left=220, epoch=100).views == "identity()"
+    assert fitting(given, seconds=140, left=220, epoch=200).views == "identity()"  # that would be too much of it
 
 
 def test_a_probe_of_cheaper_features_answers(competition, tmp_path, monkeypatch):

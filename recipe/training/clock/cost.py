@@ -34,6 +34,7 @@ CHANGED = (
     3 / 2
 )  # times as slow or as fast as before, for this many steps in a row, and the steps before them are forgotten:
 SLOWER_STEPS, FASTER_STEPS = 3, 4
+LEAST_HIDDEN = 100  # pictures that a run is expected to answer, where nothing is said, however few it learned from
 TRIED = 6  # pictures that are predicted one by one to time it; the first warms up
 
 
@@ -41,6 +42,11 @@ def work_of(config: Config, fold: Fold) -> Work:
     """What the settings ask of a fold."""
     steps = max(1, len(fold.train_rows) // config.batch_size)
     return Work(steps, steps * config.epochs, steps * config.freeze_epochs)
+
+
+def hidden_of(config: Config, rows: int) -> int:
+    """Pictures whose prediction the limit includes: those of the settings, else a quarter of the rows, or a hundred."""
+    return config.hidden_pictures or max(LEAST_HIDDEN, rows // 4)
 
 
 def expected_costs(config: Config, fold: Fold, runtime: Runtime, hidden: int = 0) -> Costs:

@@ -18,7 +18,7 @@ from recipe.models.start import Start
 from recipe.system.console import duration, say
 from recipe.system.processes.world import ALONE, World
 from recipe.system.runtime import Runtime
-from recipe.training.clock.cost import Measured, expected_costs, time_answers
+from recipe.training.clock.cost import Measured, expected_costs, hidden_of, time_answers
 from recipe.training.clock.limit import SECONDS_BETWEEN_NOTES, Decision, TimeIsUpError, TimeLimit
 from recipe.training.clock.plan import Costs, Work, plan, seconds_of
 
@@ -276,7 +276,7 @@ def pacer_of(
     Args:
         networks: that answer for each fold.
     """
-    hidden = start.config.hidden_pictures or max(1, len(table) // 4)
+    hidden = hidden_of(start.config, len(table))
     expected = expected_costs(start.config, fold, runtime, hidden)
     if not limit.limited:
         return Pacer(limit, expected, world=world)

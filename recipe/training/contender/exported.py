@@ -32,6 +32,7 @@ class Speed:
 
     export: float  # of one network
     load: float  # of one network, by the process that answers
+    decode: float  # of one picture, however many networks answer it
     picture: float  # by one network in all views, asked for alone
 
 
@@ -54,13 +55,17 @@ def exported_speed(member: Path, config: Config, paths: Sequence[Path]) -> Speed
         say(tr("export   {reason}; torch answers", reason=str(reason).rstrip(".")))
         return None
     load = time.perf_counter() - exported
-    return Speed(exported - begin, load, _picture(answering, paths[:TRIED]))
+    return Speed(exported - begin, load, *_picture(answering, paths[:TRIED]))
 
 
-def _picture(member: Member, paths: Sequence[Path]) -> float:
-    taken = []
+def _picture(member: Member, paths: Sequence[Path]) -> tuple[float, float]:
+    """Seconds to read one, and to answer it."""
+    decoded, answered = [], []
     for path in paths:
         begin = time.perf_counter()
-        member.probs([resize_short(read(path), short_side(member.preprocessing))])
-        taken.append(time.perf_counter() - begin)
-    return median(taken[1:] or taken)
+        image = resize_short(read(path), short_side(member.preprocessing))
+        between = time.perf_counter()
+        member.probs([image])
+        decoded.append(between - begin)
+        answered.append(time.perf_counter() - between)
+    return median(decoded[1:] or decoded), median(answered[1:] or answered)

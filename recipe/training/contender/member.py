@@ -37,6 +37,9 @@ HEAD = "root()"
 
 
 SMALLER = (5 / 7, 4 / 7)  # of the size, where the time is short: 160 and 128 px of 224
+SHARE = 1 / 2  # of the time that is left, for the features; and
+ALONE = 3 / 5  # where a network would have less than
+WORTH = 1.0  # passes over the rows after them: it would be given next to nothing of the answer
 TRIED = 4  # pictures that time the features
 
 
@@ -117,15 +120,23 @@ def forms(preprocessing: Preprocessing) -> list[tuple[Form, float]]:
     return [(Form(preprocessing, VIEWS), 1.0), *less]
 
 
-def fitting(preprocessing: Preprocessing, seconds: float, left: float) -> Form:
-    """The best form whose features take no more than half of the time that is left, or the cheapest.
+def fitting(preprocessing: Preprocessing, seconds: float, left: float, epoch: float = 0.0) -> Form:
+    """The best form whose features take no more than half of the time that is left, or the cheapest; somewhat more
+    where the other half would not even show a network all rows once, so that the probe is what answers.
 
     Args:
         seconds: that all features take in the best form.
+        epoch: seconds that a network learns for in one pass over all rows.
     """
-    return next(
-        (form for form, cost in forms(preprocessing) if cost * seconds <= left / 2), forms(preprocessing)[-1][0]
-    )
+    form, cost = _first(preprocessing, seconds, SHARE * left)
+    if left - cost * seconds < WORTH * epoch:
+        return _first(preprocessing, seconds, ALONE * left)[0]
+    return form
+
+
+def _first(preprocessing: Preprocessing, seconds: float, left: float) -> tuple[Form, float]:
+    listed = forms(preprocessing)
+    return next(((form, cost) for form, cost in listed if cost * seconds <= left), listed[-1])
 
 
 def _extractor(
@@ -140,7 +151,7 @@ def _extractor(
     begin = time.perf_counter()
     extractor(tried)
     seconds = (time.perf_counter() - begin) / len(tried) * len(pictures)
-    form = fitting(preprocessing, seconds, limit.left)
+    form = fitting(preprocessing, seconds, limit.left, len(pictures) / (runtime.pictures_per_second or np.inf))
     if form.views == VIEWS:
         return extractor, form
     return Extractor(model, form.preprocessing, runtime, form.views), form
