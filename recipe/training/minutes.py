@@ -38,7 +38,7 @@ from recipe.training.contender.member import RUN, VIEWS, ProbeMember, probe_memb
 from recipe.training.folds import train_folds
 from recipe.training.run import Prepared, Run, RunOptions, session
 
-JUDGING = 40  # rows that judge the network, but at most one of LEAST_PARTS parts of all rows
+JUDGING = 40  # rows, or groups of them, that judge the network, but at most one of LEAST_PARTS parts of all
 LEAST_PARTS = 20
 MOST_COPIES = 10  # of one picture, or a fiftieth of the rows
 EXPORT_MARGIN = 1.5  # times what the probe's export took
@@ -122,13 +122,11 @@ def _groups(prepared: Prepared) -> np.ndarray | None:
 
 
 def nearly_all(table: Table, judges: Fold, seed: int, groups: np.ndarray | None) -> Fold:
-    """The fold 0 that trains on all rows but a few, which judge: groups of another fold's validation rows, until there
-    are enough.
-    """
-    wanted = max(1, min(JUDGING, len(table) // LEAST_PARTS))
-    rows = np.random.default_rng(seed).permutation(judges.valid_rows)
-    chosen = rows[:wanted] if groups is None else rows[np.isin(groups[rows], groups[rows[:wanted]])]
-    valid = np.sort(chosen)
+    """The fold 0 that trains on all rows but a few, which judge: some groups of another fold's validation rows."""
+    groups = np.arange(len(table)) if groups is None else groups
+    wanted = max(1, min(JUDGING, len(np.unique(groups)) // LEAST_PARTS))  # of groups: copies judge no better than one
+    there = np.random.default_rng(seed).permutation(np.unique(groups[judges.valid_rows]))
+    valid = np.sort(judges.valid_rows[np.isin(groups[judges.valid_rows], there[:wanted])])
     return Fold(0, np.setdiff1d(np.arange(len(table)), valid), valid)
 
 
