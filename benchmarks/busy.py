@@ -42,6 +42,7 @@ class Contestant:
             f"{policy}from benchmarks.busy import contest; contest({name!r}, {str(folder)!r}, {backbone!r}, {batch})"
         )
         environment = {key: value for key, value in os.environ.items() if key not in VARIABLES}
+        environment["PYTHONWARNINGS"] = "ignore"  # the peers' advice about workers
         self.process = subprocess.Popen(
             [sys.executable, "-c", program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -12,6 +12,7 @@ from its first batch to its last step, without their validation, logging and set
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import time
 import warnings
@@ -66,6 +67,8 @@ def fastai(folder: Path, backbone: str, size: int, batch: int) -> Epoch:
 def lightning(folder: Path, backbone: str, size: int, batch: int) -> Epoch:
     """Lightning's Trainer over torchvision's ImageFolder."""
     import lightning as light
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # which devices there are, and what it has ended
     from torchvision import transforms as T
     from torchvision.datasets import ImageFolder
 
