@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ from recipe.train import cross_validate, train
 from recipe.training import minutes
 from recipe.training.clock.cost import hidden_of
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
+from recipe.training.clock.pacer import Pacer
 from recipe.training.clock.plan import Costs, Work, plan
+from recipe.training.contender.exported import Speed
 from recipe.training.contender.member import VIEWS, fitting, forms
 from recipe.training.minutes import folds_in_time, nearly_all, plans, train_in_time
 from recipe.training.run import Prepared, RunOptions
@@ -176,6 +179,13 @@ def test_few_rows_judge_and_all_others_train_and_no_group_is_divided(competition
     assert sorted([*fold.train_rows, *fold.valid_rows]) == list(range(len(table)))
     assert 0 < len(fold.valid_rows) <= 2 * max(1, len(table) // 20)
     assert not set(groups[fold.train_rows]) & set(groups[fold.valid_rows])
+
+
+def test_a_large_photograph_is_read_once_however_many_networks_answer_it():
+    pacer = Pacer(TimeLimit(600.0), Costs(1, 1, 0, 0, 0, 0))
+    run = SimpleNamespace(config=CONFIG.model_copy(update={"hidden_pictures": 10}), table=range(40), pacer=pacer)
+    minutes._expect(run, Speed(export=0, load=0, decode=1.0, picture=0.1))
+    assert pacer.measured.costs.predict == pytest.approx(10 * (1.0 + 2 * 0.1))
 
 
 @pytest.mark.parametrize("copies", [1, 2, 4])
