@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -32,6 +33,15 @@ if hasattr(signal, "SIGHUP"):
 torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What fixtures of a whole file do happens in no user's folder either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLYAI_LOCAL_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("FLYAI_RECIPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The per-user folders are fresh ones in every test."""
@@ -49,10 +59,8 @@ def draw(label: int, seed: int, size: int = 48) -> np.ndarray:
     return image
 
 
-@pytest.fixture
-def competition(tmp_path: Path) -> Path:
-    """A folder with train.csv and 36 pictures of 3 int classes."""
-    folder = tmp_path / "Tiny"
+def tiny(folder: Path) -> Path:
+    """Writes a folder with train.csv and 36 pictures of 3 int classes."""
     (folder / "image").mkdir(parents=True)
     lines = ["image_path,label"]
     for row in range(36):
@@ -61,3 +69,15 @@ def competition(tmp_path: Path) -> Path:
         lines.append(f"./{name},{row % 3}")
     (folder / "train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def competition(tmp_path: Path) -> Path:
+    """A tiny competition of the test's own."""
+    return tiny(tmp_path / "Tiny")
+
+
+@pytest.fixture(scope="module")
+def shared_competition(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that the tests of a file share, and leave as it is."""
+    return tiny(tmp_path_factory.mktemp("shared") / "Tiny")

@@ -12,30 +12,35 @@ from recipe.train import RunOptions, cross_validate
 from recipe.training.fold import FoldTraining
 from recipe.training.run import Prepared
 
-FAST = Config(
+TINY = Config(
     backbone="test_efficientnet",
     pretrained=False,
     image_size=32,
-    epochs=3,
+    epochs=1,
     batch_size=8,
     folds=2,
     memory_format="contiguous",
-    optimizer="sam(adamw(), rho=0.05)",
+    optimizer="adamw()",
     lr=0.01,
-    mix="mixup(alpha=0.2)",
     augment="hflip()",
-    ema_decay=0.9,
     views="identity()",
     workers=1,
 )
+FAST = TINY.model_copy(
+    update={"epochs": 3, "optimizer": "sam(adamw(), rho=0.05)", "mix": "mixup(alpha=0.2)", "ema_decay": 0.9}
+)
+
+
+def prepared(competition, config=FAST):
+    """A competition and settings, ready to train."""
+    table = read(competition)
+    begun = start(config, len(table.classes))
+    return Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing)))
 
 
 def run(competition, folder, config=FAST, **how):
-    table = read(competition)
-    begun = start(config, len(table.classes))
-    return table, cross_validate(
-        Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing))), folder, RunOptions(**how)
-    )
+    ready = prepared(competition, config)
+    return ready.table, cross_validate(ready, folder, RunOptions(**how))
 
 
 def killed_after(monkeypatch, steps):

@@ -205,6 +205,13 @@ def test_the_house_is_small_enough_to_be_listed():
     assert {name: size for name, size in sizes.items() if size > most.get(name, 13)} == {}
 
 
+def test_a_module_is_read_in_one_sitting():
+    """One idea a file: what grows beyond 300 lines holds a second one."""
+    files = [*RECIPE, *LOCAL, *SITE, *sorted((ROOT / "protocol").rglob("*.py"))]
+    long = {path.name: lines for path in files if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 300}
+    assert long == {}
+
+
 PLACES = {room: number for number, line in enumerate(ROOMS["recipe"]) for room in line}
 GROUND = ROOMS["recipe"][0][0]
 

@@ -7,41 +7,21 @@ import json
 
 import numpy as np
 import pytest
+from run_lab import TINY, run
 
 from recipe.__main__ import main
-from recipe.config import Config
 from recipe.data.reading import read
-from recipe.models.start import start
-from recipe.pictures.cache import Pictures
-from recipe.pictures.preprocessing import short_side
 from recipe.report.sections import cost
 from recipe.runs.trackers.to_tensorboard import write_events
 from recipe.serving.predict import Ensemble
-from recipe.train import cross_validate
-from recipe.training.run import Prepared
-
-CONFIG = Config(
-    backbone="test_efficientnet",
-    pretrained=False,
-    image_size=32,
-    epochs=2,
-    batch_size=8,
-    folds=2,
-    memory_format="contiguous",
-    optimizer="adamw()",
-    lr=0.01,
-    augment="hflip()",
-    views="identity()",
-    workers=1,
-)
 
 
-@pytest.fixture
-def trained(competition, tmp_path):
-    table = read(competition)
-    begun = start(CONFIG, len(table.classes))
-    cross_validate(Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing))), tmp_path / "run")
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def trained(shared_competition, tmp_path_factory):
+    """A run of two epochs that the tests share: each writes beside it."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    run(shared_competition, folder, TINY.model_copy(update={"epochs": 2}))
+    return folder
 
 
 def test_scores_are_those_of_the_ensemble_and_the_page_is_there(competition, trained, tmp_path, capsys, monkeypatch):

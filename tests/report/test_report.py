@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from run_lab import TINY, prepared
 from sklearn import metrics as oracle
 from sklearn.calibration import calibration_curve
 
 from recipe.components.metrics import METRICS
-from recipe.config import Config
 from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
@@ -36,21 +36,7 @@ from recipe.train import cross_validate
 from recipe.training.run import Prepared
 from recipe.training.step.update import Update
 
-CONFIG = Config(
-    backbone="test_efficientnet",
-    pretrained=False,
-    image_size=32,
-    epochs=1,
-    batch_size=8,
-    folds=2,
-    memory_format="contiguous",
-    optimizer="adamw()",
-    lr=0.01,
-    mix="mixup(alpha=0.4)",
-    augment="hflip(), brightness_contrast()",
-    views="identity()",
-    workers=1,
-)
+CONFIG = TINY.model_copy(update={"mix": "mixup(alpha=0.4)", "augment": "hflip(), brightness_contrast()"})
 WITH_A_NETWORK = {"attention_section", "fed_section", "map_section", "cost_section", "settings_section"}
 WITHOUT_A_NETWORK = [make for _, make in page.SECTIONS if make.__name__ not in WITH_A_NETWORK]
 
@@ -80,11 +66,9 @@ def evidence(tmp_path, labels, probs, classes=None, folds=2, logs=(), **more) ->
 
 @pytest.fixture
 def trained(competition, tmp_path):
-    table = read(competition)
-    begun = start(CONFIG, len(table.classes))
-    pictures = Pictures(table.paths, short_side(begun.preprocessing))
-    cross_validate(Prepared(begun, table, pictures), tmp_path / "run")
-    return tmp_path / "run", table, pictures
+    ready = prepared(competition, CONFIG)
+    cross_validate(ready, tmp_path / "run")
+    return tmp_path / "run", ready.table, ready.pictures
 
 
 class Page(HTMLParser):

@@ -7,50 +7,36 @@ import shlex
 
 import numpy as np
 import pytest
+import run_lab
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from run_lab import TINY
 from torch import nn
 
 import recipe.training.validation
 from protocol.errors import UserError
 from recipe.components.optimizers import OPTIMIZERS
-from recipe.config import Config
 from recipe.data.batch import Batch
-from recipe.data.reading import read
-from recipe.models.start import start
-from recipe.pictures.cache import Pictures
-from recipe.pictures.preprocessing import short_side
 from recipe.sweep.lr_curve import curve, exponential_rates, has_diverged, smooth, suggest, text_plot
 from recipe.sweep.lr_find import TrialSteps, find, range_test, setting_for, trial_run
 from recipe.system.runtime import Runtime
-from recipe.training.run import Prepared
 from recipe.training.step.update import NonFiniteLossError, Update
 
-FAST = Config(
-    backbone="test_efficientnet",
-    pretrained=False,
-    image_size=32,
-    epochs=3,
-    batch_size=8,
-    micro_batch=3,
-    folds=2,
-    memory_format="contiguous",
-    optimizer="sam(sgd(), rho=0.05)",
-    lr=0.01,
-    mix="mixup(alpha=0.2)",
-    augment="hflip()",
-    views="identity()",
-    workers=1,
-    lr_batch=16,
+FAST = TINY.model_copy(
+    update={
+        "epochs": 3,
+        "micro_batch": 3,
+        "optimizer": "sam(sgd(), rho=0.05)",
+        "mix": "mixup(alpha=0.2)",
+        "lr_batch": 16,
+    }
 )
 
 
 @pytest.fixture
 def prepared(competition):
-    table = read(competition)
-    begun = start(FAST, len(table.classes))
-    return Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing)))
+    return run_lab.prepared(competition, FAST)
 
 
 def test_rates_grow_by_a_constant_factor():

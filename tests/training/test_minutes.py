@@ -10,10 +10,12 @@ import math
 import cv2
 import numpy as np
 import pytest
+import run_lab
 import torch
 from conftest import draw
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from run_lab import FAST
 from safetensors.torch import load_file
 
 from benchmarks.paced import Contest, play
@@ -25,49 +27,28 @@ from recipe.cli import within_limits
 from recipe.config import Config
 from recipe.data.folds import Fold
 from recipe.data.reading import read
-from recipe.models.start import start
-from recipe.pictures.cache import Pictures
-from recipe.pictures.preprocessing import short_side
 from recipe.runs.description import read_description
 from recipe.runs.epochs import read_logs
 from recipe.serving.predict import Ensemble
 from recipe.system.runtime import Runtime
-from recipe.train import RunOptions, cross_validate
 from recipe.training.clock.cost import Measured, Speed, estimate, expected_costs
 from recipe.training.clock.limit import TimeIsUpError, TimeLimit
 from recipe.training.clock.pacer import Pacer
 from recipe.training.clock.plan import Costs, Work
 from recipe.training.fold import FoldTraining
-from recipe.training.run import Prepared
 from recipe.training.validation import Validation
 
-ASKED = Config(
-    backbone="test_efficientnet",
-    pretrained=False,
-    image_size=32,
-    epochs=8,
-    batch_size=4,
-    folds=3,
-    memory_format="contiguous",
-    optimizer="sam(adamw(), rho=0.05)",
-    lr=0.01,
-    mix="mixup(alpha=0.2)",
-    mix_off_epochs=2,
-    augment="hflip()",
-    ema_decay=0.9,
-    loss="deferred(ce(), class_balanced(), start=0.5)",
-    views="identity()",
-    workers=1,
-    hidden_pictures=12,
-)
+ASKED = FAST.model_copy(
+    update={
+        "epochs": 8, "batch_size": 4, "folds": 3, "mix_off_epochs": 2, "hidden_pictures": 12,
+        "loss": "deferred(ce(), class_balanced(), start=0.5)",
+    }
+)  # fmt: skip
 STEPS = 6  # of an epoch: 24 rows, 4 per step
 
 
 def run(competition, folder, config=ASKED, **how):
-    table = read(competition)
-    begun = start(config, len(table.classes))
-    prepared = Prepared(begun, table, Pictures(table.paths, short_side(begun.preprocessing)))
-    return cross_validate(prepared, folder, RunOptions(**how))
+    return run_lab.run(competition, folder, config, **how)[1]
 
 
 def on(machine, minutes, competition, folder, config=ASKED, **how):
