@@ -12,7 +12,8 @@ def machine() -> str:
     """The machine and the software, in a line."""
     import torch
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{processor()}, {cores()} cores"
+    here = f"{processor()}, {cores()} core{'s' if cores() > 1 else ''}"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else here
     return (
         f"{platform.system()} {platform.machine()}, {device}, "
         f"Python {platform.python_version()}, torch {torch.__version__}"

@@ -157,6 +157,8 @@ def _recalls(grid: Grid) -> Drawing:
         axes.plot(precision, places, "D", color=COLOURS[1], markersize=5, label=in_chart("precision"))
         axes.set_yticks(places, names)
         axes.set_xlim(right=1.02)
+        shown = [tick for tick in axes.get_xticks() if axes.get_xlim()[0] <= tick <= 1]  # no share is 1.02
+        axes.set_xticks(shown)
         figure.legend(loc="outside upper center", ncols=2)
 
     return draw(
