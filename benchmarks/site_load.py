@@ -29,7 +29,7 @@ def people(count: int, every: float, a_minute: float, seconds: float, workers: i
         words = fill(count, 5)
         if workers:
             _upload(words[0], _own_project(Path(folder)))
-            _until(_trains, 120)
+            _until(_trains, 600)
         seen, taken, before = [], [], memory_and_cpu(host.pid)
         until = time.monotonic() + seconds
 

@@ -58,7 +58,8 @@ class Arriving(io.BufferedRandom):
 
     def __init__(self, place: Path) -> None:
         handle, name = tempfile.mkstemp(dir=place, prefix=BODY)
-        fcntl.flock(handle, fcntl.LOCK_EX)  # by which `sweep` knows that somebody is at it
+        with contextlib.suppress(OSError):  # a drive without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)  # by which `sweep` knows that somebody is at it
         super().__init__(io.FileIO(handle, "r+"))  # type: ignore[arg-type]
         self.path = Path(name)
         self.size = 0
@@ -152,10 +153,10 @@ def sweep() -> None:
     for file in folder("incoming").glob("*"):
         with contextlib.suppress(OSError), file.open("rb") as opened:
             age = time.time() - file.stat().st_mtime
-            if file.name.startswith(BODY) and age > JOINING_SECONDS:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            elif age < HALF_A_DAY:
-                continue
+            if age < HALF_A_DAY:
+                if not file.name.startswith(BODY) or age < JOINING_SECONDS:
+                    continue
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused where somebody is at it
             file.unlink()
 
 

@@ -115,6 +115,8 @@ def test_what_a_killed_server_left_is_swept_and_what_arrives_is_not(site):
         for path in (theirs, mine.path()):
             os.utime(path, (time.time() - 2 * storage.JOINING_SECONDS,) * 2)
         (storage.folder("incoming") / "being-made").write_text("a contest's data")
+        (storage.folder("incoming") / "old").write_text("of a contest that was never made")
+        os.utime(storage.folder("incoming") / "old", (time.time() - 2 * storage.HALF_A_DAY,) * 2)
         storage.sweep()
         left = {file.name for file in storage.folder("incoming").iterdir()}
         assert left == {theirs.name, mine.path().name, "being-made"}
