@@ -30,7 +30,10 @@ SIZE, STEPS, HEIGHT = 128, 4, 375  # pixels, steps of a turn, height of the pict
 BACKBONE, QUICK_BACKBONE = "tf_efficientnet_lite0", "test_efficientnet"
 ASLEEP, OURS = "bare, asleep", "ours"
 CONTESTANTS = (ASLEEP, "bare, spinning", OURS, "fastai", "Lightning", "timm's loader")
-NEIGHBOUR = "while True: pass"
+NEIGHBOUR = """import os
+first = os.getppid()
+while os.getppid() == first:  # not beyond a benchmark that was killed
+    for _ in range(1_000_000): pass"""
 
 
 class Contestant:

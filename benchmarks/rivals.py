@@ -40,7 +40,7 @@ def pictures(folder: Path, names: list[str]) -> list[np.ndarray]:
     """RGB with a short side of 256 pixels."""
     made = []
     for name in names:
-        image = cv2.imread(str(folder / name), how_to_read(folder / name))
+        image = cv2.cvtColor(cv2.imread(str(folder / name), how_to_read(folder / name)), cv2.COLOR_BGR2RGB)
         scale = SHORT / min(image.shape[:2])
         size = (max(SHORT, round(image.shape[1] * scale)), max(SHORT, round(image.shape[0] * scale)))
         made.append(cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC))
@@ -51,7 +51,7 @@ def how_to_read(path: Path) -> int:
     """In colour; a large photograph at a quarter of its size, which JPEG gives cheaply."""
     with Image.open(path) as image:
         large = min(image.size) >= 4 * SHORT
-    return (cv2.IMREAD_REDUCED_COLOR_4 | cv2.IMREAD_COLOR_RGB) if large else cv2.IMREAD_COLOR_RGB
+    return cv2.IMREAD_REDUCED_COLOR_4 if large else cv2.IMREAD_COLOR_BGR
 
 
 def tensor(crops: list[np.ndarray]) -> torch.Tensor:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -29,6 +33,23 @@ def test_rounds_that_would_end_too_late_are_left_out_but_one_counts():
         return len(table.in_turns({"a": work, "b": work}, 9, clock=lambda: now[0], within=within)["a"])
 
     assert [rounds(within) for within in (0, 59, 61, 100, 1e9)] == [1, 1, 2, 4, 9]
+
+
+def test_a_busy_neighbour_ends_with_the_benchmark_that_was_killed():
+    """What burns a core on purpose must not go on for ever."""
+    program = (
+        "import subprocess, sys; from benchmarks.busy import NEIGHBOUR; "
+        "print(subprocess.Popen([sys.executable, '-c', NEIGHBOUR]).pid, flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    benchmark = subprocess.Popen([sys.executable, "-c", program], cwd=table.ROOT, stdin=pipe, stdout=pipe, text=True)
+    neighbour = int(benchmark.stdout.readline())
+    benchmark.kill()
+    try:
+        benchmark.communicate(timeout=100)  # both write into the pipe, so it is at its end when both are
+    except subprocess.TimeoutExpired:
+        os.kill(neighbour, signal.SIGTERM)
+        pytest.fail("it goes on")
 
 
 def test_a_drift_of_the_machine_leaves_the_ratio_alone():

@@ -190,7 +190,7 @@ def test_a_large_photograph_is_read_once_however_many_networks_answer_it():
 
 @pytest.mark.parametrize("copies", [1, 2, 4])
 def test_copies_of_a_picture_do_not_cost_more_rows_that_only_judge(competition, copies):
-    """Forty rows of forty groups of four once took an eighth of a set away."""
+    """Forty rows of forty groups of four once took a twelfth of a set away."""
     table = read(competition)
     rows = np.arange(len(table)).repeat(40 * copies)[: 40 * len(table)]
     many, groups = table.take(rows), np.arange(len(rows)) // copies
