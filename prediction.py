@@ -5,7 +5,8 @@ Predictor().predict("mushroom.jpg")
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Predictor:
         must_exist(image_path)
         return next(self.predict_many([image_path])).label
 
-    def predict_proba(self, paths: Sequence[Any], progress: bool = False):
+    def predict_proba(self, paths: Iterable[Any], progress: bool = False):
         """(N, K) float32 class probabilities; the classes are `classes`, in this order.
 
         Raises:
@@ -76,5 +77,7 @@ class Prediction(FlyAI):
 
     def predict(self, image_path: str = "", **row: Any) -> dict[str, Any]:
         """`{"label": class}`; the most frequent class for a picture that cannot be read, so no evaluation ends."""
-        path = image_path or next(iter(row.values()), "")
+        columns = [image_path, *row.values()]
+        files = (each for each in columns if isinstance(each, str) and os.path.isfile(each))  # noqa: PTH113  (Path.is_file raises for a name too long)
+        path = next(files, image_path or next(iter(row.values()), ""))
         return {"label": next(self.predictor.predict_many([path])).label}

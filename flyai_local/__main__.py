@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from flyai_local.errors import Stopped, UserError
+from flyai_local.errors import Stopped
 from flyai_local.terminal import say
 from protocol.arguments import Parser, completed_by_shell, completing
-from protocol.ending import keep_open, unexpected
+from protocol.ending import keep_open, refuse_no_folder, unexpected
+from protocol.errors import UserError
 from protocol.language import VARIABLE, LanguageError, choose, later, tr
 from protocol.nearest import nearest
 
@@ -73,6 +74,7 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
     if getattr(args, "json", False):
         os.environ[VARIABLE] = "en"  # machines read that
     try:
+        refuse_no_folder()
         code = int(module.run(args))
         if sys.stdout is not None:
             sys.stdout.flush()

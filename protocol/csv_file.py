@@ -14,7 +14,7 @@ from protocol.findings import DataError, Finding
 from protocol.language import later, tr
 from protocol.picture_paths import PICTURE_SUFFIXES
 
-_NAMES = {"utf-8-sig": later("UTF-8 with a byte order mark"), "utf-16": "UTF-16", "gb18030": "GBK"}
+_NAMES = {"utf-8-sig": later("UTF-8 with a byte order mark"), "utf-16": "UTF-16", "utf-32": "UTF-32", "gb18030": "GBK"}
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,14 @@ def read_rows(file: Path, columns: Sequence[str], encoding: str = "") -> tuple[R
     places = [(values.append, header.index(column)) for column, values in rows.columns.items()]
     wanted, begins = [place for _, place in places], 1
     try:
-        next(reader, None)
+        next(fields for fields in reader if "".join(fields).strip())
         begins = reader.line_num + 1
         for fields in reader:
             if "".join(fields).strip():
                 if len(fields) != len(header):
                     raise DataError(_ragged(file, begins, len(fields), len(header)))
+                if fields[wanted[0]].strip("\ufeff ") == columns[0]:
+                    raise DataError(_joined(file, begins))
                 if reader.line_num > begins:
                     _refuse_swallowed(file, (begins, reader.line_num), fields, wanted, delimiter, header)
                 rows.lines.append(begins)
@@ -94,6 +96,15 @@ def _ragged(file: Path, line: int, fields: int, width: int) -> str:
         line=line,
         fields=fields,
         width=width,
+    )
+
+
+def _joined(file: Path, line: int) -> str:
+    return tr(
+        "{file}, line {line}: the header stands there once more, as where files were joined. Remove that line, "
+        "and see that both parts have the same columns.",
+        file=file,
+        line=line,
     )
 
 
@@ -214,8 +225,9 @@ def _header(file: Path, text: str, columns: Sequence[str]) -> tuple[str, list[st
     if text[:4].lower() == "sep=":
         raise DataError(tr("{file}, line 1: 'sep=' is a note for Excel. Remove that line.", file=file))
     for delimiter in (",", ";", "\t", "|"):
+        reader = csv_module.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         try:
-            first = next(csv_module.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+            first = next((fields for fields in reader if "".join(fields).strip()), [])
         except csv_module.Error as error:
             raise DataError(tr("{file}, line 1: {broken}", file=file, broken=_broken(error))) from None
         headers[delimiter] = [field.strip() for field in first]

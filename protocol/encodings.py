@@ -11,7 +11,13 @@ from __future__ import annotations
 from protocol.language import tr
 
 MOST_BYTES = 2**31  # of a table; ten million rows are a tenth of it
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 _FREQUENT_HANGUL = set(
     "이다는을의에가고하지한사로도기아어리나자대시으인해서그라를은들일부있제수정전보주만니장게구상스원면과오거없었여조요우선비공성"
     "적소동안마세계무바미신유발방물연영양분모중학내경심문실산말치속통버섯꽃개양새강호랑코끼닭돼송느타표팽광붉"
@@ -42,7 +48,12 @@ def decoded(encoded: bytes, encoding: str = "") -> tuple[str, str]:
         except UnicodeDecodeError:
             continue
         if "\0" not in text and (name != "gb18030" or reads_as_chinese(encoded, text)):
-            return text, name
+            return text.lstrip("\ufeff"), name  # a file that was marked twice
+    if b"\0" in encoded:
+        line = encoded.count(b"\n", 0, encoded.index(b"\0")) + 1
+        raise ValueError(
+            tr("holds zero bytes (line {line}), as UTF-16 without its mark (--encoding utf-16-le) or damage", line=line)
+        )
     raise ValueError(tr("is no text in UTF-8, UTF-16 or GBK that reads as Chinese"))
 
 

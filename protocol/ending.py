@@ -8,23 +8,39 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from protocol.errors import UserError
 from protocol.language import tr
 
 
 def keep_open() -> None:
     """Give the three standard descriptors something harmless where the caller closed them, and every text a form.
 
-    Else the first file that is opened becomes the standard output, and a name that the terminal's coding lacks ends a
-    run.
+    Else the first file that is opened becomes the standard output, what asks a stream whether it is a terminal finds
+    None, and a name that the terminal's coding lacks ends a run.
     """
     for handle in range(3):
         try:
             os.fstat(handle)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (as long as the process lives)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def refuse_no_folder() -> None:
+    """Libraries end the process, or say anything, where the working directory was removed.
+
+    Raises:
+        UserError: it was.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109  (Path.cwd is the same)
+    except OSError:
+        raise UserError(tr("the working directory was removed; change to another folder and start again.")) from None
 
 
 def tell(text: str, error: bool = False) -> None:

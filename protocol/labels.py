@@ -24,7 +24,23 @@ KINDS: tuple[Kind, ...] = ("int", "float", "bool", "text")
 # Spaces of ASCII only, as pandas: a number behind another space or a separator (U+001D) is a word.
 _INT = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
 _FLOAT = re.compile(r"\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)\s*", re.ASCII | re.IGNORECASE)
-_MISSING = {"", "na", "n/a", "<na>", "#n/a", "#na", "nan", "-nan", "null", "none"}  # in a column of words, classes
+_MISSING = {
+    "",
+    "na",
+    "n/a",
+    "<na>",
+    "#n/a",
+    "#n/a n/a",
+    "#na",
+    "nan",
+    "-nan",
+    "null",
+    "none",
+    "1.#ind",
+    "-1.#ind",
+    "1.#qnan",
+    "-1.#qnan",
+}  # fmt: skip  (pandas' own; in a column of words, classes)
 _BOOLS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 _WIDEST = range(-(2**63), 2**64)  # whole numbers that pandas keeps as numbers
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from protocol.arguments import completed_by_shell
-from protocol.ending import keep_open, mute, tell, unexpected
+from protocol.ending import keep_open, mute, refuse_no_folder, tell, unexpected
 from protocol.errors import UserError
 from protocol.language import choose, tr
 from protocol.strict import ConfigError
@@ -273,6 +273,7 @@ def guarded(work: Callable[[], int], remedy: Callable[[], str] = str) -> int:
     """
     keep_open()
     try:
+        refuse_no_folder()
         code = work()
         if sys.stdout is not None:
             sys.stdout.flush()

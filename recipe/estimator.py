@@ -31,6 +31,7 @@ from recipe.prepare import prepare
 from recipe.proposal import PROJECT
 from recipe.report.page import write_report
 from recipe.runs.folder import read_about, read_scores
+from recipe.serving.incoming import refuse_one
 from recipe.serving.predict import Ensemble
 from recipe.system.atomic import write_bytes
 from recipe.system.console import DIARY
@@ -161,7 +162,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         return file, (IMAGE, LABEL), {str(label).strip(): label for label in labels}
 
     def _lists(self, data: Any, y: Any) -> tuple[Sequence[Any], list[Any]]:
-        paths = _column(data, self.image_column) if hasattr(data, "columns") else list(data)
+        paths = _many(data, self.image_column)
         labels = _column(data, self.label_column) if y is None else np.asarray(y, object).tolist()
         labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
         if len(paths) != len(labels):
@@ -197,7 +198,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             )
         if isinstance(data, (str, Path)):
             return pictures_below(Path(data)) if Path(data).is_dir() else [Path(data)]
-        return _column(data, self.image_column) if hasattr(data, "columns") else list(data)
+        return _many(data, self.image_column)
+
+
+def _many(data: Any, column: str) -> list[Any]:
+    """The pictures of a DataFrame or of anything that holds many; one alone is refused."""
+    if hasattr(data, "columns"):
+        return _column(data, column)
+    refuse_one(data)
+    return list(data)
 
 
 def _column(frame: Any, name: str) -> list[Any]:

@@ -109,7 +109,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "bmp-height": (bmp(100, -(2**31)), MOST),
         "ppm": (b"P6 60000 60000 255\n" + bytes(100), MOST),
         "ppm-remark": (b"P6 #" + b"x" * 2000 + b"\n60000 60000 255\n", MOST),
-        "pam": (b"P7\nWIDTH 60000\nHEIGHT 60000\nDEPTH 3\nMAXVAL 255\nENDHDR\n", MOST),
+        "pam": (b"P7\nWIDTH 60000\nHEIGHT 60000\nDEPTH 3\nMAXVAL 255\nENDHDR\n", "PAM"),
         "tiff-size": (tiff({256: 60000, 257: 60000}), MOST),
         "tiff-within-the-limit": (tiff({256: 11000, 257: 11000}), "damaged"),
         "tiff-tiles": (tiff({322: 2**31 - 16, 323: 2**31 - 16, 324: 8, 325: 64}), "tiles of"),

@@ -88,6 +88,8 @@ def test_it_is_an_estimator_of_scikit_learn(tmp_path):
     ({}, (["a.png", "b.png"], [1]), "2 pictures and 1 labels"),
     ({}, ([np.zeros((4, 4, 3))], [1]), "not ndarray; save"),
     ({}, (["a.png"], None), "give y"),
+    ({}, (None, [1]), "NoneType is no list of pictures"),
+    ({}, (np.zeros((4, 4, 3), np.uint8), [1, 2, 3, 4]), "put it in a list"),
     ({}, ("folder", [1]), "not beside a folder"),
     ({}, ("no such folder", None), "no such folder"),
     ({}, (pd.DataFrame({"image_path": ["a"], "class": [1]}), None), "there is no column 'label'"),

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from flyai_local.errors import UserError
 from flyai_local.submission import appcard
 from flyai_local.submission.refusals import MAX_FILE_MB, Refused, examine_file, examine_link
 from protocol.language import later, tr
+from protocol.streams import is_stream
 
 __all__ = ["Packed", "Selection", "pack", "select"]
 
@@ -114,7 +116,12 @@ def pack(folder: Path, archive: Path, selection: Selection) -> Packed:
     """Write the archive of a selection; app.json is made from app.yaml where it is missing.
 
     Nothing is compressed: so the bytes do not depend on the compression library of the machine.
+
+    Raises:
+        UserError: a folder or a device has the name of the archive.
     """
+    if archive.is_dir() or is_stream(archive):
+        raise UserError(tr("{archive} is a folder or a device: name the file to write", archive=archive))
     contents: dict[str, Path | bytes] = dict(selection.files)
     contents |= _cards(folder, selection)
     archive.parent.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,11 @@ def decode(encoded: bytes, name: str = "in memory") -> np.ndarray:
     except (cv2.error, MemoryError, TooLarge) as error:
         raise UnreadablePicture(name, _why(error, head)) from None
     if image is None:
-        other = tr(", or its layout is one that nothing here reads; convert it to PNG") if head.format == "TIFF" else ""
+        other = (
+            tr(", or its layout is one that nothing here reads; convert it to PNG")
+            if head.format in ("TIFF", "BMP")
+            else ""
+        )
         raise UnreadablePicture(
             name, tr("the {format} is damaged or ends early{other}", format=head.format, other=other)
         )

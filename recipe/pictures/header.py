@@ -147,10 +147,14 @@ def _gif(name: str, encoded: bytes) -> Header:
 
 
 def _bmp(name: str, encoded: bytes) -> Header:
-    if struct.unpack_from("<I", encoded, 14)[0] == 12:  # the oldest form counts in 16 bits
-        return Header(name, *struct.unpack_from("<HH", encoded, 18))
-    width, height = struct.unpack_from("<ii", encoded, 18)
-    return Header(name, abs(width), abs(height))  # a negative height means rows from the top
+    """OpenCV takes OS/2's palette for a later one, values of 5 bits for eighths, and any masks for the usual ones."""
+    (size,) = struct.unpack_from("<I", encoded, 14)
+    if size == 12:  # the oldest form counts in 16 bits
+        return Header(name, *struct.unpack_from("<HH", encoded, 18), plain=False)
+    width, height, _, bits, packing = struct.unpack_from("<iiHHI", encoded, 18)
+    masked = packing in _BMP_MASKED and (size < 56 or encoded[54:66] != _BMP_MASKS or bits != 32)
+    plain = size in _BMP_SIZES and bits != 16 and not masked
+    return Header(name, abs(width), abs(height), plain=plain)  # a negative height means rows from the top
 
 
 def _webp(name: str, encoded: bytes) -> Header:
@@ -238,18 +242,13 @@ def _jpeg2000(name: str, encoded: bytes) -> Header:
 
 def _netpbm(name: str, encoded: bytes) -> Header:
     """A white of neither 255 nor 65535 is refused: OpenCV does not scale it."""
-    if encoded.startswith(b"P7"):
-        width, height = (
-            re.search(rb"\n" + word + rb"\s+(\d{1,10})\s", encoded[:1000]) for word in (b"WIDTH", b"HEIGHT")
-        )
-        return Header(name, int(width[1]) if width else 0, int(height[1]) if height else 0)
     numbers = _NUMBERS.match(encoded[:1000])
     if numbers is None:
         return Header(name)
-    white = 1 if encoded[1:2] in b"14" else int(numbers[3])
+    white = 255 if encoded[1:2] in b"14" else int(numbers[3])
     refused = (
         ""
-        if white in (1, 255, 65535)
+        if white in (255, 65535)
         else tr("its white is {white}, and 255 or 65535 is accepted; convert it to PNG", white=white)
     )
     return Header(name, int(numbers[1]), int(numbers[2]), refused=refused)
@@ -257,6 +256,9 @@ def _netpbm(name: str, encoded: bytes) -> Header:
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _NUMBERS = re.compile(rb"P[1-6]" + _GAP + rb"(\d{1,10})" + _GAP + rb"(\d{1,10})" + _GAP + rb"(\d{1,5})")
+_BMP_SIZES = (40, 52, 56, 108, 124)  # of the header
+_BMP_MASKED = (3, 6)  # compressions that are none, but masks
+_BMP_MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
 _MOST_PLANES = 5  # colours, alpha, and one more that nobody shows
 _MOST_TILE_PIXELS = 2**26  # a tile is unpacked whole
 _SYCC = 18
@@ -273,15 +275,16 @@ _FORMATS = tuple(
         ("WebP", rb"RIFF....WEBP", _webp),
         ("BMP", rb"BM.{4}\0\0\0\0", _bmp),
         ("TIFF", rb"II[*+]\0|MM\0[*+]", _tiff),
-        ("AVIF", rb"....ftyp(avif|avis|mif1|msf1)", _avif),
+        ("AVIF", rb"....ftyp(?:....){0,16}?avi[fs]", _avif),
         ("JPEG 2000", rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", _jpeg2000),
-        ("PNM", rb"P[1-7]\s", _netpbm),
+        ("PNM", rb"P[1-6]\s", _netpbm),
     )
 )
 _REFUSED = tuple(
     (name, re.compile(signature, re.DOTALL))
     for name, signature in (
-        ("HEIC", rb"....ftyp(hei[cxms]|hev[cxms])"),
+        ("HEIC", rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)"),
+        ("PAM", rb"P7\s"),
         ("JPEG XL", rb"\xff\x0a|\0\0\0\x0cJXL "),
         ("PDF", rb"%PDF-"),
         ("Photoshop", rb"8BPS"),

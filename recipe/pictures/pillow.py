@@ -1,9 +1,10 @@
 """The few pictures that OpenCV decodes wrongly or not at all, by Pillow, which only they import.
 
-OpenCV 5.0 ignores the rotation boxes of AVIF, multiplies a TIFF's colours by their alpha, forgets the transparent value
-of a grey PNG, turns YCC in JPEG 2000 into other colours, and refuses JPEG 2000 of two components and TIFF compressed by
-Zstandard; `plain` in recipe/pictures/header.py says which pictures come here. The format is the one that the header
-names: Pillow does not guess again.
+OpenCV 5.0 ignores the rotation boxes of AVIF, gives other colours for a BMP of OS/2, of 16 bits or with odd masks,
+multiplies a TIFF's colours by their alpha, forgets the transparent value of a grey PNG, turns YCC in JPEG 2000 into
+other colours, and refuses JPEG 2000 of two components and TIFF compressed by Zstandard; `plain` in
+recipe/pictures/header.py says which pictures come here. The format is the one that the header names: Pillow does not
+guess again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from recipe.pictures.fork_safe import lock
 
 _PLUGINS = {
     "AVIF": ("AvifImagePlugin", "AvifImageFile"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile"),
     "JPEG 2000": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
     "PNG": ("PngImagePlugin", "PngImageFile"),
     "TIFF": ("TiffImagePlugin", "TiffImageFile"),

@@ -18,18 +18,35 @@ DECODED_AHEAD = 64  # pictures that wait, brought to size, while the networks ar
 
 
 def refuse_one(pictures: Any) -> None:
-    """Refuses one picture where many are asked for: a text would be read letter by letter.
+    """Refuses one picture where many are asked for: a text would be read letter by letter, an array row by row.
 
     Raises:
         UserError: names what to write.
     """
-    if isinstance(pictures, (str, bytes, bytearray, os.PathLike)) or hasattr(pictures, "getexif"):
+    if _is_one(pictures):
         raise UserError(
             tr(
                 "one {pictures} was given where many pictures are asked for; put it in a list: [picture]",
                 pictures=type(pictures).__name__,
             )
         )
+    if not isinstance(pictures, Iterable) or hasattr(pictures, "columns"):
+        raise UserError(
+            tr(
+                "{pictures} is no list of pictures; give them in a list, and of a table its column of paths",
+                pictures=type(pictures).__name__,
+            )
+        )
+
+
+def _is_one(pictures: Any) -> bool:
+    """Whether it is a path, a file, or an array of the shape of one picture; a stack (n, h, w, 3) is not."""
+    if isinstance(pictures, (str, bytes, bytearray, memoryview, os.PathLike)):
+        return True
+    if hasattr(pictures, "getexif") or hasattr(pictures, "read"):
+        return True
+    shape = getattr(pictures, "shape", ()) if not hasattr(pictures, "columns") else ()
+    return len(shape) == 2 or (len(shape) == 3 and (shape[2] in (1, 3, 4) or shape[0] in (1, 3, 4)))
 
 
 def must_exist(path: Any) -> None:

@@ -198,12 +198,15 @@ class Ensemble:
             done(1)
         return rows
 
-    def probs_of_files(self, paths: Sequence[Any], progress: bool = False) -> np.ndarray:
+    def probs_of_files(self, paths: Iterable[Any], progress: bool = False) -> np.ndarray:
         """As `probs`, for files that must exist, with a progress bar where asked.
 
         Raises:
             FileNotFoundError: names the first file that does not exist.
+            UserError: one picture in place of many.
         """
+        refuse_one(paths)
+        paths = list(paths)
         for path in paths:
             must_exist(path)
         if not progress:

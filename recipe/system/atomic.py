@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 from protocol.errors import UserError
 from protocol.language import tr
 from protocol.plain_files import Unreadable, read_json
+from protocol.streams import is_stream
 
 
 class CheckpointError(UserError, RuntimeError):
@@ -31,19 +34,26 @@ class DamagedError(CheckpointError):
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place once the block ends without error.
 
+    What is no file is written into and never replaced: a pipe, a device, /dev/stdout.
+
     Raises:
         CheckpointError: the folder is read-only or the disk is full; whatever lay at `path` is still there.
     """
-    temporary = None
+    temporary, stream_there = None, is_stream(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # threads may write the same file
+        beside = Path(tempfile.gettempdir()) if stream_there else path.parent
+        temporary = beside / f".{path.name}.{uuid.uuid4().hex}.tmp"  # threads may write the same file
         temporary.touch()  # with the rights that the user's umask gives, unlike a file of tempfile
         yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
-        temporary.replace(path)
-        _keep_name(path.parent)
+        if stream_there:
+            with open(temporary, "rb") as stream, open(path, "wb", buffering=0) as place:
+                shutil.copyfileobj(stream, place)
+        else:
+            temporary.replace(path)
+            _keep_name(path.parent)
     except OSError as error:
         raise CheckpointError(
             tr(

@@ -69,3 +69,24 @@ def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
     done = ended("print('x' * 100000)", stdout=write)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closed", ["1", "2", "0 1 2"])
+def test_a_closed_stream_is_a_stream_all_the_same(closed) -> None:
+    """A shell closes with 2>&-, a service starts with none: Python's streams are then None."""
+    work = "from recipe.console import Bar\n    with Bar(2, 'row', 'x') as bar: bar.advance()"
+    program = f"import os; [os.close(int(each)) for each in {closed!r}.split()]; import sys; "
+    program += "".join(f"sys.{('stdin', 'stdout', 'stderr')[int(each)]} = None; " for each in closed.split())
+    program += f"exec({SAYING.format(work) + 'os._exit(guarded(work))'!r})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, timeout=240, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a working directory cannot be removed on Windows")
+@pytest.mark.parametrize("module", ["recipe names", "flyai_local competitions"])
+def test_a_working_directory_that_was_removed_is_said(tmp_path: Path, module) -> None:
+    script = f"mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} -m {module}"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+                          capture_output=True, timeout=240, check=False)  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the working directory was removed" in done.stderr and "its trace" not in done.stderr

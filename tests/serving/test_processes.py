@@ -13,11 +13,14 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from test_predict import train_folder
 
 from protocol.errors import UserError
+from recipe.pictures.errors import UnreadablePicture
 from recipe.runs.lock import alone_in, holder
 from recipe.serving.predict import Ensemble
 from recipe.system.atomic import CheckpointError
@@ -75,17 +78,49 @@ def test_threads_get_equal_answers(trained: Path) -> None:
 
 def test_one_picture_is_not_taken_for_many(trained: Path) -> None:
     ensemble = Ensemble(trained, "cpu", "torch")
-    for one in ("a.jpg", Path("a.jpg"), b"\xff\xd8", Image.fromarray(PICTURE)):
-        with pytest.raises(UserError, match="put it in a list"):
-            ensemble.stream(one)
+    arrays = (PICTURE, PICTURE[..., 0], PICTURE.transpose(2, 0, 1), torch.tensor(PICTURE))  # row by row, each "ok"
+    files = (BytesIO(b"\xff\xd8"), memoryview(b"\xff\xd8"))
+    for one in ("a.jpg", Path("a.jpg"), b"\xff\xd8", Image.fromarray(PICTURE), *arrays, *files):
+        for ask in (ensemble.stream, ensemble.probs_of_files):
+            with pytest.raises(UserError, match="put it in a list"):
+                ask(one)
+    for none in (None, 5, pd.DataFrame({"image_path": ["a.jpg"]})):
+        with pytest.raises(UserError, match="is no list of pictures"):
+            ensemble.probs_of_files(none)
+    assert np.array_equal(ensemble.probs_of_files(np.stack([PICTURE] * 2)), ensemble.probs([PICTURE] * 2))
+    assert np.array_equal(ensemble.probs_of_files(each for each in [PICTURE]), ensemble.probs([PICTURE]))
+
+
+def test_what_holds_no_picture_is_refused_by_its_kind(trained: Path, tmp_path: Path) -> None:
+    ensemble, closed = Ensemble(trained, "cpu", "torch"), BytesIO(b"\xff\xd8")
+    closed.close()
+    with open(tmp_path / "new", "wb") as written:
+        for wrong, why in (
+            (torch.rand(8, 8, 3, requires_grad=True), "Tensor is no array .*detach"),
+            ([[1], [1, 2]], "list is no array"),
+            (closed, "closed, or not opened for reading"),
+            (written, "closed, or not opened for reading"),
+            (Image.new("F", (8, 8)), "mode F has no fixed range"),
+            (Image.new("I;16", (8, 8)), "give the file instead"),
+        ):
+            with pytest.raises(UnreadablePicture, match=why):
+                ensemble.probs_of_files([wrong])
+
+
+def test_views_of_memory_and_odd_modes_give_the_same_answer(trained: Path) -> None:
+    ensemble = Ensemble(trained, "cpu", "torch")
+    half = Image.fromarray(PICTURE).convert("L").convert("LA")
+    assert np.array_equal(ensemble.probs([memoryview(PICTURE)]), ensemble.probs([PICTURE]))
+    assert np.array_equal(ensemble.probs([half.convert("La")]), ensemble.probs([half]))
 
 
 def test_an_open_file_is_a_picture(trained: Path) -> None:
     ensemble, file = Ensemble(trained, "cpu", "torch"), BytesIO()
     Image.fromarray(PICTURE).save(file, "PNG")
     assert np.array_equal(ensemble.probs([file]), ensemble.probs([PICTURE]))
-    file.seek(0)
-    assert np.array_equal(ensemble.probs([file]), ensemble.probs([PICTURE]))
+    for place in (0, 10):  # a library that looked at the first bytes
+        file.seek(place)
+        assert np.array_equal(ensemble.probs([file]), ensemble.probs([PICTURE]))
 
 
 HOLDING = """

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from test_predict import picture, train_folder
 
 import recipe.pictures.anything
@@ -102,9 +103,15 @@ def test_the_platform_always_gets_an_answer(predictor, tmp_path, path):
     prediction.predictor = predictor
     assert prediction.predict(image_path=path) == {"label": 3}
     assert prediction.predict() == {"label": 3}
-    assert prediction.predict(picture=str(picture(tmp_path / "a.png"))) == {
-        "label": predictor.predict(tmp_path / "a.png")
-    }
+    for shade in range(0, 256, 5):  # until the answer is not the most frequent class
+        Image.new("RGB", (40, 40), (shade, 255 - shade, shade)).save(tmp_path / "a.png")
+        if predictor.predict(tmp_path / "a.png") != 3:
+            break
+    expected = {"label": predictor.predict(tmp_path / "a.png")}
+    assert expected["label"] != 3
+    for row in ({"picture": "a.png"}, {"id": 3, "name": "a.png"}, {"image_path": float("nan"), "name": "a.png"}):
+        row = {name: str(tmp_path / value) if value == "a.png" else value for name, value in row.items()}
+        assert prediction.predict(**row) == expected
 
 
 def test_answers_come_in_order_however_long_decoding_takes(predictor, tmp_path, monkeypatch):
