@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 from protocol.language import FLAG, LANGUAGES, later, tr
@@ -149,6 +149,24 @@ def _retold(message: str) -> str:
         if found := re.fullmatch(form, message, re.DOTALL):
             return tr(known, **found.groupdict())
     return message
+
+
+def whole(least: int = 1, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """What reads a whole number of the command line; one that is out of its range is refused as wrong usage."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                tr(
+                    "{given!r} is refused: give a whole number from {least} to {most}",
+                    given=text[:40],
+                    least=least,
+                    most=most,
+                )
+            )
+        return int(text)
+
+    return read
 
 
 def completing(commands: Collection[str]) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.arguments import Parser
+from protocol.arguments import Parser, whole
 from protocol.strict import ConfigError
 from recipe.app import App, read_app
 from recipe.cli import options
@@ -172,3 +172,25 @@ def test_a_parser_without_sections_shows_everything():
     made.add_argument("--one", help="first")
     assert vars(made.parse_args([])) == {"one": None}  # help leaves nothing in the result
     assert "--one" in made.format_help() and "more settings" not in made.format_help()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.0", "1e3", "", " 1", "nan", "\u0663", "9" * 30, "2147483648"])
+def test_a_count_that_counts_nothing_is_wrong_usage(text: str) -> None:
+    """`--limit -1` left the last picture out and said nothing; a run number of 30 digits ended in a trace."""
+    parser = Parser()
+    parser.add_argument("--limit", type=whole())
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args([f"--limit={text}"])
+    assert whole()("1") == 1 and whole(0)("0") == 0 and whole()("2147483647") == 2**31 - 1
+
+
+@pytest.mark.parametrize("words", [
+    ("-m", "recipe", "predict", "pictures", "--out", "x.csv", "--limit", "-1"),
+    ("-m", "recipe", "audit", "--image-size", "0"),
+    ("-m", "recipe", "sweep", "x.yaml", "--workers", "0"),
+    ("-m", "flyai_local", "log", "9" * 30),
+    ("-m", "flyai_local", "board", "--detail", "9" * 30),
+])  # fmt: skip
+def test_counts_are_refused_by_the_commands(words):
+    done = shown(*words)
+    assert (done.returncode, done.stdout) == (2, "") and "give a whole number from" in done.stderr

@@ -15,6 +15,7 @@ from flyai_local.contest.metrics import METRICS
 from flyai_local.contest.register import add
 from flyai_local.contest.tables import read_table
 from flyai_local.flags import time_in
+from protocol.arguments import whole
 from protocol.columns import add_columns
 from protocol.findings import summary
 from protocol.language import later, tr
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--disk-mb", type=time_in("MB"), metavar="MB", help=tr("what each phase may write (32768 and 8192)")
     )
-    parser.add_argument("--processes", type=_count, metavar="N", help=tr("processes of a submission at once (256)"))
+    parser.add_argument("--processes", type=whole(), metavar="N", help=tr("processes of a submission at once (256)"))
     parser.add_argument(
         "--replace", action="store_true", help=tr("take the place of an earlier competition of that name")
     )
@@ -94,9 +95,3 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     return 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(tr("{given!r} is no number of processes: give 1 or more", given=text))
-    return int(text)

@@ -19,6 +19,7 @@ from flyai_local.listing import aligned, duration, megabytes, moment
 from flyai_local.remote import told
 from flyai_local.remote.account import contest_of, known_site
 from flyai_local.run.causes import explain
+from protocol.arguments import whole
 from protocol.language import language, later, tr
 
 EXIT_CODES = {
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--competition", metavar="ID", help=tr("only this competition (every one that has runs)"))
     parser.add_argument("--by", choices=tuple(RANKED_BY), default="public", help=tr("score that ranks (%(default)s)"))
     parser.add_argument(
-        "--detail", type=int, metavar="N", help=tr("everything about run N: time, memory, size, classes")
+        "--detail", type=whole(), metavar="N", help=tr("everything about run N: time, memory, size, classes")
     )
     parser.add_argument("--json", action="store_true", help=tr("print JSON"))
     parser.add_argument("--site", action="store_true", help=tr("of the contest's site that 'login' opened"))

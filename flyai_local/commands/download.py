@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flyai_local.contest.competitions import competition, place
 from flyai_local.errors import UserError
+from protocol.arguments import whole
 from protocol.language import later, tr
 
 EXIT_CODES = {
@@ -23,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``download``."""
     parser.add_argument("id", metavar="ID", help=tr("id of the competition (see the command 'competitions')"))
     parser.add_argument("--to", type=Path, metavar="FOLDER", help=tr("where to place it (data/input/ID)"))
-    parser.add_argument("--limit", type=_count, metavar="N", help=tr("only N pictures, taken from the classes in turn"))
+    parser.add_argument(
+        "--limit", type=whole(), metavar="N", help=tr("only N pictures, taken from the classes in turn")
+    )
     parser.add_argument("--copy", action="store_true", help=tr("real copies instead of links to the pictures"))
 
 
@@ -39,10 +42,3 @@ def run(args: argparse.Namespace) -> int:
         ) from error
     print(tr("{id}: {count} training pictures in {folder}", id=chosen.id, count=count, folder=folder))
     return 0
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(tr("{given} is not a number of pictures: give 1 or more", given=text))
-    return count

@@ -16,6 +16,7 @@ from flyai_local.errors import UserError
 from flyai_local.remote import told
 from flyai_local.remote.account import known_site
 from flyai_local.run.progress import failure
+from protocol.arguments import whole
 from protocol.language import later, tr
 
 EXIT_CODES = {
@@ -27,9 +28,9 @@ EXIT_CODES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``log``."""
-    parser.add_argument("run", type=int, metavar="N", help=tr("number of the run, as 'board' shows it"))
+    parser.add_argument("run", type=whole(), metavar="N", help=tr("number of the run, as 'board' shows it"))
     parser.add_argument("--phase", metavar="PHASE", help=tr("only this phase, for instance train or evaluate"))
-    parser.add_argument("--tail", type=_count, metavar="K", help=tr("only the last K lines of each phase"))
+    parser.add_argument("--tail", type=whole(), metavar="K", help=tr("only the last K lines of each phase"))
     parser.add_argument("--json", action="store_true", help=tr("print JSON: the lines of every phase"))
     parser.add_argument(
         "--site", action="store_true", help=tr("of submission N at the contest's site that 'login' opened")
@@ -103,10 +104,3 @@ def _lines(path: Path, tail: int | None) -> list[str]:
         raise UserError(
             tr("the log file {path!r} is gone: somebody removed it from the folder of runs", path=str(path))
         ) from error
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(tr("{given} is not a number of lines: give 1 or more", given=text))
-    return count

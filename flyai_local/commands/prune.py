@@ -12,6 +12,7 @@ from flyai_local.board import records
 from flyai_local.home import runs_folder
 from flyai_local.run.pruning import KEPT_RUNS, prune
 from flyai_local.terminal import say
+from protocol.arguments import whole
 from protocol.language import later, tr
 
 EXIT_CODES = {
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``prune``."""
     parser.add_argument(
         "--keep",
-        type=_count,
+        type=whole(0),
         default=KEPT_RUNS,
         metavar="N",
         help=tr("newest runs that keep their folder (%(default)s)"),
@@ -45,9 +46,3 @@ def run(args: argparse.Namespace) -> int:
     )
     say(tr(told, runs=len(given), size=sum(one.bytes for one in given) / 2**20))
     return 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(tr("{given!r} is no number of runs: give 0 or more", given=text))
-    return int(text)

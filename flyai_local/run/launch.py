@@ -22,6 +22,7 @@ from flyai_local.run.stopping import stopping
 from flyai_local.states import Code, State
 from flyai_local.submission.apart import ids
 from flyai_local.terminal import say
+from protocol.arguments import whole
 from protocol.language import later, tr
 
 __all__ = ["EXIT_CODES", "add_run_options", "add_training_options", "launch"]
@@ -67,10 +68,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help=tr("wall clock of each phase (local policy has its own)"),
     )
     parser.add_argument(
-        "--memory-limit",
-        type=_positive,
-        metavar="MB",
-        help=tr("memory of all processes together (80 %% of the machine)"),
+        "--memory-limit", type=whole(), metavar="MB", help=tr("memory of all processes together (80 %% of the machine)")
     )
     parser.add_argument(
         "--quiet", action="store_true", help=tr("do not show what the submission prints; the log keeps it")
@@ -83,9 +81,9 @@ def add_training_options(parser: argparse.ArgumentParser, epochs: int) -> None:
         "--submission", type=Path, default=Path(), metavar="DIR_OR_ZIP", help=tr("what to run (this folder)")
     )
     parser.add_argument(
-        "-e", "--epochs", type=_positive, default=epochs, help=tr("passed to main.py as -e (%(default)s)")
+        "-e", "--epochs", type=whole(), default=epochs, help=tr("passed to main.py as -e (%(default)s)")
     )
-    parser.add_argument("-b", "--batch", type=_positive, default=32, help=tr("passed to main.py as -b (%(default)s)"))
+    parser.add_argument("-b", "--batch", type=whole(), default=32, help=tr("passed to main.py as -b (%(default)s)"))
     add_run_options(parser)
 
 
@@ -250,10 +248,3 @@ def _rank(result: Result, chosen: Competition) -> str:
         id=chosen.id,
         more=more,
     )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(tr("{given} is too small: give 1 or more", given=text))
-    return value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from protocol.arguments import whole
 from protocol.columns import IMAGE, LABEL, add_columns
 from protocol.csv_file import read_rows
 from protocol.errors import UserError
@@ -61,8 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=tr("network of the probe [tf_efficientnet_lite0]"),
     )
-    parser.add_argument("--image-size", type=int, default=128, metavar="PIXELS", help=tr("of the probe [128]"))
-    parser.add_argument("--folds", type=int, default=5, metavar="N", help=tr("of the probe [5]"))
+    parser.add_argument(
+        "--image-size", type=whole(8, 4096), default=128, metavar="PIXELS", help=tr("of the probe [128]")
+    )
+    parser.add_argument("--folds", type=whole(2, 100), default=5, metavar="N", help=tr("of the probe [5]"))
     parser.add_argument(
         "--no-labels", action="store_true", help=tr("do not look for wrong labels: no network is needed")
     )

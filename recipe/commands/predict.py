@@ -7,6 +7,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from protocol.arguments import whole
 from protocol.columns import add_columns
 from protocol.csv_file import read_rows
 from protocol.errors import UserError
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_answering_run(parser)
     add_columns(parser, labels=tr("name of the column of answers"))
-    parser.add_argument("--limit", type=int, metavar="N", help=tr("the first N pictures alone"))
+    parser.add_argument("--limit", type=whole(), metavar="N", help=tr("the first N pictures alone"))
     parser.add_argument("--probs", action="store_true", help=tr("add a column of probability per class"))
     parser.add_argument(
         "--runtime",

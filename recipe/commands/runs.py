@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from protocol.arguments import whole
 from protocol.language import tr
 from recipe.runs import record
 from recipe.runs.record import (
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=tr("these settings; by default those that differ among the runs shown"),
     )
-    parser.add_argument("--limit", type=int, metavar="N", help=tr("the first N alone"))
+    parser.add_argument("--limit", type=whole(), metavar="N", help=tr("the first N alone"))
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--diff", nargs=2, metavar=("A", "B"), help=tr("what differs between two runs: names, or numbers such as -1")

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from protocol.arguments import whole
 from protocol.errors import UserError
 from protocol.language import tr
 
@@ -24,9 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", nargs="+", default=[], metavar="NAME=VALUE", dest="changes", help=tr("settings for all rows")
     )
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help=tr("seeds instead of those in the file"))
-    parser.add_argument("--workers", type=int, metavar="N", help=tr("rows at the same time, each in its own process"))
     parser.add_argument(
-        "--threads", type=int, default=0, metavar="N", help=tr("threads of each worker; 0 shares the cores [0]")
+        "--workers", type=whole(), metavar="N", help=tr("rows at the same time, each in its own process")
+    )
+    parser.add_argument(
+        "--threads", type=whole(0), default=0, metavar="N", help=tr("threads of each worker; 0 shares the cores [0]")
     )
     parser.add_argument(
         "--on", default="", metavar="WHERE",

@@ -150,7 +150,8 @@ def _bmp(name: str, encoded: bytes) -> Header:
     """OpenCV takes OS/2's palette for a later one, values of 5 bits for eighths, and any masks for the usual ones."""
     (size,) = struct.unpack_from("<I", encoded, 14)
     if size == 12:  # the oldest form counts in 16 bits
-        return Header(name, *struct.unpack_from("<HH", encoded, 18), plain=False)
+        width, height = struct.unpack_from("<HH", encoded, 18)
+        return Header(name, width, height, plain=False)
     width, height, _, bits, packing = struct.unpack_from("<iiHHI", encoded, 18)
     masked = packing in _BMP_MASKED and (size < 56 or encoded[54:66] != _BMP_MASKS or bits != 32)
     plain = size in _BMP_SIZES and bits != 16 and not masked
