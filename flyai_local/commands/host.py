@@ -42,15 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--port", type=whole(0, 65535), default=8000, help=tr("where to listen (%(default)s)"))
     add("--contest", default="", metavar="ID", help=tr("a competition of this machine to make a contest of"))
     add("--kind", choices=("code", "answers"), default="code", help=tr("of that contest (%(default)s)"))
-<<<<<<< HEAD
-    add("--workers", type=int, default=1, metavar="N", help=tr("worker processes on this machine (%(default)s)"))
+    add("--workers", type=whole(0), default=1, metavar="N", help=tr("worker processes on this machine (%(default)s)"))
     add(
         "--nice", type=int, default=10, choices=range(20), metavar="N",
         help=tr("how far workers of this machine stand back behind the pages: 0 to 19 (%(default)s)"),
     )  # fmt: skip
-=======
-    add("--workers", type=whole(0), default=1, metavar="N", help=tr("worker processes on this machine (%(default)s)"))
->>>>>>> 4a8072f (Read every whole number of the command line by one rule, and list the odd inputs that were found)
     add("--no-worker", action="store_true", help=tr("no worker here: they run elsewhere"))
     add("--hosts", default="*", metavar="NAMES", help=tr("names that the site answers to, with commas (all)"))
     add("--proxy", default="", metavar="IP", help=tr("a proxy in front speaks HTTPS: believe its headers"))
