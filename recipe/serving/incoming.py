@@ -45,7 +45,7 @@ def _is_one(pictures: Any) -> bool:
         return True
     if hasattr(pictures, "getexif") or hasattr(pictures, "read"):
         return True
-    shape = getattr(pictures, "shape", ()) if not hasattr(pictures, "columns") else ()
+    shape: Any = getattr(pictures, "shape", ()) if not hasattr(pictures, "columns") else ()
     return len(shape) == 2 or (len(shape) == 3 and (shape[2] in (1, 3, 4) or shape[0] in (1, 3, 4)))
 
 
