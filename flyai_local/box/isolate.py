@@ -214,7 +214,8 @@ def _readable(box: Box) -> dict[Path, Path]:
 def _supervised(line: list[str], box: Box, limits: Limits, group: cgroups.Group | None, owner: int | None) -> list[str]:
     if os.name == "nt":
         return line
-    bounds = {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 0, "RLIMIT_MSGQUEUE": 0}
+    bounds = {"RLIMIT_FSIZE": limits.file_mb * 2**20, "RLIMIT_CORE": 1, "RLIMIT_MSGQUEUE": 0}
+    # One byte of a dump, and not none: with none the kernel still starts the machine's own collector of dumps, as root.
     bounds |= _process_backstop(limits, os.getuid() if owner is None else owner)
     if box.engine:
         bounds = {}  # the client of an engine is no submission

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from flyai_local.terminal import shown
 from protocol.labels import Value as Label
 from protocol.labels import value_of
 
 __all__ = ["Answer", "Label", "Other", "equal", "equal_as_text", "parse"]
+
+LONGEST_TYPE = 40  # of the name of an answer's class, which a submission may choose
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def parse(message: Any) -> Answer:
         shape, value = str(message["shape"]), message["value"]
         if shape not in ("label", "no-label", "bare"):
             raise ValueError(f"shape {shape!r}")
-        return Answer(shape, str(value["type"])[:100], _value(value))
+        return Answer(shape, shown(value["type"], LONGEST_TYPE), _value(value))
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"not a message of the evaluator: {error!r}") from error
 

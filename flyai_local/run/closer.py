@@ -20,6 +20,7 @@ from protocol.language import tr
 __all__ = ["looked_into"]
 
 UNKNOWN_WORD = re.compile(r"(?:(\w+)\.)*(\w+)\(\) got an unexpected keyword argument")
+TAKEN = re.compile(r"cannot import name .* from (?:partially initialized module )?'(\w+)")
 GENERAL = (Code.TRAINING_FAILED, Code.IMPORT_FAILED, Code.LOAD_FAILED, Code.PREDICT_FAILED)
 # How libraries name the pretrained file that they went for: torch hub, Hugging Face hub, any address of a file.
 WANTED = (
@@ -48,7 +49,7 @@ def looked_into(error: RunError, project: Path, log: Path | None) -> tuple[RunEr
 
 
 def _exact(code: Code, detail: str, own: Code, project: Path, lines: Sequence[str]) -> tuple[Code, str]:
-    word, taken = UNKNOWN_WORD.search(detail), re.search(r"cannot import name .* from '(\w+)", detail)
+    word, taken = UNKNOWN_WORD.search(detail), TAKEN.search(detail)
     if code is Code.OLD_LIBRARY_CALL and taken and place.holds(project, taken[1]):
         return own, detail
     if code in GENERAL and word and not any(place.defines(project, name) for name in word.groups() if name):

@@ -231,13 +231,12 @@ class _Run:
             raise RunError(error.code, shown(error.detail, LONGEST_DETAIL)) from error
         self.used(found.outcome)
         if found.chosen not in ("Prediction", "Model"):
-            self.result.notes.append(
-                tr(
-                    "the class {chosen} was taken, of {candidates}",
-                    chosen=found.chosen,
-                    candidates=", ".join(found.candidates),
-                )
+            said = tr(  # by a process that has seen the pictures
+                "the class {chosen} was taken, of {candidates}",
+                chosen=found.chosen,
+                candidates=", ".join(found.candidates),
             )
+            self.result.notes.append(shown(said, LONGEST_DETAIL))
         self.result.score = score(chosen.id, [q.key for q in questions], [q.label for q in questions], found.answers,
                                   chosen.metric, training_classes(chosen))  # fmt: skip
 

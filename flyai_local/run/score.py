@@ -164,7 +164,7 @@ def _type_trouble(judge: _Judge, answers: Sequence[Answer]) -> tuple[Code | None
                 labels=len(labels),
                 kind=answers[0].kind,
                 holds=holds,
-                labels_2=labels[0],
+                labels_2=classes[0],
                 percent=judge.percent(named),
                 percent_2=judge.percent(given),
             )

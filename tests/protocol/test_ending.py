@@ -74,7 +74,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
 @pytest.mark.parametrize("closed", ["1", "2", "0 1 2"])
 def test_a_closed_stream_is_a_stream_all_the_same(closed) -> None:
     """A shell closes with 2>&-, a service starts with none: Python's streams are then None."""
-    work = "from recipe.console import Bar\n    with Bar(2, 'row', 'x') as bar: bar.advance()"
+    work = "from recipe.system.console import Bar\n    with Bar(2, 'row', 'x') as bar: bar.advance()"
     program = f"import os; [os.close(int(each)) for each in {closed!r}.split()]; import sys; "
     program += "".join(f"sys.{('stdin', 'stdout', 'stderr')[int(each)]} = None; " for each in closed.split())
     program += f"exec({SAYING.format(work) + 'os._exit(guarded(work))'!r})"

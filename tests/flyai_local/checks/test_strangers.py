@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from broken import plain_colours
-from strangers import BY_NAME, ENDS_HERE, REFUSED, SCORED, SHAPES, Shape
+from more_strangers import BY_NAME, SHAPES
+from strangers import ENDS_HERE, REFUSED, SCORED, Shape
 
 from flyai_local.__main__ import main
 from flyai_local.box import pretrained
@@ -46,7 +47,7 @@ def errors(findings: list[Finding]) -> set[str]:
 
 
 def test_there_are_many_shapes_of_each_kind() -> None:
-    assert len(BY_NAME) == len(SHAPES) >= 60
+    assert len(BY_NAME) == len(SHAPES) >= 85
     kinds = [shape.comes for shape in SHAPES]
     assert min(kinds.count(kind) for kind in (SCORED, ENDS_HERE, REFUSED)) >= 10
     assert all(shape.code or shape.comes == SCORED for shape in SHAPES)

@@ -207,6 +207,29 @@ def test_the_failure_of_an_evaluation_tells_little(tiny, tmp_path):
     assert sum(map(len, result.tail)) <= visible_mb([picture for picture, _ in hidden_rows(tiny)]) * 2**19
 
 
+NAMED = """
+from flyai.framework import FlyAI
+
+class Prediction(FlyAI):
+    def load_model(self):
+        pass
+    def predict(self, image_path):
+        return {"label": type("t" * 5000 + chr(27), (str,), {})("0")}
+
+for at in range(20):
+    name = "A%02d" % at + chr(27) + "[31m" + chr(0x202E) + "x" * 200
+    globals()[name] = type(name, (Prediction,), {})
+"""
+
+
+def test_the_names_of_classes_carry_little_out(tiny, tmp_path):
+    """A module that is imported beside the hidden pictures may give its classes any name, and its answers any type."""
+    result = run(tiny, submission(tmp_path / "mine", NAMED), isolated=False)
+    said = [note for note in result.notes if "was taken" in note]
+    assert said and sum(map(len, said)) <= 300 and all(note.isprintable() for note in said)
+    assert len(result.detail) <= 300 and result.detail.isprintable()
+
+
 SLOW = """
 import time
 from flyai.framework import FlyAI
