@@ -282,7 +282,7 @@ def test_arguments_that_are_refused_are_refused_in_chinese(monkeypatch, capsys) 
     made = recipe_commands.command_parser("audit")
     for words, told in (
         (["--csv"], "参数 --csv：需要一个值"),
-        (["--folds", "x"], "参数 --folds：'x' 不是有效的 int 值"),
+        (["--folds", "x"], "参数 --folds：不接受 'x'：请给出 2 到 100 之间的整数"),
         (["--csvv", "a"], "没有选项 --csvv。您是不是想写 --csv？"),
     ):
         with pytest.raises(SystemExit):
