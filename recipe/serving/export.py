@@ -188,6 +188,7 @@ def export_run(folder: Path, fmt: str = "auto") -> str:
     begin = time.perf_counter()
     fmt = format_for_here() if fmt == "auto" else fmt
     outcomes = [export_fold(fold, fmt) for fold in folds_of(folder)]
+    runs = [outcome.fold.folder.parent for outcome in outcomes]  # of members too; where the run has none, theirs alone
     differences = [difference for outcome in outcomes for difference in outcome.proven.values()]
     proof = (
         tr("largest difference of a probability {differences:.1e}", differences=max(differences))
@@ -196,7 +197,7 @@ def export_run(folder: Path, fmt: str = "auto") -> str:
     )
     return tr(
         "{folder}/fold*/{files}, {proof}, {duration}",
-        folder=folder,
+        folder=folder if folder in runs else runs[0],
         files=FILES[fmt][0],
         proof=proof,
         duration=duration(time.perf_counter() - begin),

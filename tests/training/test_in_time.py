@@ -18,7 +18,7 @@ from recipe.data.reading import read
 from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import Preprocessing, short_side
-from recipe.runs.folder import RunError, open_run_folder
+from recipe.runs.folder import RunError, only_probe, open_run_folder
 from recipe.serving.predict import Ensemble
 from recipe.train import cross_validate, train
 from recipe.training import minutes
@@ -100,6 +100,18 @@ def test_of_the_probe_alone_no_report_is_promised(competition, tmp_path, monkeyp
     train(ready, asked, tmp_path / "run", limit=TimeLimit(600.0))
     said = capsys.readouterr().out
     assert "report      left out: only the probe answers" in said and "writes it later" not in said
+    named = tmp_path / "run" / ("members/probe" if epochs else "")
+    assert f"export      {named}/fold*/" in said
+
+
+def test_more_minutes_train_a_network_beside_the_probe_that_answered_alone(competition, tmp_path, monkeypatch):
+    ready = prepared(competition, epochs=1)
+    with monkeypatch.context() as short:
+        short.setattr(minutes, "train_folds", lambda *about: (_ for _ in ()).throw(TimeIsUpError("over.")))
+        alone = train_in_time(ready, tmp_path / "run", limited())
+    assert only_probe(tmp_path / "run") and alone.folds[0].epoch == 0
+    summary = train_in_time(ready, tmp_path / "run", limited(resume=True))
+    assert not only_probe(tmp_path / "run") and summary.folds[0].epoch == 1
 
 
 def test_with_time_for_all_of_them_the_folds_of_the_settings_are_trained(competition, tmp_path):
