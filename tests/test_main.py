@@ -78,7 +78,7 @@ def test_torchrun_trains_bit_by_bit_what_processes_trains(project):
 
 
 def test_train_then_predict_in_other_processes(project, tmp_path):
-    trained = python(project, "main.py", "--competition", "Tiny", *FAST)
+    trained = python(project, "main.py", "--competition", "Tiny", *FAST, "--no-report")
     assert trained.returncode == 0, trained.stderr
     for part in ("profile cpu", "pictures 36 of 3 classes", "about", "out of fold", "accuracy", "next"):
         assert part in trained.stdout
