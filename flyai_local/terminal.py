@@ -16,13 +16,12 @@ UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 def shown(text: object, longest: int = LONGEST) -> str:
     """A text as one harmless line: whatever moves the cursor, breaks the line or hides itself is written as its escape.
 
-    A text that is longer than `longest` characters is cut.
+    What is longer than `longest` characters, its escapes written out, is cut.
     """
-    line = str(text)
-    line = line if len(line) <= longest else line[: longest - 3] + "..."
-    if line.isprintable():
-        return line
-    return "".join(_escaped(mark) if unicodedata.category(mark) in UNSEEN else mark for mark in line)
+    line = str(text)[: longest + 1]
+    if not line.isprintable():
+        line = "".join(_escaped(mark) if unicodedata.category(mark) in UNSEEN else mark for mark in line)
+    return line if len(line) <= longest else line[: longest - 3] + "..."
 
 
 def say(text: object, error: bool = False) -> None:

@@ -28,6 +28,9 @@ class Limits:
         return 8 * self.processes
 
 
+LAST_SIGNAL = 64
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a phase ended: by itself with `returncode`, or at the limit that `ended_by` names."""
@@ -40,8 +43,9 @@ class Outcome:
 
     @property
     def signal(self) -> int:
-        """Number of the signal that ended the command, 0 when it ended by itself."""
-        return self.returncode - 128 if self.returncode > 128 else max(-self.returncode, 0)
+        """Number of the signal that ended the command, 0 when it ended by itself, with an exit code like 255 too."""
+        number = self.returncode - 128 if self.returncode > 128 else max(-self.returncode, 0)
+        return number if number <= LAST_SIGNAL else 0
 
 
 def machine_memory_mb() -> float:

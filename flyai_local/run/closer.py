@@ -69,6 +69,8 @@ def _exact(code: Code, detail: str, own: Code, project: Path, lines: Sequence[st
 def _missing(module: str, detail: str, project: Path) -> tuple[Code, str]:
     """What a module that is not there comes to: its package is missing, or the package is there and has changed."""
     top, _, below = module.partition(".")
+    if module == "prediction":  # main.py took it away
+        return Code.NO_PREDICTION, detail
     if place.holds(project, top):
         return Code.MISSING_PACKAGE, detail
     if top in GONE_FROM_PYTHON or (below and importlib.util.find_spec(top) is not None):

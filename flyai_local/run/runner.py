@@ -99,7 +99,8 @@ def _recorded(book: Book, result: Result) -> Iterator[None]:
         result.state, result.code, result.detail = State.FAILED, error.code, str(error)
     except RunError as error:
         seen, result.place = closer.looked_into(error, result.folder / "project", result.log)
-        result.state, result.code, result.detail = State.FAILED, seen.code, seen.detail
+        ours = seen.code is Code.PLATFORM_FAULT  # which counts as no try
+        result.state, result.code, result.detail = State.CRASHED if ours else State.FAILED, seen.code, seen.detail
     except KeyboardInterrupt as stop:
         result.state, result.code, result.detail = State.CRASHED, Code.INTERRUPTED, str(stop) or "Ctrl-C"
         raise

@@ -230,6 +230,22 @@ def test_the_names_of_classes_carry_little_out(tiny, tmp_path):
     assert len(result.detail) <= 300 and result.detail.isprintable()
 
 
+def test_a_run_that_the_platform_could_not_score_is_no_try(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("flyai_local.run.runner.hidden_rows", lambda chosen: [])
+    result = run(tiny, submission(tmp_path / "mine", prediction(predict='return {"label": 0}')), isolated=False)
+    assert (result.state, result.code) == (State.CRASHED, Code.PLATFORM_FAULT)
+
+
+@pytest.mark.parametrize(("train", "code"), [
+    ("import os\nos._exit(255)\n", Code.TRAINING_FAILED),
+    ("import os\nos.rename('prediction.py', 'gone.py')\n", Code.NO_PREDICTION),
+])  # fmt: skip
+def test_a_failure_has_its_own_name(tiny, tmp_path, train, code):
+    """255 is no signal, and a module that main.py took away is no package to install."""
+    result = run(tiny, submission(tmp_path / "mine", prediction(predict='return {"label": 0}'), train), isolated=False)
+    assert (result.state, result.code) == (State.FAILED, code), result.detail
+
+
 SLOW = """
 import time
 from flyai.framework import FlyAI
