@@ -40,7 +40,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "kexec_file_load": (320, 294), "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
     "quotactl": (179, 60), "quotactl_fd": (443, 443), "acct": (163, 89), "settimeofday": (164, 170),
     "clock_settime": (227, 112), "adjtimex": (159, 171), "clock_adjtime": (305, 266), "syslog": (103, 116),
-    "iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "vhangup": (153, 58),
+    "sched_setattr": (314, 274), "iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "vhangup": (153, 58),
     "lookup_dcookie": (212, 18), "nfsservctl": (180, 42), "uselib": (134, None),
 }  # fmt: skip
 FCNTL, LEASE = (72, 25), 1024  # F_SETLEASE: who opens the file to write waits, and it may be the platform's
@@ -49,6 +49,8 @@ NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, 
 FAMILIES = (1, 2, 10, 16)  # unix, inet, inet6, netlink: not vsock, which reaches the host of a virtual machine
 TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: typing into somebody's terminal
 MMAP, MAP_HUGETLB, MFD_HUGETLB = (9, 222), 0x40000, 4  # pages that the machine set apart, and no group of memory counts
+SCHEDULER, PRIORITY = (144, 119), (141, 140)
+REAL_TIME = (1, 2, 0x40000001, 0x40000002)  # SCHED_FIFO and SCHED_RR, also not to be inherited: they starve a machine
 PR_SET_DUMPABLE = 4  # a process that is not dumpable hides what it uses
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 LOAD, EQUAL, ABOVE, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -78,6 +80,8 @@ def program(memfd: bool = True, machine: str | None = None) -> bytes:
     lines += _judged(CLONE[column], 0, [(ANY_BIT, 0, 1, NEW_NAMESPACES), (RETURN, 0, 0, EPERM)])
     lines += _judged(IOCTL[column], 1, [line for value in TERMINAL_INPUT for line in _refused(value)])
     lines += _judged(FCNTL[column], 1, _refused(LEASE))
+    lines += _judged(SCHEDULER[column], 1, [line for value in REAL_TIME for line in _refused(value)])
+    lines += _judged(PRIORITY[column], 2, [(ABOVE, 0, 1, 0x7FFFFFFF), (RETURN, 0, 0, EPERM)])  # below 0: before others
     lines += _judged(MMAP[column], 3, [(ANY_BIT, 0, 1, MAP_HUGETLB), (RETURN, 0, 0, ENOMEM)])
     lines += _judged(MEMFD[column], 1, [(ANY_BIT, 0, 1, MFD_HUGETLB), (RETURN, 0, 0, ENOMEM)]) if memfd else []
     lines += _judged(PRCTL[column], 0, _refused(PR_SET_DUMPABLE))

@@ -41,6 +41,15 @@ print("clone of a user namespace", call({clone}, 0x10000000 | 17, 0, 0, 0, 0))
 print("prctl dumpable", call({prctl}, 4, 0, 0, 0, 0))
 print("lease on a file", call({fcntl}, os.open("main.py", os.O_RDONLY), 1024, 0))
 print("typing into a terminal", call({ioctl}, 0, 0x5412, 0))
+for policy in (1, 2, 0x40000001):
+    try:
+        os.sched_setscheduler(0, policy, os.sched_param(10))
+        print("real time", policy, "PASSED")
+    except OSError as error:
+        print("real time", policy, errno.errorcode[error.errno])
+os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+print("before others", call({priority}, 0, 0, -5 & 0xFFFFFFFF))
+print("behind others", call({priority}, 0, 0, 19))
 print("huge pages", call({mmap}, 0, 2 << 20, 3, 0x40022 | 5 << 26, -1, 0))  # of a size that no machine has: else EINVAL
 print("huge pages in a file", call({memfd}, b"huge", 4))
 for family in (40, 38, 17, 21):
@@ -67,6 +76,7 @@ def test_system_calls_that_no_training_needs_are_refused(tmp_path, isolated):
         ioctl=seccomp.IOCTL[COLUMN],
         fcntl=seccomp.FCNTL[COLUMN],
         mmap=seccomp.MMAP[COLUMN],
+        priority=seccomp.PRIORITY[COLUMN],
         memfd=seccomp.MEMFD[COLUMN],
     )
     outcome, log = main(box(tmp_path, {"main.py": text}, isolated))
@@ -75,6 +85,8 @@ def test_system_calls_that_no_training_needs_are_refused(tmp_path, isolated):
     assert {name: said[name] for name, number in numbers.items() if number is not None and said[name] != "EPERM"} == {}
     assert said["clone of a user namespace"] == said["prctl dumpable"] == said["typing into a terminal"] == "EPERM"
     assert said["lease on a file"] == "EPERM"
+    assert {said[f"real time {policy}"] for policy in (1, 2, 0x40000001)} == {said["before others"]} == {"EPERM"}
+    assert said["behind others"] == "PASSED"
     assert (said["huge pages"], said["huge pages in a file"] in ("ENOMEM", "EPERM")) == ("ENOMEM", True)
     assert {said[f"family {family}"] for family in (40, 38, 17, 21)} == {"EAFNOSUPPORT"}
     assert said["fork"] == "0"
