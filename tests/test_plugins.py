@@ -184,5 +184,5 @@ def test_the_platform_trains_a_submission_with_parts_of_its_own(tmp_path, compet
     assert added.returncode == 0, added.stderr
     done = python(project, "-m", "flyai_local", "train", "-e=1", "-b=9", **home)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["status"] == "success"
+    assert 0 <= json.loads(done.stdout.splitlines()[-1])["score"] <= 100  # the platform's own last line
     assert "worst_class" in done.stdout
