@@ -29,9 +29,9 @@ def inside(folder: Path, name: str) -> Path:
     if place == top or not place.is_relative_to(top):
         raise OutsideError(
             tr(
-                "{name!r} does not lie in {name_2!r}: give a relative path without '..'",
+                "{name!r} does not lie in {folder!r}: give a relative path without '..'",
                 name=name[:200],
-                name_2=folder.name,
+                folder=folder.name,
             )
         )
     return place

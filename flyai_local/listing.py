@@ -40,7 +40,7 @@ def duration(seconds: float | None) -> str | None:
     return (
         tr("{minutes} min {rest:02d} s", minutes=minutes, rest=rest)
         if minutes < 60
-        else tr("{minutes} h {minutes_2:02d} min", minutes=minutes // 60, minutes_2=minutes % 60)
+        else tr("{hours} h {minutes:02d} min", hours=minutes // 60, minutes=minutes % 60)
     )
 
 

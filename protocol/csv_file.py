@@ -122,13 +122,13 @@ def _refuse_swallowed(
         return
     raise DataError(
         tr(
-            "{file}, line {lines}: the field {header!r} goes on over line breaks to line {lines_2}. "
+            "{file}, line {first}: the field {header!r} goes on over line breaks to line {last}. "
             "A quote stands alone in each of these lines, and the rows between them would be lost: "
             "remove both quotes, or double them.",
             file=file,
-            lines=lines[0],
+            first=lines[0],
             header=header[broken[0]],
-            lines_2=lines[1],
+            last=lines[1],
         )
     )
 

@@ -64,10 +64,10 @@ def _afterwards(name: str, folder: Path, work: Callable[[], str], tell: Callable
     except Exception as error:
         say(
             tr(
-                "{name} not written ({error}: {error_2}); the run in {folder} is complete",
+                "{name} not written ({kind}: {error}); the run in {folder} is complete",
                 name=left(tr(name), 11),
-                error=type(error).__name__,
-                error_2=error,
+                kind=type(error).__name__,
+                error=error,
                 folder=folder,
             )
         )

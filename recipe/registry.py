@@ -96,9 +96,9 @@ def parse_many(text: str | Spec) -> list[Spec]:
     if len(text) > LONGEST:
         raise SpecError(
             tr(
-                "{given!r}... has {given_2:,} characters; components have at most {longest:,}.",
-                given=text[:40],
-                given_2=len(text),
+                "{beginning!r}... has {length:,} characters; components have at most {longest:,}.",
+                beginning=text[:40],
+                length=len(text),
                 longest=LONGEST,
             )
         )

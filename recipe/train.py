@@ -80,10 +80,10 @@ def folds_of(prepared: Prepared, options: RunOptions) -> tuple[Fold, ...]:
     if only is not None and not 0 <= only < len(folds):
         raise ConfigError(
             tr(
-                "--only-fold {only} does not exist; with --folds {folds} the folds are 0 to {folds_2}.",
+                "--only-fold {only} does not exist; with --folds {folds} the folds are 0 to {last}.",
                 only=only,
                 folds=len(folds),
-                folds_2=len(folds) - 1,
+                last=len(folds) - 1,
             )
         )
     folds = folds if only is None else (folds[only],)

@@ -51,11 +51,11 @@ def _judge(source: Source, predict: ast.FunctionDef, node: ast.Return, project: 
     wanted = project.target.label
     if wanted is not None and kind in ("text", "number") and (kind == "text") != isinstance(wanted, str):
         text = tr(
-            "{shown}: a {kind} where the label column holds {wanted}, such as {wanted_2!r}",
+            "{shown}: a {kind} where the label column holds {type}, such as {example!r}",
             shown=shown,
             kind=kind,
-            wanted=type(wanted).__name__,
-            wanted_2=wanted,
+            type=type(wanted).__name__,
+            example=wanted,
         )
         yield Finding(Code.LABEL_TYPE, Severity.ERROR, source.name, node.lineno, text)
 

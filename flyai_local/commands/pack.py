@@ -73,11 +73,11 @@ def run(args: argparse.Namespace) -> int:
         print(tr("packed: {name}", name=name))
     print(
         tr(
-            "{archive}: {names} files, {size_bytes:,} bytes ({size_bytes_2:.2f} MB)",
+            "{archive}: {names} files, {size_bytes:,} bytes ({size_mb:.2f} MB)",
             archive=packed.archive,
             names=len(packed.names),
             size_bytes=packed.size_bytes,
-            size_bytes_2=packed.size_bytes / 2**20,
+            size_mb=packed.size_bytes / 2**20,
         )
     )
     print(

@@ -160,11 +160,11 @@ class _Run:
         if submission.metric not in (None, self.job.competition.metric):
             self.result.notes.append(
                 tr(
-                    "app.yaml trains for {metric} and {id} is scored by {metric_2}: set competition.metric "
+                    "app.yaml trains for {metric} and {competition} is scored by {scored_by}: set competition.metric "
                     "in app.yaml to choose epochs by the score that counts",
                     metric=submission.metric,
-                    id=self.job.competition.id,
-                    metric_2=self.job.competition.metric,
+                    competition=self.job.competition.id,
+                    scored_by=self.job.competition.metric,
                 )
             )
         try:

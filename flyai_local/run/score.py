@@ -144,13 +144,13 @@ def _type_trouble(judge: _Judge, answers: Sequence[Answer]) -> tuple[Code | None
         return Code.LABEL_TYPE, (
             tr(
                 "{wrong} of {labels} answers are right but of type {kind} where {holds}; with the right "
-                "type the score would be {percent} instead of {percent_2}.",
+                "type the score would be {mended} instead of {percent}.",
                 wrong=len(wrong),
                 labels=len(labels),
                 kind=answers[wrong[0]].kind,
                 holds=holds,
-                percent=judge.percent(mended),
-                percent_2=judge.percent(given),
+                mended=judge.percent(mended),
+                percent=judge.percent(given),
             )
         )
     classes = list(judge.number)
@@ -159,14 +159,14 @@ def _type_trouble(judge: _Judge, answers: Sequence[Answer]) -> tuple[Code | None
         return Code.LABEL_TYPE, (
             tr(
                 "all {labels} answers are class numbers of type {kind} where {holds}, such as "
-                "{labels_2!r}; as numbers of the classes in sorted order they would score {percent} "
-                "instead of {percent_2}.",
+                "{example!r}; as numbers of the classes in sorted order they would score {mended} "
+                "instead of {percent}.",
                 labels=len(labels),
                 kind=answers[0].kind,
                 holds=holds,
-                labels_2=classes[0],
-                percent=judge.percent(named),
-                percent_2=judge.percent(given),
+                example=classes[0],
+                mended=judge.percent(named),
+                percent=judge.percent(given),
             )
         )
     return None, ""

@@ -155,19 +155,19 @@ def figures(found: Audit) -> str:
     counts, kinds = found.table.counts, [pair.kind for pair in found.pairs]
     lines = [
         tr(
-            "pictures {table} in {classes} classes ({counts} to {counts_2} each), {unreadable} unreadable",
-            table=len(found.table),
+            "pictures {rows} in {classes} classes ({fewest} to {most} each), {unreadable} unreadable",
+            rows=len(found.table),
             classes=len(found.table.classes),
-            counts=counts.min(),
-            counts_2=counts.max(),
+            fewest=counts.min(),
+            most=counts.max(),
             unreadable=len(found.unreadable),
         ),
         tr(
-            "pairs    {count} exact, {count_2} resized or saved anew, {count_3} mirrored; "
+            "pairs    {exact} exact, {near} resized or saved anew, {mirrored} mirrored; "
             "{across_labels} under two labels, {across_sets} in both sets",
-            count=kinds.count("exact"),
-            count_2=kinds.count("near"),
-            count_3=kinds.count("mirrored"),
+            exact=kinds.count("exact"),
+            near=kinds.count("near"),
+            mirrored=kinds.count("mirrored"),
             across_labels=len(found.across_labels),
             across_sets=len(found.across_sets),
         ),

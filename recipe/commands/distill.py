@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     said = [(tr(what), *cells) for what, *cells in rows]
     say("\n" + aligned(("", str(arguments.folder.name), out.name, tr("difference")), said))
     write_json(out / "distill.json", as_json(rows))
-    say(tr("\none network  {out}\ntable        {out_2}", out=out, out_2=out / "distill.json"))
+    say(tr("\none network  {out}\ntable        {table}", out=out, table=out / "distill.json"))
     return 0
 
 
@@ -141,11 +141,11 @@ def _averaged(arguments: argparse.Namespace, out: Path) -> list[Line]:
         shutil.rmtree(out)
         raise DistillError(
             tr(
-                "the mean of the folds is refused: {row} falls from {row_2} to {row_3} (p {p:.3f}); "
+                "the mean of the folds is refused: {metric} falls from {before} to {after} (p {p:.3f}); "
                 "train a student instead (leave --average out).",
-                row=row[0],
-                row_2=row[1],
-                row_3=row[2],
+                metric=row[0],
+                before=row[1],
+                after=row[2],
                 p=found.p,
             )
         )

@@ -74,9 +74,9 @@ def answered(arguments: argparse.Namespace) -> Any:
     if ensemble.unreadable:
         notes.append(
             tr(
-                "{unreadable} pictures could not be read and count with the class prior: {unreadable_2}",
-                unreadable=len(ensemble.unreadable),
-                unreadable_2=", ".join(ensemble.unreadable[:3]),
+                "{count} pictures could not be read and count with the class prior: {names}",
+                count=len(ensemble.unreadable),
+                names=", ".join(ensemble.unreadable[:3]),
             )
         )
     if known := len(set(table.names) & set(read_oof(arguments.folder / "oof.csv", info["classes"]).names)):
@@ -90,7 +90,7 @@ def answered(arguments: argparse.Namespace) -> Any:
     pictures = Pictures(table.paths, short_side(ensemble.members[0].preprocessing), cache_mb=256)
     return Evidence(
         arguments.folder,
-        tr("{name}, answered by {name_2}", name=arguments.csv.name, name_2=arguments.folder.name),
+        tr("{table}, answered by {run}", table=arguments.csv.name, run=arguments.folder.name),
         info,
         totals,
         logs,

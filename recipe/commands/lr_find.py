@@ -99,10 +99,10 @@ def _check(arguments: argparse.Namespace, asked: Options) -> None:
     if not 0 <= arguments.fold < asked.config.folds:
         raise UserError(
             tr(
-                "--fold {fold} does not exist; with --folds {folds} the folds are 0 to {folds_2}.",
+                "--fold {fold} does not exist; with --folds {folds} the folds are 0 to {last}.",
                 fold=arguments.fold,
                 folds=asked.config.folds,
-                folds_2=asked.config.folds - 1,
+                last=asked.config.folds - 1,
             )
         )
 

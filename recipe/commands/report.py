@@ -41,17 +41,17 @@ def run(arguments: argparse.Namespace) -> int:
     page = write_report(arguments.folder, data=arguments.data)
     say(
         tr(
-            "report      {page} ({page_2:.1f} MB, {duration})",
+            "report      {page} ({size_mb:.1f} MB, {duration})",
             page=page,
-            page_2=page.stat().st_size / 2**20,
+            size_mb=page.stat().st_size / 2**20,
             duration=duration(time.perf_counter() - begin),
         )
     )
     say(
         tr(
-            "model card  {folder}\nPNG, CSV    {folder_2}",
-            folder=arguments.folder / "model_card.md",
-            folder_2=arguments.folder / "report",
+            "model card  {card}\nPNG, CSV    {report}",
+            card=arguments.folder / "model_card.md",
+            report=arguments.folder / "report",
         )
     )
     return 0

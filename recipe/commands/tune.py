@@ -73,13 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     say(report(outcome.trials))
     say()
     export_again(target)
-    say(
-        tr(
-            "choice       {target}\ntable        {target_2}",
-            target=target / "ensemble.json",
-            target_2=target / "tune.json",
-        )
-    )
+    say(tr("choice       {choice}\ntable        {table}", choice=target / "ensemble.json", table=target / "tune.json"))
     return 0
 
 

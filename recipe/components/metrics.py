@@ -54,19 +54,19 @@ def checked(labels: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     if probs.ndim != 2 or labels.shape != probs.shape[:1] or not len(labels):
         raise MetricError(
             tr(
-                "labels {shape} and probabilities {shape_2} do not fit: (N,) and (N, K) with N of at "
+                "labels {labels} and probabilities {probs} do not fit: (N,) and (N, K) with N of at "
                 "least 1 are needed.",
-                shape=labels.shape,
-                shape_2=probs.shape,
+                labels=labels.shape,
+                probs=probs.shape,
             )
         )
     if labels.min() < 0 or labels.max() >= probs.shape[1]:
         raise MetricError(
             tr(
-                "labels from {labels} to {labels_2} do not fit {shape} columns of probabilities.",
-                labels=labels.min(),
-                labels_2=labels.max(),
-                shape=probs.shape[1],
+                "labels from {lowest} to {highest} do not fit {columns} columns of probabilities.",
+                lowest=labels.min(),
+                highest=labels.max(),
+                columns=probs.shape[1],
             )
         )
     bad = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (probs.sum(1) <= 0)

@@ -59,11 +59,11 @@ def check(
         classes = [name for name, count in zip(usable.classes, usable.counts, strict=True) if count]
         raise DataError(
             tr(
-                "{source} has {classes} class with readable pictures ({classes_2}), and at least 2 are "
+                "{source} has {count} class with readable pictures ({names}), and at least 2 are "
                 "needed. {hint}\n{summary}",
                 source=table.source,
-                classes=len(classes),
-                classes_2=", ".join(classes) or tr("none"),
+                count=len(classes),
+                names=", ".join(classes) or tr("none"),
                 hint=tr("Check the label column.") if table.source.is_file() else tr(NO_TABLE),
                 summary=summary(findings),
             )

@@ -40,12 +40,12 @@ def own_folds(table: Table, file: Path, image_column: str, fold_column: str, enc
     if missing:
         raise DataError(
             tr(
-                "{file} says nothing of {missing} of the {table} pictures, the first is {missing_2!r}; "
+                "{file} says nothing of {missing} of the {rows} pictures, the first is {example!r}; "
                 "give each a value in the column {fold_column!r} (-1 for one that is never validated).",
                 file=file,
                 missing=len(missing),
-                table=len(table),
-                missing_2=missing[0],
+                rows=len(table),
+                example=missing[0],
                 fold_column=fold_column,
             )
         )

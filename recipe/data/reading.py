@@ -217,14 +217,14 @@ def _distinct(
         if numbers[first] != numbers[row]:
             raise DataError(
                 tr(
-                    "{csv}, lines {lines} and {lines_2}: the picture {name} is labelled {texts!r} and "
-                    "{texts_2!r}. Keep the right one.",
+                    "{csv}, lines {first} and {second}: the picture {name} is labelled {first_label!r} and "
+                    "{second_label!r}. Keep the right one.",
                     csv=csv,
-                    lines=lines[first],
-                    lines_2=lines[row],
+                    first=lines[first],
+                    second=lines[row],
                     name=paths[row].name,
-                    texts=texts[first],
-                    texts_2=texts[row],
+                    first_label=texts[first],
+                    second_label=texts[row],
                 )
             )
         what = tr("the same picture and label as in line {lines}; counted once", lines=lines[first])

@@ -196,7 +196,7 @@ def _tiff_refused(tags: dict[int, int]) -> str:
     """What neither decoder reads, or one of them reads wrongly (tests/pictures/test_against_writers.py counts)."""
     tile = tags.get(tiff_tags.TILE_WIDTH, 0), tags.get(tiff_tags.TILE_HEIGHT, 0)
     if tile[0] * tile[1] > _MOST_TILE_PIXELS:
-        return tr("it claims tiles of {tile} x {tile_2} pixels; save it anew", tile=tile[0], tile_2=tile[1])
+        return tr("it claims tiles of {height} x {width} pixels; save it anew", height=tile[0], width=tile[1])
     bits, colours = tags.get(tiff_tags.BITS, 1), tags.get(tiff_tags.PHOTOMETRIC, 0)
     if bits > 16:
         return tr("its values have {bits} bits, and 8 or 16 are accepted; convert it to PNG", bits=bits)

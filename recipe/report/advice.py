@@ -71,10 +71,10 @@ def _pair(evidence: Evidence) -> str:
         return ""
     top = found[0]
     return tr(
-        "{classes} is answered as {classes_2} {rows} times ({share:.0%} of its pictures): look "
+        "{label} is answered as {answer} {rows} times ({share:.0%} of its pictures): look "
         "at these mistakes below; larger pictures (--image-size) help where details decide.",
-        classes=evidence.classes[top.label],
-        classes_2=evidence.classes[top.answer],
+        label=evidence.classes[top.label],
+        answer=evidence.classes[top.answer],
         rows=top.rows,
         share=top.share,
     )

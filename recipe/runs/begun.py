@@ -68,13 +68,13 @@ def check_named(folder: Path, own: App, named: Competition, config: Config, anyw
         if (was := getattr(there, what)) != (now := getattr(here, what)):
             raise ConfigError(
                 tr(
-                    "--resume: the run in {folder} is of the competition {id!r} and was begun with {what}: "
-                    "{short} (now {short_2}). Leave out what names another, or leave --resume out.",
+                    "--resume: the run in {folder} is of the competition {competition!r} and was begun with {what}: "
+                    "{then} (now {now}). Leave out what names another, or leave --resume out.",
                     folder=folder,
-                    id=there.id,
+                    competition=there.id,
                     what=what,
-                    short=_short(was),
-                    short_2=_short(now),
+                    then=_short(was),
+                    now=_short(now),
                 )
             )
     about = read_about(folder)

@@ -255,13 +255,13 @@ def open_run_folders(folders: Sequence[Path]) -> list[RunFolder]:
             if (here := getattr(first, what)) != (there := getattr(other, what)):
                 raise TuneError(
                     tr(
-                        "{folder} and {folder_2} cannot answer together: they differ in {what} ({short} against "
-                        "{short_2}). Train both on the same train.csv and metric.",
-                        folder=first.folder,
-                        folder_2=other.folder,
+                        "{one} and {other} cannot answer together: they differ in {what} ({of_one} against "
+                        "{of_other}). Train both on the same train.csv and metric.",
+                        one=first.folder,
+                        other=other.folder,
                         what=what,
-                        short=_short(here),
-                        short_2=_short(there),
+                        of_one=_short(here),
+                        of_other=_short(there),
                     )
                 )
     if first.serving.members and not others:

@@ -184,12 +184,7 @@ def check_same_run(folder: Path, there: dict[str, Any], here: dict[str, Any], an
     changed = [_was([key], there, settings) for key in settings]
     changed += changed_code(there.get("code", {}), here["code"])
     changed += [
-        tr(
-            "{name} {versions} (now {versions_2})",
-            name=name,
-            versions=there["versions"][name],
-            versions_2=here["versions"][name],
-        )
+        tr("{name} {then} (now {now})", name=name, then=there["versions"][name], now=here["versions"][name])
         for name in _other(there.get("versions", {}), here["versions"])
     ]
     if changed and not anyway:

@@ -163,13 +163,13 @@ def _in_words(summary: CrossValidation, metric: str) -> str:
 def places(summary: CrossValidation, folder: Path) -> str:
     """How the run answers, and where everything lies."""
     return tr(
-        "views       {views_line}\ncheckpoints {folder}/fold*/model.safetensors\nscores      "
-        "{folder_2}\nout of fold {folder_3}\nepochs      {folder_4}",
-        views_line=_views_line(summary),
+        "views       {views}\ncheckpoints {folder}/fold*/model.safetensors\nscores      "
+        "{scores}\nout of fold {oof}\nepochs      {log}",
+        views=_views_line(summary),
         folder=folder,
-        folder_2=folder / "metrics.json",
-        folder_3=folder / "oof.csv",
-        folder_4=folder / "log.jsonl",
+        scores=folder / "metrics.json",
+        oof=folder / "oof.csv",
+        log=folder / "log.jsonl",
     )
 
 

@@ -46,9 +46,9 @@ def prove(probs: np.ndarray, expected: np.ndarray, tolerance: float = TOLERANCE)
     if probs.shape != expected.shape:
         raise UnequalError(
             tr(
-                "it gives {shape} probabilities per picture instead of {shape_2}.",
-                shape=probs.shape[-1],
-                shape_2=expected.shape[-1],
+                "it gives {given} probabilities per picture instead of {expected}.",
+                given=probs.shape[-1],
+                expected=expected.shape[-1],
             )
         )
     difference = float(np.abs(probs - expected).max())

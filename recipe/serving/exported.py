@@ -101,11 +101,6 @@ def exported_files(fold: Path, exported: Exported, fmt: str, key: str) -> list[P
         path = fold / name
         if not path.is_file() or file_sha256(path) != exported.files[fmt].get(name):
             raise UnusableError(
-                tr(
-                    "{name}/{name_2} is not as it was exported; {remedy}",
-                    name=fold.name,
-                    name_2=name,
-                    remedy=remedy(fold),
-                )
+                tr("{fold}/{file} is not as it was exported; {remedy}", fold=fold.name, file=name, remedy=remedy(fold))
             )
     return [fold / name for name in FILES[fmt]]

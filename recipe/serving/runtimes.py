@@ -172,9 +172,9 @@ def run(backend: Any, files: Sequence[Path], layout: Layout) -> Any:
     except Exception as error:  # each runtime has its own errors; whatever it is, another one answers
         raise UnusableError(
             tr(
-                "{name}/{name_2} does not load: {error}",
-                name=files[0].parent.name,
-                name_2=files[0].name,
+                "{fold}/{file} does not load: {error}",
+                fold=files[0].parent.name,
+                file=files[0].name,
                 error=str(error).splitlines()[0],
             )
         ) from None

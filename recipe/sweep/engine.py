@@ -80,11 +80,11 @@ class Sweep:
             elif state.began["identity"] != identity:
                 raise ConfigError(
                     tr(
-                        "{folder} holds a sweep on other data or with another metric: {identity}, now "
-                        "{identity_2}. Choose another name or --out.",
+                        "{folder} holds a sweep on other data or with another metric: {then}, now "
+                        "{now}. Choose another name or --out.",
                         folder=self.folder,
-                        identity=state.began["identity"],
-                        identity_2=identity,
+                        then=state.began["identity"],
+                        now=identity,
                     )
                 )
             for key, task in state.tasks.items():

@@ -194,11 +194,11 @@ def _closed(
     write_answering(folder, _answering(views, found))
     say(
         tr(
-            "answer   {share:.0%} network (temperature {temperature:.2f}), {share_2:.0%} probe, by "
+            "answer   {network:.0%} network (temperature {temperature:.2f}), {probe:.0%} probe, by "
             "{rows} rows that neither has seen",
-            share=found.share,
+            network=found.share,
             temperature=found.temperature,
-            share_2=1 - found.share,
+            probe=1 - found.share,
             rows=len(rows),
         )
     )

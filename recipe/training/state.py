@@ -153,13 +153,13 @@ def check_state(state: SavedState, run: str, fold: int, folder: Path, weights: M
     if there != here:
         raise DamagedError(
             tr(
-                "the state in {folder} belongs to fold {there} of the run {there_2}, and this is fold "
-                "{here} of {here_2}",
+                "the state in {folder} belongs to fold {its_fold} of the run {its_run}, and this is fold "
+                "{fold} of {run}",
                 folder=folder / "last",
-                there=there[1],
-                there_2=there[0],
-                here=here[1],
-                here_2=here[0],
+                its_fold=there[1],
+                its_run=there[0],
+                fold=here[1],
+                run=here[0],
             )
         )
     own = {name: tuple(tensor.shape) for name, tensor in weights.items()}
@@ -184,10 +184,10 @@ def best_kept(known: Best, folder: Path, higher_is_better: bool) -> Best:
     if kept != known and not known.beaten_by(kept.score, kept.loss, higher_is_better):
         raise DamagedError(
             tr(
-                "the checkpoint in {folder} is of epoch {epoch}, and the state relies on that of epoch {epoch_2}",
+                "the checkpoint in {folder} is of epoch {epoch}, and the state relies on that of epoch {expected}",
                 folder=folder,
                 epoch=kept.epoch,
-                epoch_2=known.epoch,
+                expected=known.epoch,
             )
         )
     return kept

@@ -119,10 +119,10 @@ def newest_state(
     if (folder / "state.pt").exists():
         raise CheckpointError(
             tr(
-                "{folder} was saved by an earlier version of this project, which pickled it; finish the "
-                "run with that version, or delete {folder_2} to train the fold anew.",
-                folder=folder / "state.pt",
-                folder_2=folder,
+                "{file} was saved by an earlier version of this project, which pickled it; finish the "
+                "run with that version, or delete {folder} to train the fold anew.",
+                file=folder / "state.pt",
+                folder=folder,
             )
         )
     reasons = []

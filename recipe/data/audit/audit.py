@@ -160,9 +160,9 @@ def findings_of(found: Audit) -> list[Finding]:
     for pair in found.across_labels:
         given = [table.classes[table.labels[row]] for row in (pair.row, pair.other)]
         both = tr(
-            "{names} and {names_2} are the same picture ({kind})",
-            names=table.names[pair.row],
-            names_2=table.names[pair.other],
+            "{one} and {other} are the same picture ({kind})",
+            one=table.names[pair.row],
+            other=table.names[pair.other],
             kind=pair.kind,
         )
         mend.append(
@@ -170,7 +170,7 @@ def findings_of(found: Audit) -> list[Finding]:
                 table.source,
                 line(pair.other),
                 "duplicate-two-labels",
-                tr("{both}, labelled {given!r} and {given_2!r}", both=both, given=given[0], given_2=given[1]),
+                tr("{both}, labelled {one!r} and {other!r}", both=both, one=given[0], other=given[1]),
                 tr("keep the right one"),
             )
         )

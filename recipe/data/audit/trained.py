@@ -60,15 +60,15 @@ def out_of_fold(run: Path, table: Table) -> np.ndarray:
     if not (rows >= 0).any():
         raise UserError(
             tr(
-                "none of the {table} pictures of {source} is among the {names} of {file} (such as "
-                "{paths} here, {names_2} there): the run can say nothing about them. Give the table it "
+                "none of the {rows} pictures of {source} is among the {known} of {file} (such as "
+                "{given_path} here, {known_path} there): the run can say nothing about them. Give the table it "
                 "was trained on, or leave --run out.",
-                table=len(table),
+                rows=len(table),
                 source=table.source,
-                names=len(oof.names),
+                known=len(oof.names),
                 file=file,
-                paths=table.paths[0],
-                names_2=oof.names[0] if oof.names else tr("none"),
+                given_path=table.paths[0],
+                known_path=oof.names[0] if oof.names else tr("none"),
             )
         )
     probs = np.full((len(table), len(table.classes)), np.nan, np.float32)

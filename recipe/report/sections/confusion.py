@@ -61,16 +61,16 @@ def _text(evidence: Evidence, found: list, rows: int) -> list[str]:  # type: ign
     return [
         tr(
             "{wrong} of {rows} pictures are wrong. The five most frequent confusions make up "
-            "{share:.0%} of them; the first is {classes} answered as {classes_2} ({rows_2} times, "
-            "{share_2:.0%} of the class). Classes are ordered by hierarchical clustering, so that "
+            "{share:.0%} of them; the first is {label} answered as {answer} ({times} times, "
+            "{share_of_class:.0%} of the class). Classes are ordered by hierarchical clustering, so that "
             "those which are confused lie together: look for blocks on the diagonal.",
             wrong=wrong,
             rows=rows,
             share=share,
-            classes=evidence.classes[top.label],
-            classes_2=evidence.classes[top.answer],
-            rows_2=top.rows,
-            share_2=top.share,
+            label=evidence.classes[top.label],
+            answer=evidence.classes[top.answer],
+            times=top.rows,
+            share_of_class=top.share,
         )
     ]
 

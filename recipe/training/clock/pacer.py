@@ -190,10 +190,10 @@ class Pacer:
         if end <= course.steps <= end + worth or course.steps <= done >= end:
             return end
         change = tr(
-            "{epochs} epochs instead of {epochs_2}, and {after} folds more fit in",
+            "{epochs} epochs instead of {planned}, and {folds} folds more fit in",
             epochs=self._epochs(course.steps),
-            epochs_2=self._epochs(end),
-            after=self._after,
+            planned=self._epochs(end),
+            folds=self._after,
         )
         self._decide(done, course.steps, validated, f"{why}, {change}")
         return course.steps

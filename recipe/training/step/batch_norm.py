@@ -107,11 +107,11 @@ def check_over_processes(
     if config.batch_size % (2 * world.size) or config.batch_size > least:
         raise ConfigError(
             tr(
-                "batch_norm: with statistics over {size} processes every batch must be shared evenly: "
-                "--batch-size a multiple of {size_2} and at most {least}, not {batch_size}; or "
+                "batch_norm: with statistics over {processes} processes every batch must be shared evenly: "
+                "--batch-size a multiple of {multiple} and at most {least}, not {batch_size}; or "
                 "--batch-norm frozen.",
-                size=world.size,
-                size_2=2 * world.size,
+                processes=world.size,
+                multiple=2 * world.size,
                 least=least,
                 batch_size=config.batch_size,
             )

@@ -63,11 +63,11 @@ def taught(path: Path, table: Table) -> np.ndarray:
     if missing:
         raise ConfigError(
             tr(
-                "teacher: {path} has no prediction for {missing} rows, for example {missing_2!r}; train "
+                "teacher: {path} has no prediction for {missing} rows, for example {example!r}; train "
                 "all its folds first.",
                 path=path,
                 missing=len(missing),
-                missing_2=missing[0],
+                example=missing[0],
             )
         )
     return probs
@@ -90,14 +90,14 @@ def _run_teacher(
     if (description.config.folds, description.config.seed) != (config.folds, config.seed):
         raise ConfigError(
             tr(
-                "teacher: the run in {path} was made with folds: {folds} and seed: {seed}, so it has "
-                "seen validation rows of this one (folds: {folds_2}, seed: {seed_2}); give the same, or "
+                "teacher: the run in {path} was made with folds: {its_folds} and seed: {its_seed}, so it has "
+                "seen validation rows of this one (folds: {folds}, seed: {seed}); give the same, or "
                 "name its oof.csv.",
                 path=path,
-                folds=description.config.folds,
-                seed=description.config.seed,
-                folds_2=config.folds,
-                seed_2=config.seed,
+                its_folds=description.config.folds,
+                its_seed=description.config.seed,
+                folds=config.folds,
+                seed=config.seed,
             )
         )
     return live_teacher(model, description.preprocessing, preprocessing, runtime)
