@@ -264,7 +264,10 @@ def test_a_table_in_gbk_is_registered_and_answered_in_chinese(competition, tmp_p
     assert "没有列" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["competitions", "--json"], ["check", "--static", "--json"]])
+SMALL = str(ROOT / "tests" / "submissions" / "good" / "mushroom_2_0")  # the project itself takes ten times as long
+
+
+@pytest.mark.parametrize("words", [["competitions", "--json"], ["check", "--static", "--json", "--submission", SMALL]])
 def test_what_machines_read_does_not_change(capsys, words) -> None:
     told = []
     for spoken in ("en", "zh"):
