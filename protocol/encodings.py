@@ -49,7 +49,7 @@ def decoded(encoded: bytes, encoding: str = "") -> tuple[str, str]:
             continue
         if "\0" not in text and (name != "gb18030" or reads_as_chinese(encoded, text)):
             return text.lstrip("\ufeff"), name  # a file that was marked twice
-    if b"\0" in encoded:
+    if b"\0" in encoded and mark in ("", "utf-8-sig"):  # zero bytes are usual in UTF-16
         line = encoded.count(b"\n", 0, encoded.index(b"\0")) + 1
         raise ValueError(
             tr("holds zero bytes (line {line}), as UTF-16 without its mark (--encoding utf-16-le) or damage", line=line)

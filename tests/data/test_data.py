@@ -200,7 +200,7 @@ def test_lookalike_labels_are_named(folder):
         ("image_path,label\nimage/0.png,a\nimage/1.png,red, big\n", "line 3: 3 fields where the header has 2"),
         ("image_path,label\nimage/0.png\n", "line 2: 1 fields where the header has 2"),
         ('image_path,label\nimage/0.png,"a\n', "line 2: unexpected end of data"),
-        (b"image_path,label\n\x00\x01\xff\xfe", "no text in UTF-8, UTF-16 or GBK"),
+        (b"image_path,label\n\x00\x01\xff\xfe", r"holds zero bytes \(line 2\)"),
         (b"\xff\xfe\x00", "no text in UTF-8, UTF-16 or GBK"),
     ],
 )
