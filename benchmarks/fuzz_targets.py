@@ -122,16 +122,16 @@ class Csv(Target):
         super().__init__(folder)
         from flyai_local import errors
         from flyai_local.contest import tables
-        from recipe.data import table as data
+        from recipe.data import reading
 
-        self.data, self.tables, self.expected = data, tables, (UserError, errors.UserError)
+        self.reading, self.tables, self.expected = reading, tables, (UserError, errors.UserError)
 
     def read(self, data: bytes) -> None:
         path = self.write("train.csv", data)
         readers = (
-            lambda: self.data.read_csv(path).fingerprint,
-            lambda: self.data.read_csv(path, group_column="label").counts,
-            lambda: self.data.read_csv(path, values=(0, 1)),
+            lambda: self.reading.read_csv(path).fingerprint,
+            lambda: self.reading.read_csv(path, group_column="label").counts,
+            lambda: self.reading.read_csv(path, values=(0, 1)),
             lambda: self.alike(path),
         )
         each(readers, self.expected)
@@ -186,16 +186,16 @@ class Yaml(Target):
 
         from flyai_local import errors
         from flyai_local.submission import appcard
-        from recipe import config
+        from recipe import app
         from recipe.sweep import file as sweep_file
 
-        self.config, self.sweep_file, self.appcard, self.yaml = config, sweep_file, appcard, yaml
+        self.app, self.sweep_file, self.appcard, self.yaml = app, sweep_file, appcard, yaml
         self.expected = (UserError, errors.UserError)
 
     def read(self, data: bytes) -> None:
         path = self.write("app.yaml", data)
         readers = (
-            lambda: self.config.read_app(path),
+            lambda: self.app.read_app(path),
             lambda: self.sweep_file.read_sweep(path),
             lambda: self.appcard.app_json(self.appcard.parse(data.decode("utf-8", "replace"))),
         )
