@@ -94,7 +94,7 @@ def train_in_time(prepared: Prepared, folder: Path, options: RunOptions) -> Cros
         write_answering(folder, _answering(config.views, Blend(0, 1)))
         return summary
     summary = _closed(prepared, folder, options, folds if several else (whole,), results, probe, begin)
-    if speed is not None and results:
+    if speed is not None:
         say(tr("export   {export_run}", export_run=export_run(folder, config.export)))
     return summary
 
