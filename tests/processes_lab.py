@@ -19,7 +19,7 @@ FORK = multiprocessing.get_context("fork")
 
 def together(work, *words, size=2, **named):
     """What `work(world, *words, **named)` gives in each of `size` processes, by rank; an error it ends with as `Ended`;
-    None for a process that has died.
+    `Died` for a process that the system ended.
     """
     with tempfile.TemporaryDirectory() as folder:
         pipes = [FORK.Pipe(duplex=False) for _ in range(size)]
@@ -34,14 +34,14 @@ def together(work, *words, size=2, **named):
         for child in children:
             child.join(60)
             assert not child.is_alive(), "a process waits for ever"
-        return found
+        return [Died(child.exitcode) if each is LOST else each for each, child in zip(found, children, strict=True)]
 
 
 def _received(pipe):
     try:
         return pipe.recv() if pipe.poll(60) else AssertionError("nothing came in a minute")
     except EOFError:
-        return None
+        return LOST
 
 
 def _child(pipe, told, work, words, named):
@@ -56,6 +56,19 @@ def _child(pipe, told, work, words, named):
     pipe.send(result)
     pipe.close()
     os._exit(0)
+
+
+LOST = object()
+
+
+class Died:
+    """A process that could not say how it ended; `code` is negative for a signal."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def __repr__(self):
+        return f"died, exit code {self.code}"
 
 
 class Ended:

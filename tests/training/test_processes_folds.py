@@ -35,6 +35,7 @@ def _stop(world, rank, steps):
     def watched(self, *words):
         taken.append(self)
         if len(taken) == steps and world.rank == rank:
+            assert callable(signal.getsignal(signal.SIGTERM)), "nobody hears it"
             os.kill(os.getpid(), signal.SIGTERM)
         return take(self, *words)
 
@@ -73,6 +74,7 @@ def test_a_run_goes_on_with_another_number_of_processes(competition, tmp_path, r
     whole, folder = tmp_path / "whole", tmp_path / "run"
     run(competition, whole, TWO)
     stopped = together(folds, competition, folder, TWO, (rank, 4))
+    assert all(isinstance(each, Ended) for each in stopped), stopped
     assert [(each.kind, each.elsewhere) for each in stopped] == [("Stopped", False), ("Stopped", True)]
     states = [path.name for path in sorted(folder.glob("fold0/last/*.safetensors"))]
     assert states[-1] == "epoch0001-step000001.safetensors"  # three batches an epoch: the fourth step is the last
