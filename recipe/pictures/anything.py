@@ -15,28 +15,29 @@ from recipe.pictures.errors import UnreadablePicture
 ORIENTATION = 0x0112  # of EXIF
 
 
-def pixels(picture: Any) -> np.ndarray:
+def pixels(picture: Any, side: int = 0) -> np.ndarray:
     """(h, w, 3) uint8 RGB, upright.
 
     Args:
         picture: a path; the bytes of a picture file; a file opened for reading bytes, wherever it stands; an array
             (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) of uint8 in the order RGB; or a picture of Pillow's, which is
             turned upright as its file would be.
+        side: the short side that it is resized to afterwards, as `decode` takes it; 0 keeps every pixel.
 
     Raises:
         FileNotFoundError: there is no such file.
         UnreadablePicture: it holds no whole picture, or is of another kind.
     """
     if isinstance(picture, (str, os.PathLike)):
-        return read(Path(picture))
+        return read(Path(picture), side)
     if why := refusal(picture):
         raise UnreadablePicture(tr("in memory"), why)
     if _is_bytes(picture):
-        return decode(bytes(picture))
+        return decode(bytes(picture), side=side)
     if hasattr(picture, "getexif"):
         return _of_pillow(picture)
     if hasattr(picture, "read"):
-        return decode(_read(picture))
+        return decode(_read(picture), side=side)
     return rgb(np.ascontiguousarray(picture))
 
 

@@ -159,7 +159,7 @@ class Pictures:
         path = self.paths[row]
         image = self._cache.images.get(path)
         if image is None:
-            image = np.ascontiguousarray(decode.resize_short(decode.read(path), self.short_side))
+            image = np.ascontiguousarray(decode.read_short(path, self.short_side))
             self._cache.offer(path, image)
         return image
 

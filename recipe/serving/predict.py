@@ -219,10 +219,9 @@ class Ensemble:
     def _decode(self, picture: Any) -> tuple[str, Resized | Exception]:
         """The picture at the short side of each member, or what is wrong with it."""
         try:
-            image = pixels(picture)
-            return name_of(picture), tuple(
-                resize_short(image, short_side(member.preprocessing)) for member in self.members
-            )
+            sides = [short_side(member.preprocessing) for member in self.members]
+            image = pixels(picture, max(sides))
+            return name_of(picture), tuple(resize_short(image, side) for side in sides)
         except (
             UnreadablePicture,
             OSError,

@@ -82,7 +82,7 @@ def test_what_the_check_decoded_is_not_decoded_again(folder, monkeypatch):
     table = read_csv(write(folder, rows(["a", "b"] * 4)))
     pictures = Pictures(table.paths, short_side=6, cache_mb=1)
     checked, _ = check(table, folds=2, pictures=pictures)
-    monkeypatch.setattr("recipe.pictures.decode.read", lambda path: pytest.fail(f"{path} is decoded again"))
+    monkeypatch.setattr("recipe.pictures.decode.read", lambda path, side: pytest.fail(f"{path} is decoded again"))
     again = pictures.of(checked.paths)
     assert (len(again), again.kept) == (7, 7)
     assert [again[row].shape for row in range(7)] == [(6, 8, 3)] * 7

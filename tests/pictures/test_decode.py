@@ -104,6 +104,56 @@ def test_cmyk_jpeg_keeps_its_colours():
     assert np.abs(decode.decode(encoded(PILLOW.convert("CMYK"), "JPEG", quality=95)).astype(int) - SCENE).mean() < 3
 
 
+def photograph(height=1200, width=1601):
+    """A scene with edges and noise, as a camera gives it."""
+    image = 45 + 0.65 * scene(height, width) + np.random.default_rng(4).normal(0, 12, (height, width, 1))
+    image[::97] *= 0.8
+    return Image.fromarray(np.clip(image, 0, 255).astype(np.uint8))
+
+
+LARGE = photograph()
+LARGE_JPEGS = {
+    "plain": encoded(LARGE, "JPEG", quality=92),
+    "progressive": encoded(LARGE, "JPEG", quality=92, progressive=True),
+    "full colour": encoded(LARGE, "JPEG", quality=92, subsampling=0),
+    "grey": encoded(LARGE.convert("L"), "JPEG", quality=92),
+    "ink": encoded(LARGE.convert("CMYK"), "JPEG", quality=92),
+    "turned": encoded(LARGE, "JPEG", quality=92, exif=with_orientation(6)),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE_JPEGS)
+@pytest.mark.parametrize(("side", "scale"), [(300, 2), (150, 4), (75, 8), (20, 8)])
+def test_a_large_jpeg_is_shrunk_while_it_is_decoded_and_looks_the_same(kind, side, scale):
+    data = LARGE_JPEGS[kind]
+    assert decode.scale_of(header(data), side) == scale
+    small = decode.decode(data, side=side)
+    whole = decode.decode(data)
+    assert small.shape == tuple(-(-length // scale) for length in whole.shape[:2]) + (3,)
+    expected = decode.resize_short(whole, side)
+    found = cv2.resize(decode.resize_short(small, side), expected.shape[1::-1])
+    difference = np.abs(found.astype(int) - expected)
+    assert difference.mean() < 1.0
+    assert np.percentile(difference, 99) <= 6
+
+
+def test_where_there_is_no_room_to_spare_every_pixel_is_decoded():
+    data = LARGE_JPEGS["plain"]
+    whole = decode.decode(data)
+    for side in (0, 301, 1200, 5000):
+        np.testing.assert_array_equal(decode.decode(data, side=side), whole)
+    lossless = encoded(PILLOW, "PNG")
+    np.testing.assert_array_equal(decode.decode(lossless, side=2), SCENE)  # what has no such means
+
+
+def test_a_large_jpeg_that_is_cut_is_refused_at_every_scale():
+    data = LARGE_JPEGS["plain"]
+    for end in (len(data) // 3, len(data) - 2):
+        for side in (0, 300, 75):
+            with pytest.raises(UnreadablePicture, match="ends before the picture does"):
+                decode.decode(data[:end], side=side)
+
+
 def test_transparency_is_composited_over_white():
     rgba = Image.fromarray(np.dstack([SCENE, ALPHA]))
     white = Image.new("RGBA", rgba.size, "white")

@@ -119,7 +119,7 @@ def test_answers_come_in_order_however_long_decoding_takes(predictor, tmp_path, 
     expected = predictor.predict_proba(paths)
     turn = threading.Lock()
 
-    def slow(path):
+    def slow(path, side):
         if int(path.stem) % 7 == 0:
             threading.Event().wait(0.01)
         with turn:
@@ -142,7 +142,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(predictor, monkeypatch
     lock, most, taken = threading.Lock(), 0, 0
     image = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
 
-    def counted(path: Path) -> np.ndarray:
+    def counted(path: Path, side: int) -> np.ndarray:
         nonlocal most
         made = image.copy().view(Counted)
         with lock:
@@ -216,7 +216,7 @@ def test_decoding_goes_on_while_the_networks_work(predictor, tmp_path, monkeypat
     seen_at_first_pass: list[int] = []
     ready = threading.Event()
 
-    def noted(path: Path) -> np.ndarray:
+    def noted(path: Path, side: int) -> np.ndarray:
         decoded.append(path.name)
         if len(decoded) > 40:
             ready.set()

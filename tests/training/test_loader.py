@@ -372,7 +372,7 @@ def test_pictures_that_hang_are_named_and_the_others_are_read(paths, monkeypatch
     monkeypatch.setattr(background, "PATIENCE", 0.3)
     gone, go = {paths[1], paths[2]}, threading.Event()
     real = decode.read
-    monkeypatch.setattr(decode, "read", lambda path: go.wait() and None if path in gone else real(path))
+    monkeypatch.setattr(decode, "read", lambda path, side: go.wait() and None if path in gone else real(path, side))
     pictures = Pictures(paths, short_side=8, cache_mb=1)
     try:
         failures = pictures.load_all(workers=2)

@@ -21,7 +21,7 @@ from recipe.components.optimizers import passes_per_step
 from recipe.components.views import build_views
 from recipe.config import Config
 from recipe.data.folds import Fold
-from recipe.pictures.decode import evaluation_side, read, resize_short
+from recipe.pictures.decode import evaluation_side, read_short
 from recipe.pictures.preprocessing import Preprocessing
 from recipe.serving.torch import average_views
 from recipe.system.runtime import Runtime
@@ -85,7 +85,7 @@ def time_answers(
     taken = []
     for path in paths[:TRIED]:
         begin = time.perf_counter()
-        list(average_views([model], [resize_short(read(path), side)], views, preprocessing, runtime))
+        list(average_views([model], [read_short(path, side)], views, preprocessing, runtime))
         taken.append(time.perf_counter() - begin)
     return median(taken[1:] or taken)
 

@@ -15,7 +15,7 @@ from statistics import median
 from protocol.errors import UserError
 from protocol.language import tr
 from recipe.config import Config
-from recipe.pictures.decode import read, resize_short
+from recipe.pictures.decode import read_short
 from recipe.pictures.preprocessing import short_side
 from recipe.runs.ensemble import WEIGHTS, Answering
 from recipe.serving.export import Exportee, export_fold, format_for_here
@@ -63,7 +63,7 @@ def _picture(member: Member, paths: Sequence[Path]) -> tuple[float, float]:
     decoded, answered = [], []
     for path in paths:
         begin = time.perf_counter()
-        image = resize_short(read(path), short_side(member.preprocessing))
+        image = read_short(path, short_side(member.preprocessing))
         between = time.perf_counter()
         member.probs([image])
         decoded.append(between - begin)
