@@ -10,7 +10,7 @@ first frame counts.
 refused.
 * A file that is empty, is no picture, ends early, or claims more than MAX_PIXELS pixels is refused with its name and
 the reason.
-* A JPEG much larger than it is wanted is shrunk while it is decoded, by the means of its format; `scale_of` is the rule.
+* A JPEG much larger than is wanted is shrunk while it is decoded, by the means of its format (`scale_of`).
 """
 
 from __future__ import annotations

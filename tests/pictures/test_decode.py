@@ -129,7 +129,7 @@ def test_a_large_jpeg_is_shrunk_while_it_is_decoded_and_looks_the_same(kind, sid
     assert decode.scale_of(header(data), side) == scale
     small = decode.decode(data, side=side)
     whole = decode.decode(data)
-    assert small.shape == tuple(-(-length // scale) for length in whole.shape[:2]) + (3,)
+    assert small.shape == (*(-(-length // scale) for length in whole.shape[:2]), 3)
     expected = decode.resize_short(whole, side)
     found = cv2.resize(decode.resize_short(small, side), expected.shape[1::-1])
     difference = np.abs(found.astype(int) - expected)
