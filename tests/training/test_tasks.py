@@ -239,7 +239,7 @@ def here(**how):
 
 def test_the_first_to_be_timed_settles_precision_and_passes_for_all(tmp_path, monkeypatch):
     monkeypatch.setattr(settled, "precisions_of", lambda device: ["float32", "bf16"])
-    auto = FAST.model_copy(update={"batch_size": 64})
+    auto = FAST.model_copy(update={"batch_size": 64, "precision": "auto"})
     first = here(precision="bf16", micro_batch=16)
     assert settled.settle(tmp_path, first, auto) == first
     later = settled.settle(tmp_path, here(precision="float32", micro_batch=64), auto)
