@@ -85,13 +85,15 @@ def _write_openvino(model: nn.Module, pictures: torch.Tensor, folder: Path) -> N
     """Through ONNX; in float32, which OpenVINO would halve by default."""
     try:
         import openvino
+
+        from recipe.serving.backends.openvino import one_core
     except ImportError:
         raise ImportError(tr("the package openvino is not installed; pip install .[fast]")) from None
 
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         _write_onnx(model, pictures, Path(temporary))
         openvino.save_model(
-            openvino.Core().read_model(Path(temporary) / "model.onnx"),
+            one_core().read_model(Path(temporary) / "model.onnx"),
             Path(temporary) / "model.xml",
             compress_to_fp16=False,
         )

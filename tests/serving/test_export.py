@@ -465,3 +465,34 @@ def test_a_runtime_is_added_by_its_module_alone(tmp_path, monkeypatch):
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["newcomer", "openvino", "onnxruntime", "torchscript"]
+
+
+SEVERAL_CORES = """
+import os, signal, sys, threading
+from pathlib import Path
+import numpy as np
+import openvino
+from openvino import opset13
+from recipe.serving.backends.openvino import load
+from recipe.serving.parallel import Layout
+
+pictures = opset13.parameter([2, 3])
+openvino.save_model(openvino.Model([opset13.relu(pictures)], [pictures]), Path(sys.argv[1]) / "model.xml")
+networks = [load([Path(sys.argv[1]) / "model.xml"], Layout(1, 1)) for _ in range(3)]
+assert [network(np.ones((2, 3), np.float32)).sum() for network in networks] == [6, 6, 6]
+del networks[0]
+away = threading.Thread(target=networks.clear)
+away.start()
+away.join()
+heard = []
+signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+os.kill(os.getpid(), signal.SIGTERM)
+print(heard == [signal.SIGTERM])
+"""
+
+
+def test_networks_that_are_let_go_in_any_order_and_thread_leave_signals_alone(tmp_path):
+    """OpenVINO's cores lay a stack for signals under the thread: the next signal would end the process."""
+    words = [sys.executable, "-c", SEVERAL_CORES, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr

@@ -2,13 +2,20 @@
 
 It reads the ONNX file as well as its own format. Its CPU plugin would choose bf16 by itself where the processor has it:
 float32 is demanded.
+
+One core for a process, and never let go. The CPU plugin of every core lays a stack for signals under the thread that
+makes it, and takes it away wherever the core is given up: after two that do not go in the order of a pile, or one that
+goes in another thread, the next signal finds no stack and the process dies, instead of saving its state.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +30,23 @@ SPREADS_ITSELF = False
 FIRST = lock()
 
 
+def one_core() -> Any:
+    """The core of this process; a forked child makes its own, since the threads of its parent's are not there.
+
+    Raises:
+        ImportError: the package is absent.
+    """
+    import openvino
+
+    with FIRST:
+        return _core(openvino.Core, os.getpid())
+
+
+@functools.cache
+def _core(make: Callable[[], Any], process: int) -> Any:
+    return make()
+
+
 def load(files: Sequence[Path], layout: Layout) -> Network:
     """One fold's network; each thread that calls it has a request of its own.
 
@@ -30,9 +54,7 @@ def load(files: Sequence[Path], layout: Layout) -> Network:
         ImportError: the package is absent.
         RuntimeError: the file cannot be read.
     """
-    import openvino
-
-    core = openvino.Core()
+    core = one_core()
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
         "NUM_STREAMS": layout.workers,
