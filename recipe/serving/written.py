@@ -93,9 +93,7 @@ def _write_openvino(model: nn.Module, pictures: torch.Tensor, folder: Path) -> N
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         _write_onnx(model, pictures, Path(temporary))
         openvino.save_model(
-            one_core().read_model(Path(temporary) / "model.onnx"),
-            Path(temporary) / "model.xml",
-            compress_to_fp16=False,
+            one_core().read_model(Path(temporary) / "model.onnx"), Path(temporary) / "model.xml", compress_to_fp16=False
         )
         for name in FILES["openvino"]:
             (Path(temporary) / name).replace(folder / name)

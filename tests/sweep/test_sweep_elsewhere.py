@@ -39,7 +39,7 @@ def scored(spec, folder):
 
 def given_away(sweep):
     """The sweep in a process of its own, as a command runs it."""
-    coordinator.LEASE, coordinator.SETTLED = 1.0, 0.1
+    coordinator.SETTLED = 0.1
     elsewhere.transport_of = lambda text: Forked(scored, slots=2)
     Elsewhere(sweep, "local:2").run()
 

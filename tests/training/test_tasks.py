@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import stat
 import sys
 import time
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,16 +42,16 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the tasks of th
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
+    """The lease stays as it is: on a loaded machine a shorter one is over for who lives. Tests of it move the clock."""
     monkeypatch.setattr(looking, "SETTLED", 0.1)
-    monkeypatch.setattr(looking, "LEASE", 1.0)
 
 
-def looked_after(transport, tasks):
+def looked_after(transport, tasks, clock=time.monotonic):
     """Tasks done and failed, by name: what `done` and `failed` were told."""
     done, failed = {}, {}
     Coordinator(
         transport, lambda folder, attempt: done.setdefault(folder.name, []).append(attempt.number),
-        lambda folder, sentence: failed.setdefault(folder.name, []).append(sentence),
+        lambda folder, sentence: failed.setdefault(folder.name, []).append(sentence), clock,
     ).run(iter(tasks))  # fmt: skip
     return done, failed
 
@@ -140,7 +142,12 @@ def test_an_attempt_that_was_paused_overwrites_nothing_when_it_wakes_up(tmp_path
         return {"score": 0.9, "who": "the second"}
 
     transport = Forked(work)
-    done, _ = looked_after(transport, [folder])
+
+    def clock():
+        """The lease is over once the first attempt sleeps."""
+        return time.monotonic() + (2 * looking.LEASE if _sleeps(next(iter(transport.processes), None)) else 0)
+
+    done, _ = looked_after(transport, [folder], clock)
     assert done == {"fold0": [2]}
     kept = {path: path.read_bytes() for path in (folder / "attempt2").rglob("*") if path.is_file()}
     first = next(iter(transport.processes))
@@ -150,6 +157,11 @@ def test_an_attempt_that_was_paused_overwrites_nothing_when_it_wakes_up(tmp_path
     assert {path: path.read_bytes() for path in (folder / "attempt2").rglob("*") if path.is_file()} == kept
     assert newest(folder).end["who"] == "the second"
     assert attempts(folder)[0].end.get("state") in (None, "again")
+
+
+def _sleeps(pid):
+    """Whether a process is stopped by SIGSTOP."""
+    return pid is not None and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def test_a_coordinator_that_is_started_again_waits_for_who_lives_and_takes_over_what_is_done(tmp_path):
@@ -165,19 +177,38 @@ def test_a_coordinator_that_is_started_again_waits_for_who_lives_and_takes_over_
         time.sleep(0.05)
     (living / "attempt1" / END).unlink(missing_ok=True)
     begin(dead)  # and then its machine went
-    process = FORK.Process(target=_beats_a_while, args=(living / "attempt1",))
+    beats = living / "attempt1" / "beat.json"
+    process = FORK.Process(target=_beats, args=(beats, dead / "attempt2"))
     process.start()
-    done, failed = looked_after(later, [living, done_before, dead])
+    done, failed = looked_after(later, [living, done_before, dead], Beaten(beats))
     process.join()
     assert (done, failed) == ({"fold0": [1], "fold1": [1], "fold2": [2]}, {})
     assert later.submitted == ["fold2"]
 
 
-def _beats_a_while(folder):
-    for count in range(15):
-        (folder / "beat.json").write_text(json.dumps({"count": 1000 + count}))
-        time.sleep(0.1)
-    (folder / END).write_text(json.dumps({"state": "done", "score": 1.0}))
+FIRST = 1000
+
+
+def _beats(beats, until):
+    """Signs of life, until the other is at work again; then it is done."""
+    count = FIRST
+    while not until.exists():
+        beats.write_text(json.dumps({"count": count}))
+        time.sleep(0.02)
+        count += 1
+    (beats.parent / END).write_text(json.dumps({"state": "done", "score": 1.0}))
+
+
+class Beaten:
+    """A clock that goes by the beats of one who lives: three are the lease of whoever is silent."""
+
+    def __init__(self, beats):
+        self.beats, self.count = beats, FIRST
+
+    def __call__(self):
+        with contextlib.suppress(OSError, ValueError):
+            self.count = max(self.count, json.loads(self.beats.read_text())["count"])
+        return 0.4 * looking.LEASE * (self.count - FIRST)
 
 
 def test_a_signal_stops_the_tasks_with_time_to_save(tmp_path):
