@@ -1,5 +1,5 @@
 """Command lines of both programs: a mistyped option is answered with the nearest one, and `--help` with what is asked
-for most; `--help SECTION` and `--help all` have the rest.
+for most; `--help SECTION`, `--help OPTION` and `--help all` have the rest.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ _TOLD = (
 
 MENTIONED = "unrecognized arguments: "
 ALL = "all"
+SLIP = 0.8  # so alike are a word and itself with a letter left out, doubled or exchanged
 
 
 class Help(argparse.Action):
-    """`--help`, `--help SECTION`, `--help all`."""
+    """`--help`, `--help SECTION`, `--help OPTION`, `--help all`."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> NoReturn:
         """Prints it and ends the program."""
@@ -59,6 +60,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*words, **{**settings, "add_help": False})
         self.sections: dict[str, argparse._ArgumentGroup] = {}
         self.usual: Collection[str] = ()
+        self.elsewhere: dict[str, str] = {}  # option of other programs: what it is called here
+        self.parts: Callable[[str], str] = lambda word: ""  # what takes the word as a setting, where it is no option
         # No value of its own in the result.
         suppressed: dict[str, Any] = {"dest": argparse.SUPPRESS, "default": argparse.SUPPRESS}
         self.add_argument(
@@ -80,6 +83,11 @@ class Parser(argparse.ArgumentParser):
 
     def help_of(self, wanted: str | None) -> str:
         """The usual options, a section, or everything."""
+        one = [action for action in self._actions if wanted and _named(action, wanted)]
+        if one and wanted not in self.sections:
+            formatter = self._get_formatter()
+            formatter.add_arguments(one)
+            return formatter.format_help()
         if wanted not in (None, ALL, *self.sections):
             close = nearest(str(wanted), [*self.sections, ALL])
             self.error(tr("--help has no section {wanted!r}.{close}", wanted=wanted, close=close))
@@ -137,9 +145,19 @@ class Parser(argparse.ArgumentParser):
         unknown = [word.split("=")[0] for word in words if word.startswith("-")]
         if not unknown:
             return tr("nothing takes the word {words!r}.", words=" ".join(words))
-        return " ".join(
-            tr("there is no option {word}.{close}", word=word, close=nearest(word, known)) for word in unknown
-        )
+        return " ".join(tr("there is no option {word}.{close}", word=word, close=self._meant(word, known))
+                        for word in unknown)  # fmt: skip
+
+    def _meant(self, word: str, known: Collection[str]) -> str:
+        """The option that is nearly the same, else what takes the word as a setting, else the nearest option."""
+        elsewhere = {typed: here for typed, here in self.elsewhere.items() if here in known}
+        surely = nearest(word, known, elsewhere, least=SLIP)
+        return surely or self.parts(word.lstrip("-")) or nearest(word, known, elsewhere, least=0.7)
+
+
+def _named(action: argparse.Action, wanted: str) -> bool:
+    """Whether it is the option that `lr`, `batch_size` or `batch-size` means."""
+    return wanted.replace("_", "-") in {name.lstrip("-") for name in action.option_strings}
 
 
 def _retold(message: str) -> str:

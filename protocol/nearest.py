@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from protocol.language import tr
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """` Did you mean 'adamw'?`, with an option as it is typed (`--batch-size`); empty where nothing is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+def nearest(word: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None, least: float = 0.5) -> str:
+    """` Did you mean 'adamw'?`, with an option as it is typed (`--batch-size`); empty where nothing is near.
+
+    Args:
+        elsewhere: what other programs call something, and its name here; a slip in such a name is seen too.
+        least: how alike they must be, from 0 to 1 (the same).
+    """
+    names = {**(elsewhere or {}), **{name: name for name in known}}
+    close = difflib.get_close_matches(word, list(names), n=1, cutoff=least)
     if not close:
         return ""
+    meant = names[close[0]]
     return (
-        tr(" Did you mean {close}?", close=close[0])
-        if close[0].startswith("-")
-        else tr(" Did you mean {close!r}?", close=close[0])
+        tr(" Did you mean {close}?", close=meant)
+        if meant.startswith("-")
+        else tr(" Did you mean {close!r}?", close=meant)
     )

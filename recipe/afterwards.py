@@ -95,7 +95,7 @@ def _recorded(folder: Path) -> str:
 
 def _reported(folder: Path, table: Table, pictures: Pictures | None, limit: TimeLimit) -> str:
     if only_probe(folder):
-        return tr("left out: only the probe answers, and no row is new to it; metrics.json has its scores")
+        return tr("left out: it is about a trained network, and none was trained; metrics.json has the probe's scores")
     if limit.limited:
         return _reported_in_time(folder, limit)
     from recipe.report.page import write_report

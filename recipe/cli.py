@@ -170,12 +170,21 @@ def within_limits(config: Config, app: App) -> Config:
     return config.model_copy(update={"minutes": min(limits, default=0.0)})
 
 
+def _name_of(data: Path) -> str:
+    """What pictures of one's own are called: as their folder or table, but as the folder of one that is a train.csv."""
+    named_by = data.parent if data.name.lower() == "train.csv" and data.parent.name else data
+    return named_by.name if named_by.is_dir() else named_by.stem
+
+
 def entered(app: App, arguments: argparse.Namespace) -> App:
     """app.yaml with the competition, the columns and the folds that the command line names.
 
     The columns and the metric that app.yaml gives are those of its own competition: another one has a card of its own.
     """
-    competition, name = app.competition, arguments.competition or (arguments.data and arguments.data.resolve().stem)
+    competition, name = (
+        app.competition,
+        arguments.competition or (arguments.data and _name_of(arguments.data.resolve())),
+    )
     if arguments.competition and arguments.competition != competition.id:
         competition = Competition(id=name, minutes=competition.minutes)
     elif name and not _resumes(arguments):

@@ -200,6 +200,11 @@ class Config(Strict):
     def _join(cls, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list) else value
 
+    @field_validator("plugins")
+    @classmethod
+    def _without_their_way(cls, value: str) -> str:
+        return ", ".join(plugins.files_in(value))
+
     @model_validator(mode="after")
     def _ask_for_plugins(self) -> Config:
         plugins.ask(self.plugins)  # whatever is built from these settings finds them

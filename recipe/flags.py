@@ -30,6 +30,19 @@ SECTIONS = {  # the setting that begins each section of --help
     "plugins": ("machine", later("components of your own, and the machine")),
     "views": ("prediction", later("how the run answers")),
 }
+ELSEWHERE = {  # what other programs call a setting
+    "--learning-rate": "--lr", "--lr0": "--lr", "--wd": "--weight-decay", "--batch": "--batch-size",
+    "--bs": "--batch-size",
+    "--num-epochs": "--epochs", "--model": "--backbone", "--arch": "--backbone", "--architecture": "--backbone",
+    "--img-size": "--image-size", "--imgsz": "--image-size", "--img": "--image-size", "--resolution": "--image-size",
+    "--n-folds": "--folds", "--num-folds": "--folds", "--kfold": "--folds", "--num-workers": "--workers",
+    "--opt": "--optimizer", "--sched": "--schedule", "--scheduler": "--schedule", "--criterion": "--loss",
+    "--tta": "--views", "--augmentation": "--augment", "--transforms": "--augment", "--amp": "--precision",
+    "--fp16": "--precision", "--dtype": "--precision", "--dry": "--dry-run",
+    "--checkpoint": "--weights", "--data-dir": "--data", "--data-path": "--data", "--train-csv": "--data",
+    "--output-dir": "--output", "--out": "--output", "--save-dir": "--output", "--gpu": "--device",
+    "--config": "--app", "--time-limit": "--minutes", "--target-column": "--label-column",
+}  # fmt: skip
 USUAL = (
     "epochs", "batch_size", "folds", "minutes", "backbone", "image_size", "loss", "optimizer", "lr", "views",
 )  # fmt: skip
@@ -37,7 +50,7 @@ USUAL = (
 
 def add_config_flags(parser: Parser, over: str = "app.yaml", app: App | None = None) -> None:
     """One flag per setting, with its help line; the default stays in Config alone, and in the profiles of app.yaml."""
-    parser.usual = USUAL
+    parser.usual, parser.elsewhere, parser.parts = USUAL, ELSEWHERE, _setting_of
     for name, setting in Config.model_fields.items():
         if name in SECTIONS:
             title, what = SECTIONS[name]
@@ -50,6 +63,19 @@ def add_config_flags(parser: Parser, over: str = "app.yaml", app: App | None = N
         group.add_argument(
             *flags, dest=name, metavar="VALUE", default=None, **bare, help=f"{tr(str(setting.description))}{default}"
         )
+
+
+def _setting_of(word: str) -> str:
+    """` Write --augment "gamma()" or --loss "focal(gamma=...)".` where components or their settings are called so."""
+    from recipe.components.families import FAMILIES, family
+
+    word = word.replace("-", "_")
+    families = [(setting, family(name)) for name, (_, setting) in FAMILIES.items() if setting]
+    named = [(setting, f"{word}()") for setting, registry in families if word in registry]
+    taken = [(setting, f"{component}({word}=...)") for setting, registry in families for component in registry
+             if word in registry.settings(component)]  # fmt: skip
+    shown = tr(" or ").join(f'--{setting} "{spec}"' for setting, spec in [*named, *taken][:3])
+    return tr(" Write {shown}.", shown=shown) if shown else ""
 
 
 def default_of(name: str, app: App | None) -> str:

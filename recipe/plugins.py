@@ -36,7 +36,12 @@ class PluginError(UserError, ImportError):
 
 def files_in(text: str) -> list[str]:
     """The files that the setting `plugins` names, in order."""
-    return [name for part in text.split(",") if (name := part.strip())]
+    return [_bare(name) for part in text.split(",") if (name := part.strip())]
+
+
+def _bare(name: str) -> str:
+    """The name of a file beside main.py without the way to it, as a shell completes one: ./my_parts.py."""
+    return Path(name).name if Path(name).parent.resolve() == FOLDER else name
 
 
 def ask(text: str) -> None:
@@ -107,7 +112,7 @@ def place(name: str) -> Path:
     Raises:
         PluginError: it is absent, or a name that cannot be a module of its own.
     """
-    stem = name.removesuffix(".py")
+    stem = _bare(name).removesuffix(".py")
     if not stem.isidentifier() or stem in HOUSE or stem in sys.stdlib_module_names:
         raise PluginError(
             tr(

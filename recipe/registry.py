@@ -35,7 +35,7 @@ NotNegative = Annotated[float, Ge(0)]
 Count = Annotated[int, Ge(1)]
 
 # `module:name` outside of quotes; Python's own grammar spells it `module.name`.
-_OF_A_FILE = re.compile(r"""('[^']*'|"[^"]*")|([^\W\d]\w*):([^\W\d]\w*)""")
+_OF_A_FILE = re.compile(r"""('[^']*'|"[^"]*")|([^\W\d]\w*)(?:\.py)?:([^\W\d]\w*)""")
 _adapted = functools.cache(TypeAdapter)
 
 

@@ -16,7 +16,7 @@ from protocol.strict import ConfigError
 from recipe.app import App, read_app
 from recipe.cli import options
 from recipe.config import Config
-from recipe.flags import SECTIONS, USUAL, default_of, parser
+from recipe.flags import ELSEWHERE, SECTIONS, USUAL, default_of, parser
 from recipe.runs.same_run import code, versions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,12 +80,36 @@ def test_help_gives_the_defaults_of_the_profiles():
             "there is no option --tempratures. Did you mean --temperature?",
         ),
         (["-m", "flyai_local", "train", "--competitoin", "x"], "Did you mean --competition?"),
+        (["main.py", "--leraning-rate", "1"], "there is no option --leraning-rate. Did you mean --lr?"),
+        (["main.py", "--loss", "focal", "--gamma", "2"], 'Write --augment "gamma()" or --loss "focal(gamma=...)"'),
+        (["main.py", "--cutout=0.2"], 'there is no option --cutout. Write --augment "cutout()"'),
+        (["main.py", "--zork", "1"], "there is no option --zork.\n"),
     ],
-    ids=["main", "section", "recipe", "platform"],
+    ids=[
+        "main",
+        "section",
+        "recipe",
+        "platform",
+        "elsewhere",
+        "a setting of a component",
+        "a component",
+        "nothing near",
+    ],
 )
 def test_a_typo_gets_the_nearest_option_and_no_page(program, said):
     done = shown(*program)
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) <= 2
+
+
+def test_what_other_programs_call_a_setting_leads_to_one():
+    known = {name for action in parser()._actions for name in action.option_strings}
+    assert set(ELSEWHERE.values()) <= known and not set(ELSEWHERE) & known
+
+
+@pytest.mark.parametrize("wanted", ["lr", "batch_size", "e", "folds-csv"])
+def test_one_option_can_be_asked_for(wanted):
+    shown = parser().help_of(wanted)
+    assert len(shown.splitlines()) <= 4 and f"-{wanted.replace('_', '-')}" in shown
 
 
 def test_a_reader_that_has_seen_enough_ends_nothing_badly():

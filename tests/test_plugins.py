@@ -67,6 +67,8 @@ def test_a_name_with_its_file_needs_no_setting(beside):
         LOSSES.check("my_parts:poly1(epsilon=-1)")
     with pytest.raises(SpecError, match=r"Did you mean 'poly1'.*my_parts\.py has"):
         LOSSES.check("my_parts:poly2")
+    by_file = LOSSES.build("my_parts.py:poly1(epsilon=0)", torch.ones(3))  # as a shell completes the file's name
+    assert torch.equal(by_file(logits, labels), ours) and str(parse("my_parts.py:poly1")) == "my_parts:poly1()"
     (beside / "plain.py").write_text("def mine(counts, /):\n    return lambda logits, labels: logits[:, 0]\n")
     assert LOSSES.build("plain:mine", None)(logits, labels).shape == (4,)  # no decorator is needed
 
@@ -78,6 +80,7 @@ def test_a_setting_makes_bare_names_known(beside):
     check_components(config)
     assert "worst_class" in METRICS and METRICS["worst_class"].higher_is_better
     assert Config.model_validate(config.model_dump()).plugins == "my_parts.py"
+    assert Config(plugins=f"{beside}/my_parts.py").plugins == "my_parts.py"  # the way there means nothing elsewhere
     assert METRICS["worst_class"](np.array([0, 0, 1]), np.array([[1, 0], [0, 1], [0, 1]])) == 0.5
 
 

@@ -105,6 +105,7 @@ def variables(
         "PYTHONNOUSERSITE": "1",
         "MPLBACKEND": "Agg",
         "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
+        "HWLOC_HIDE_ERRORS": "2",  # OpenVINO's threads look for /sys/devices, which the box does not show
         "FLYAI_LOCAL_RUN": "1",
         "FLYAI_LOCAL_CURVES": str(layout.project / "data" / "output" / "logs" / "train_log.jsonl"),
         MARK: mark,

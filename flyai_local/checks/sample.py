@@ -22,13 +22,17 @@ ROWS = 20  # of them are asked about in the evaluation
 def chosen(rows: Sequence[Row]) -> list[Row]:
     """At least LEAST rows, where there are so many: PER_CLASS or more of each of the CLASSES largest classes.
 
-    Classes with fewer rows (a table of unique labels, at the limit) make room for further ones.
+    Where those have fewer rows the large ones among them give more, and then further classes give theirs (a table of
+    unique labels, at the limit).
     """
     classes: dict[str, list[Row]] = {}
     for row in rows:
         classes.setdefault(row.label, []).append(row)
     largest = sorted(classes.values(), key=len, reverse=True)
-    each = max(PER_CLASS, -(-LEAST // max(1, min(CLASSES, len(largest)))))
+    most = len(largest[0]) if largest else 0
+    each = PER_CLASS
+    while each < most and sum(min(each, len(of_class)) for of_class in largest[:CLASSES]) < LEAST:
+        each += 1
     kept: list[Row] = []
     for at, of_class in enumerate(largest):
         if at < CLASSES or len(kept) < LEAST:

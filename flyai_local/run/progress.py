@@ -48,12 +48,13 @@ class Pulse(Progress):
     """Shows on stderr what is being done, and says so again whenever nothing has been said for a while.
 
     Args:
-        every: seconds of silence after which the submission's last line is shown, or that it has printed none.
+        every: seconds of silence after which the submission's last line is shown, or that it has printed no other.
     """
 
     def __init__(self, every: float = 5.0) -> None:
         super().__init__()
         self._every, self._last, self._spoken = every, "", time.monotonic()
+        self._told = ""  # the line that was shown last
         self._ended = threading.Event()
 
     def step(self, text: str) -> None:
@@ -74,7 +75,8 @@ class Pulse(Progress):
     def _beat(self) -> None:
         while not self._ended.wait(self._every / 5):
             if time.monotonic() - self._spoken >= self._every:
-                self._say(self._last or tr("... at work"))
+                fresh, self._told = self._last != self._told, self._last
+                self._say(self._last if fresh else tr("... at work"))
 
     def _say(self, text: str) -> None:
         self._spoken = time.monotonic()

@@ -26,6 +26,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from protocol.language import language, later, tr, translated
+from recipe.system.console import width
 
 INK = "#1c2530"
 SOFT = "#8a94a3"  # reference lines: visible on white and on black
@@ -178,9 +179,13 @@ def colour(number: int, total: int) -> str:
     )
 
 
-def shortened(name: str, length: int = 16) -> str:
-    """A class name that fits an axis."""
-    return name if len(name) <= length else name[: length - 1] + "…"
+def shortened(name: str, columns: int = 22) -> str:
+    """A class name that fits an axis; a Chinese letter takes two columns."""
+    if width(name) <= columns:
+        return name
+    while width(name) >= columns:
+        name = name[:-1]
+    return name + "…"
 
 
 @dataclass(frozen=True)

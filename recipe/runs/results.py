@@ -48,7 +48,7 @@ class FoldResult:
     score: float  # of the kept weights, on the validation rows, with the centre crop alone
     probe_score: float | None  # of logistic regression on the frozen features
     epoch: int  # the kept one; 0 is the start
-    seconds: float
+    seconds: float  # 0 where nothing was trained, and the scores are the probe's
     oof_probs: np.ndarray  # (n, K) float32, one row per validation row, with the centre crop alone
     view_probs: np.ndarray  # (n, K), with the views that the settings name
     probe_probs: np.ndarray | None  # (n, K), likewise

@@ -36,6 +36,11 @@ class CrossValidation:
     probe_score: float | None  # of the probe, over the same rows
     seconds: float
 
+    @property
+    def probe_alone(self) -> bool:
+        """Whether no network was trained: every score is the probe's own."""
+        return all(fold.seconds == 0 for fold in self.folds)
+
 
 def summarise(
     table: Table, folds: tuple[Fold, ...], results: list[FoldResult], views: str, metric: str, seconds: float
@@ -149,6 +154,9 @@ def _in_words(summary: CrossValidation, metric: str) -> str:
         else f"{metric} {summary.oof_score:.4f}"
     )
     asked = np.isfinite(summary.oof_probs[:, 0]).sum()
+    if summary.probe_alone:
+        return tr("result      {asked} pictures were answered by a simple classifier, the probe, that has not "
+                  "seen them: {score}; no network was trained", asked=asked, score=score)  # fmt: skip
     words = tr(
         "result      {asked} pictures were answered by a network that has not seen them: {score}",
         asked=asked,

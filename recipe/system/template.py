@@ -29,10 +29,15 @@ def fill(template: Path, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["code"] = _code
+    environment.filters["code"], environment.filters["foldable"] = _code, _foldable
     environment.globals["_"], environment.globals["language"] = tr, language()
     return environment.get_template(template.name).render(**values)
 
 
 def _code(text: object) -> str:
     return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(str(text)))
+
+
+def _foldable(text: object) -> str:
+    """A caption that may go on in the next line after a `_`, rather than amid a word."""
+    return html.escape(str(text)).replace("_", "_<wbr>")

@@ -99,7 +99,8 @@ def test_of_the_probe_alone_no_report_is_promised(competition, tmp_path, monkeyp
     asked = Options(App(competition=ready.competition), ready.start.config, "cpu", "")
     train(ready, asked, tmp_path / "run", limit=TimeLimit(600.0))
     said = capsys.readouterr().out
-    assert "report      left out: only the probe answers" in said and "writes it later" not in said
+    assert "report      left out: it is about a trained network" in said and "writes it later" not in said
+    assert "answered by a simple classifier, the probe" in said and "no network was trained" in said
     named = tmp_path / "run" / ("members/probe" if epochs else "")
     assert f"export      {named}/fold*/" in said
 

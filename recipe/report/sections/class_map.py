@@ -17,11 +17,13 @@ from recipe.models.weights import WeightsError
 from recipe.report.evidence import Evidence
 from recipe.report.network import Network, first_network, spread
 from recipe.report.section import Drawing, Grid, Section, colour, draw, shortened
+from recipe.system.console import width
 from recipe.training.contender.probe import probe_features
 
 POINTS = 300  # t-SNE of more takes longer than the page is worth
 NEIGHBOURS = 5
 NAMED = 16  # classes in the legend
+LEGEND = 60  # columns of text that fit into a line of it
 MAP = later("How the network sees the classes")
 
 
@@ -128,14 +130,16 @@ def _map(evidence: Evidence, name: str, caption: str, places: np.ndarray, labels
                 s=14,
                 linewidths=0,
                 color=colour(label, total),
-                label=shortened(evidence.classes[label], 12),
+                label=shortened(evidence.classes[label]),
             )
         axes.set_xticks([])
         axes.set_yticks([])
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         if total <= NAMED:
-            figure.legend(loc="outside lower center", ncols=4, handletextpad=0.1, columnspacing=0.8)
+            longest = max(width(shortened(evidence.classes[label])) for label in np.unique(labels).tolist())
+            columns = max(1, min(4, LEGEND // (longest + 4)))
+            figure.legend(loc="outside lower center", ncols=columns, handletextpad=0.1, columnspacing=0.8)
 
     return draw(name, tr("{caption}: t-SNE, a colour per class", caption=caption), paint, (4.7, 4.7))
 

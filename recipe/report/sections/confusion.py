@@ -11,6 +11,7 @@ from recipe.report.evidence import Evidence
 from recipe.report.numbers import counts, order, pairs, shares
 from recipe.report.section import COLOURS, INK, Drawing, Grid, Section, draw, in_chart, shortened
 from recipe.report.sections.scores import number
+from recipe.system.console import width
 
 NUMBERED = 25  # classes up to which every cell shows its number
 BLUE = LinearSegmentedColormap.from_list(
@@ -92,13 +93,13 @@ def _pair_grid(evidence: Evidence, found: list) -> Grid:  # type: ignore[type-ar
 def _matrix(name: str, caption: str, matrix: np.ndarray, names: list[str]) -> Drawing:
     size = len(names)
     inches = max(3.0, (0.32 if size <= NUMBERED else 0.16) * size)
-    labels = [shortened(text, 12) for text in names]
+    labels = [shortened(text, 20 if size <= NUMBERED else 12) for text in names]
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         largest = max(1, matrix.max())
         axes.imshow(matrix, cmap=BLUE, vmin=0, vmax=largest, interpolation="none")
-        axes.set_xticks(range(size), labels, rotation=0 if max(map(len, labels), default=0) <= 2 else 90)
+        axes.set_xticks(range(size), labels, rotation=0 if max(map(width, labels), default=0) <= 3 else 90)
         axes.set_yticks(range(size), labels)
         axes.tick_params(labelsize=9 if size <= NUMBERED else 7, length=0)
         axes.set_xlabel(in_chart("answer"))
@@ -109,7 +110,8 @@ def _matrix(name: str, caption: str, matrix: np.ndarray, names: list[str]) -> Dr
             tint = "white" if value > 0.6 * largest else INK
             axes.text(column, row, str(value), ha="center", va="center", fontsize=8, color=tint)
 
-    return draw(name, caption, paint, (inches + 1.4, inches + 1.3), wide=size > 14)
+    room = 0.2 + 0.085 * max(map(width, labels), default=0)  # inches that the longest name takes beside the squares
+    return draw(name, caption, paint, (inches + 0.4 + room, inches + 0.3 + room), wide=size > 14)
 
 
 def balance_section(evidence: Evidence) -> Section:

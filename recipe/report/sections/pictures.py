@@ -86,7 +86,7 @@ def beside(images: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts[:-1], axis=1)
 
 
-SHOWN = 24
+SHOWN, DRAWN = 24, 16  # of the worst, and of all
 FED = later("What the network is fed")
 
 
@@ -109,6 +109,7 @@ def mistakes_section(evidence: Evidence) -> Section:
     pages = [
         Tiles("mistakes", tr("The surest mistakes"), _tiles(evidence, wrong, "bad")),
         Tiles("unsure", tr("The least sure hits"), _tiles(evidence, unsure, "good")),
+        Tiles("drawn", tr("Drawn at random: right in green, wrong in red"), _drawn(evidence)),
     ]
     return Section(
         "mistakes", tr("Mistakes in pictures"), text, tiles=[page for page in pages if page.tiles], grids=grids
@@ -128,15 +129,22 @@ def least_sure_hits(evidence: Evidence) -> np.ndarray:
 
 
 def caption(evidence: Evidence, row: int) -> str:
-    """`true class → answer 97 %`, or `class 41 %` for a hit."""
+    """`true class 2% → answer 97%`, or `class 41%` for a hit: each with the probability that it was given."""
     label, answer = evidence.labels[row], evidence.answers[row]
-    sure = f"{evidence.classes[answer]} {evidence.probs[row, answer]:.0%}"
-    return sure if label == answer else f"{evidence.classes[label]} → {sure}"
+    right, given = (f"{evidence.classes[each]} {evidence.probs[row, each]:.0%}" for each in (label, answer))
+    return given if label == answer else f"{right} → {given}"
 
 
-def _tiles(evidence: Evidence, rows: np.ndarray, mood: str) -> list[Tile]:
+def _drawn(evidence: Evidence) -> list[Tile]:
+    """Answers as they are, neither the worst nor the best: the same ones at every call."""
+    rows = np.random.default_rng(evidence.config.seed).permutation(evidence.scored)
+    right = evidence.answers == evidence.labels
+    return [tile for row in rows[:DRAWN].tolist() for tile in _tiles(evidence, [row], "good" if right[row] else "bad")]
+
+
+def _tiles(evidence: Evidence, rows: Sequence[int] | np.ndarray, mood: str) -> list[Tile]:
     tiles: list[Tile] = []
-    for row in rows[: 2 * SHOWN].tolist():
+    for row in map(int, rows[: 2 * SHOWN]):
         picture = evidence.picture(row)
         if picture is not None and len(tiles) < SHOWN:
             tiles.append(Tile(square(picture), caption(evidence, row), str(evidence.names[row]), mood))

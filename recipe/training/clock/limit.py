@@ -126,7 +126,7 @@ class TimeLimit:
     def too_short(self, folder: Path) -> str:
         """Why a run in this folder finished no fold, and what to do."""
         why = tr(
-            "--minutes {seconds:g} ended before a fold was finished ({duration} are used). ",
+            "--minutes {seconds:g} are too short to finish training a network ({duration} are used). ",
             seconds=self.seconds / 60,
             duration=duration(self.used),
         )
