@@ -104,3 +104,9 @@ def read_app(path: Path | str) -> App:
     for profile in app.profiles:
         app.config(profile, {})
     return app
+
+
+def name_of(data: Path) -> str:
+    """What pictures of one's own are called: as their folder or table, but as the folder of one that is a train.csv."""
+    named_by = data.parent if data.name.lower() == "train.csv" and data.parent.name else data
+    return named_by.name if named_by.is_dir() else named_by.stem

@@ -17,7 +17,7 @@ from protocol.errors import UserError
 from protocol.language import choose, tr
 from protocol.strict import ConfigError
 from recipe import plugins
-from recipe.app import App, Competition, read_app
+from recipe.app import App, Competition, name_of, read_app
 from recipe.config import Config
 from recipe.flags import overrides_of, parser
 from recipe.proposal import go_on
@@ -170,12 +170,6 @@ def within_limits(config: Config, app: App) -> Config:
     return config.model_copy(update={"minutes": min(limits, default=0.0)})
 
 
-def _name_of(data: Path) -> str:
-    """What pictures of one's own are called: as their folder or table, but as the folder of one that is a train.csv."""
-    named_by = data.parent if data.name.lower() == "train.csv" and data.parent.name else data
-    return named_by.name if named_by.is_dir() else named_by.stem
-
-
 def entered(app: App, arguments: argparse.Namespace) -> App:
     """app.yaml with the competition, the columns and the folds that the command line names.
 
@@ -183,7 +177,7 @@ def entered(app: App, arguments: argparse.Namespace) -> App:
     """
     competition, name = (
         app.competition,
-        arguments.competition or (arguments.data and _name_of(arguments.data.resolve())),
+        arguments.competition or (arguments.data and name_of(arguments.data.resolve())),
     )
     if arguments.competition and arguments.competition != competition.id:
         competition = Competition(id=name, minutes=competition.minutes)

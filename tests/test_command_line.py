@@ -13,7 +13,7 @@ import pytest
 
 from protocol.arguments import Parser, whole
 from protocol.strict import ConfigError
-from recipe.app import App, read_app
+from recipe.app import App, name_of, read_app
 from recipe.cli import options
 from recipe.config import Config
 from recipe.flags import ELSEWHERE, SECTIONS, USUAL, default_of, parser
@@ -218,3 +218,12 @@ def test_a_count_that_counts_nothing_is_wrong_usage(text: str) -> None:
 def test_counts_are_refused_by_the_commands(words):
     done = shown(*words)
     assert (done.returncode, done.stdout) == (2, "") and "give a whole number from" in done.stderr
+
+
+def test_pictures_of_ones_own_are_called_as_their_folder_or_table(tmp_path):
+    for place in ("花卉/train.csv", "v1.2/train.csv", "v1.2/labels.csv"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).touch()
+    assert name_of(tmp_path / "花卉" / "train.csv") == "花卉" == name_of(tmp_path / "花卉")
+    assert name_of(tmp_path / "v1.2" / "train.csv") == "v1.2" == name_of(tmp_path / "v1.2")
+    assert name_of(tmp_path / "v1.2" / "labels.csv") == "labels" and name_of(Path("/train.csv")) == "train"
