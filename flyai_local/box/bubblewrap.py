@@ -14,7 +14,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["HOME", "PLATFORM", "PROJECT", "WEIGHTS", "arguments", "interpreter", "program", "user_packages"]
+from flyai_local.errors import UserError
+from protocol.language import tr
+
+__all__ = [
+    "HOME",
+    "PLATFORM",
+    "PROJECT",
+    "WEIGHTS",
+    "arguments",
+    "interpreter",
+    "program",
+    "refuse_closed",
+    "user_packages",
+]
 
 ROOT = Path("/flyai")
 PROJECT = ROOT / "project"
@@ -85,7 +98,7 @@ def arguments(
     line += [] if owner is None else _ways([*interpreter(), *readable])
     line += [word for folder in interpreter() for word in ("--ro-bind", str(folder), str(folder))]
     for folder in masked:
-        if folder.is_dir() and _inside_system(folder):
+        if _there(folder) and _inside_system(folder):
             line += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
     line += [word for inside, outside in readable.items() for word in ("--ro-bind", str(outside), str(inside))]
     # /proc too: for a user who is root outside, /proc/sys would be writable inside.
@@ -140,15 +153,42 @@ def interpreter() -> list[Path]:
     folders += [Path(folder) for folder in (*site.getsitepackages(), *user_packages())]
     kept: list[Path] = []
     for folder in sorted({folder.absolute() for folder in folders}, key=lambda folder: len(folder.parts)):
-        if folder.is_dir() and not any(folder.is_relative_to(outer) for outer in [Path("/usr"), *kept]):
+        if _there(folder) and not any(folder.is_relative_to(outer) for outer in [Path("/usr"), *kept]):
             kept.append(folder)
     return kept
+
+
+def refuse_closed() -> None:
+    """Nothing where this process can start its interpreter again: every phase of a run is a process of its own.
+
+    Raises:
+        UserError: it cannot, since it was started with other rights than it has now.
+    """
+    python = Path(sys.executable)
+    closed = [str(place) for place in (python.resolve(), *map(Path, (sys.prefix, sys.base_prefix))) if not _open(place)]
+    if closed:
+        raise UserError(
+            tr(
+                "this user may not enter {folder}, where Python and its packages are: make them in a folder that he "
+                "may read (python -m venv DIR), or open that one with chmod o+rX, and the folders above it",
+                folder=closed[0],
+            )
+        )
 
 
 def user_packages() -> list[str]:
     """The folder of packages that the user installed for himself, where this interpreter uses it."""
     folder = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
-    return [folder] if folder and Path(folder).is_dir() else []
+    return [folder] if folder and _there(Path(folder)) else []
+
+
+def _there(folder: Path) -> bool:
+    """Whether a folder is there for this user: below a closed one it is not, and pathlib would raise."""
+    return os.path.isdir(folder)  # noqa: PTH112
+
+
+def _open(place: Path) -> bool:
+    return os.access(place, os.R_OK | os.X_OK)
 
 
 def _inside_system(folder: Path) -> bool:

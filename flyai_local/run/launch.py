@@ -88,11 +88,12 @@ def add_training_options(parser: argparse.ArgumentParser, epochs: int) -> None:
 
 
 def refuse_absent(args: argparse.Namespace) -> None:
-    """Nothing where the submission and the weights that the options name are there.
+    """Nothing where the submission and the weights that the options name are there, and Python can be started.
 
     Raises:
         UserError: one of them is not.
     """
+    bubblewrap.refuse_closed()
     if not args.submission.exists():
         raise UserError(
             tr(

@@ -39,10 +39,11 @@ def serve(site: Site, say: Callable[[str], None] = print, once: bool = False, id
     A worker that a host started ends with that host, however it ended: another shall have its folder.
 
     Raises:
-        UserError: the token is not valid, or another worker uses the same folder.
+        UserError: the token is not valid, another worker uses the same folder, or Python cannot be started again.
         KeyboardInterrupt: told to stop; the run at work goes back to the queue when its lease is over.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    bubblewrap.refuse_closed()
     lock = _only_one_here()
     isolated = bubblewrap.program() is not None
     if not isolated:
