@@ -90,7 +90,8 @@ def arguments(
     line += IDENTITY if owner is None else BECOMING
     line += [] if network else ["--unshare-net"]
     line += [] if owner is None else _ways([*map(Path, CONFIGURATION), *interpreter(), *writable, *readable])
-    line += [*_system(network), "--proc", "/proc", "--dev", "/dev"]
+    # Without terminals: there are some thousands for the whole machine, and one process could hold them all.
+    line += [*_system(network), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/pts"]
     line += ["--perms", "1777"] if owner is not None else []
     line += [*_sized(found, shared_memory_mb), "--tmpfs", "/dev/shm", *_graphics()]
     line += [word for inside, outside in writable.items() for word in ("--bind", str(outside), str(inside))]
@@ -102,7 +103,7 @@ def arguments(
             line += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
     line += [word for inside, outside in readable.items() for word in ("--ro-bind", str(outside), str(inside))]
     # /proc too: for a user who is root outside, /proc/sys would be writable inside.
-    sealed = [word for folder in ("/proc", "/dev", "/") for word in ("--remount-ro", folder)]
+    sealed = [word for folder in ("/proc", "/dev/pts", "/dev", "/") for word in ("--remount-ro", folder)]
     become = [] if owner is None else [*BECOME, f"--reuid={owner}", f"--regid={owner}"]
     return [*line, *sealed, "--chdir", str(PROJECT), "--", *become]
 

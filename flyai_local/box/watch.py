@@ -25,11 +25,13 @@ from flyai_local.box.processes import (
     end_adopted,
     end_marked,
     new_shared_files_mb,
+    page_tables_mb,
     shared_files_mb,
     shared_memory_mb,
     snapshot,
     unlinked_bytes,
 )
+from flyai_local.box.reserve import Reserve
 from flyai_local.states import Code
 
 __all__ = ["Watch"]
@@ -76,6 +78,7 @@ class Watch(threading.Thread):
         self._disk_mb = 0.0
         self._group, self._sandboxed, self._space = group, sandboxed, space
         self._files = 0
+        self._reserve = Reserve(folders[0] if space is None else None, memory=group is None)
         self._at_start = self._use()
         self._disk_due = self._began + DISK_SECONDS
 
@@ -128,7 +131,7 @@ class Watch(threading.Thread):
             return Code.OUT_OF_MEMORY
         if self._space is not None or time.monotonic() >= self._disk_due:
             self._measure_disk(pids)
-        return Code.DISK_LIMIT if self._too_much_written() else None
+        return Code.DISK_LIMIT if self._too_much_written() else self._reserve.passed()
 
     def _too_much_written(self) -> bool:
         return self._disk_mb > self._limits.disk_mb or self._files > self._limits.files
@@ -137,11 +140,12 @@ class Watch(threading.Thread):
         """Memory now. The sum of the resident sets bounds it from above and is cheap; the exact figure is asked for
         only when that sum is a new maximum or beyond the limit."""
         files_mb = self._shared_files_mb(pids) if LINUX else 0.0
-        sum_mb = sum(table[pid].memory_mb for pid in pids) + files_mb
+        tables_mb = page_tables_mb(pids) if LINUX and self._group is None else 0.0
+        sum_mb = sum(table[pid].memory_mb for pid in pids) + files_mb + tables_mb
         if sum_mb <= max(1.02 * self._largest_sum_mb, 1.0) and sum_mb <= self._limits.memory_mb:
             return 0.0
         self._largest_sum_mb = max(sum_mb, self._largest_sum_mb)
-        exact = shared_memory_mb(pids, table, files_mb) or sum_mb
+        exact = shared_memory_mb(pids, table, files_mb) + tables_mb or sum_mb
         self._peak_mb = max(self._peak_mb, exact)
         return exact
 

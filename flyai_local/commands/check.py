@@ -22,7 +22,7 @@ from flyai_local.errors import UserError
 from flyai_local.run.launch import refuse_absent
 from flyai_local.run.progress import Progress, Pulse
 from flyai_local.states import State
-from flyai_local.submission.submission import ids
+from flyai_local.submission.apart import ids
 from protocol.language import counted, later, tr
 
 EXIT_CODES = {

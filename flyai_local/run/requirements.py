@@ -25,7 +25,7 @@ OWN_LINE = later("the platform has its own")
 WHEELS = "wheels"  # below the private temporary folder
 # `flyai` on the public index is an unrelated package; the SDK is the platform's own.
 OWN_NAME = re.compile(r"(?i)flyai([_-]sdk)?\s*($|[=<>!~;\[ ])")
-SPECIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._, -]*\])?\s*([=<>!~].*|;.*)?")
+SPECIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\s*\[[A-Za-z0-9._, -]*\])?(\s*([=<>!~].*|;.*))?")
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,8 @@ def _corrupt(archive: Path, error: Exception) -> ArchiveError:
 
 
 def _judge(entries: list[zipfile.ZipInfo], folder: Path, max_mb: float, max_files: int) -> None:
+    if not entries:  # as in one whose comment is the end of an empty archive: the last end counts, for unzip too
+        raise ArchiveError(Code.BAD_ARCHIVE, tr("its list of entries, the last one in it, is empty: pack it anew"))
     _refuse_many(len(entries), max_files)
     for entry in entries:
         reason = _unsafe(entry, folder)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from lab import BOTH, NEEDS_BUBBLEWRAP, SMALL, alive, box, main, running
 
-from flyai_local.box import cgroups, seccomp, supervise
+from flyai_local.box import cgroups, logs, reserve, seccomp, supervise
 from flyai_local.box.processes import LINUX
 from flyai_local.box.protections import protections
 from flyai_local.states import Code
@@ -220,6 +220,65 @@ def test_memory_that_comes_faster_than_anybody_looks_is_held_by_the_kernel(tmp_p
     text = "held = bytearray(b'x' * 2**29)\nprint('HELD IT ALL')"
     outcome, log = main(box(tmp_path, {"main.py": text}, isolated), replace(SMALL, memory_mb=128))
     assert outcome.ended_by is Code.OUT_OF_MEMORY and "HELD IT ALL" not in log
+
+
+TABLES = """
+import mmap, time
+place = mmap.mmap(-1, 2**38, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, prot=mmap.PROT_READ)
+for at in range(0, 2**38, 2**21):    # a read takes a page of the kernel's tables, and none of its own
+    place[at]
+time.sleep(120)
+print('HELD IT ALL')
+"""
+
+
+@pytest.mark.parametrize("isolated", BOTH)
+def test_the_tables_that_map_memory_count_as_memory(tmp_path, monkeypatch, isolated):
+    monkeypatch.setattr(cgroups, "made", lambda memory_mb, tasks: None)
+    outcome, log = main(box(tmp_path, {"main.py": TABLES}, isolated), replace(SMALL, memory_mb=128))
+    assert outcome.ended_by is Code.OUT_OF_MEMORY and "HELD IT ALL" not in log
+
+
+@pytest.mark.parametrize(("what", "code"), [(0, Code.OUT_OF_MEMORY), (1, Code.DISK_LIMIT)], ids=["memory", "disk"])
+def test_the_last_of_the_machine_is_nobodys(tmp_path, monkeypatch, what, code):
+    """What no process and no folder shows, buffers of sockets for instance, shows in what is left of the machine."""
+    monkeypatch.setattr(cgroups, "made", lambda memory_mb, tasks: None)
+    full = [(1000.0, 1000.0), (1000.0, 1000.0)]
+    monkeypatch.setattr(reserve, "left_mb", lambda folder: tuple(full))
+    chamber = box(tmp_path, {"main.py": "import time\nprint('begun')\ntime.sleep(120)"}, isolated=False)
+
+    def cleaned(line, before=logs.cleaned):
+        full[what] = (49.0, 1000.0)
+        return before(line)
+
+    monkeypatch.setattr(logs, "cleaned", cleaned)
+    outcome, log = main(chamber)
+    assert outcome.ended_by is code and "begun" in log
+
+
+def test_a_machine_that_is_nearly_full_already_ends_no_run(tmp_path, monkeypatch):
+    free = {"left": 10.0}
+    monkeypatch.setattr(reserve, "left_mb", lambda folder: ((free["left"], 1000.0), (free["left"], 1000.0)))
+    seen = reserve.Reserve(tmp_path, memory=True)
+    assert seen.passed() is None
+    free["left"] = 4.0
+    assert seen.passed() is Code.OUT_OF_MEMORY
+    assert reserve.Reserve(tmp_path, memory=False).passed() is None
+
+
+@pytest.mark.skipif(not LINUX, reason="/proc tells")
+def test_what_is_left_of_the_machine_is_what_it_says(tmp_path):
+    (free, whole), (room, disk) = reserve.left_mb(tmp_path)
+    assert 0 < free <= whole and 0 < room <= disk
+    assert abs(whole - os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20) < 1
+
+
+@NEEDS_BUBBLEWRAP
+def test_the_machines_terminals_cannot_be_used_up(tmp_path):
+    text = "import os\ntry:\n    os.openpty()\nexcept OSError as error:\n    print(error)\nopen('/dev/null', 'w')\n"
+    text += "try:\n    open('/dev/pts/x', 'w')\nexcept OSError as error:\n    print('WRITING', error)\n"
+    outcome, log = main(box(tmp_path, {"main.py": text}, isolated=True))
+    assert outcome.returncode == 0 and "Errno 2" in log and "Read-only file system" in log, log
 
 
 THREADS = """

@@ -170,6 +170,18 @@ def test_every_mutation_of_an_archive_is_unpacked_or_refused_by_us(tmp_path):
     assert codes <= {Code.BAD_ARCHIVE, Code.UNSAFE_ARCHIVE, Code.ARCHIVE_TOO_LARGE, Code.NESTED_FOLDER}
 
 
+@pytest.mark.parametrize("around", [(b"", b""), (b"hello", b"bye")])
+def test_an_archive_whose_comment_is_another_ones_end_is_told_from_an_empty_folder(tmp_path, around):
+    """zipfile and unzip both take the last end of a list, and find no entry."""
+    file = tmp_path / "a.zip"
+    with zipfile.ZipFile(file, "w") as opened:
+        opened.writestr("main.py", "pass")
+        opened.comment = around[0] + b"PK\5\6" + bytes(18) + around[1]
+    with pytest.raises(ArchiveError) as caught:
+        unpack(file, tmp_path / "out")
+    assert caught.value.code is Code.BAD_ARCHIVE and "the last one in it" in str(caught.value)
+
+
 def test_a_truncated_archive_is_a_bad_one(tmp_path):
     content = archive(tmp_path / "s.zip", {"main.py": b"x" * 500}).read_bytes()
     for end in range(0, len(content), 7):

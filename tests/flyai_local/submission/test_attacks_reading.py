@@ -20,7 +20,7 @@ from flyai_local.box.environment import INSTALL_ALLOWED
 from flyai_local.contest.register import add
 from flyai_local.errors import UserError
 from flyai_local.listing import aligned
-from flyai_local.run import requirements, workplace
+from flyai_local.run import closer, place, requirements, workplace
 from flyai_local.run.diagnose import RunError
 from flyai_local.run.hidden import own_folder
 from flyai_local.run.job import Job, Result
@@ -120,6 +120,18 @@ def test_reading_apart_finds_what_reading_finds():
 def test_no_secret_pattern_is_slow(text):
     for _, pattern in SECRETS:
         quick(pattern.search, text)
+
+
+def test_no_look_at_what_a_run_left_is_slow(tmp_path):
+    """Twice as long would be four times as slow: 2 MB of empty lines held the platform for hours."""
+    (tmp_path / "net.py").write_text("\n" * 80000, encoding="utf-8")
+    (tmp_path / "requirements.txt").write_text("a" + " " * 80000 + "b\nnumpy [x] >= 1\ntorch ; python_version > '3'")
+    (tmp_path / "train.log").write_text("http://" * 12000 + "\nhttps://host/a.pth\n", encoding="utf-8")
+    assert quick(place.defines, tmp_path, "Net") is False
+    assert [bool(line.skip) for line in quick(list, requirements.lines(tmp_path / "requirements.txt"))] == [1, 0, 0]
+    assert quick(closer._wanted, place.last_lines(tmp_path / "train.log")) == ["a.pth"]
+    (tmp_path / "net.py").write_text("if 1:\n\tasync  def Net (x): pass\n", encoding="utf-8")
+    assert place.defines(tmp_path, "Net") is True
 
 
 def test_pipes_and_links_are_not_opened(tmp_path):
