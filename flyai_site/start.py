@@ -7,6 +7,7 @@ import os
 import platform
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from protocol.language import tr
 __all__ = ["Service", "prepare", "serve"]
 
 ORGANISER = "organiser"
+EVERYWHERE = ("0.0.0.0", "::", "")  # every address of this machine, which nobody can type
 AGAIN_SECONDS = 5.0  # between two starts of a worker that ended
 
 
@@ -112,12 +114,26 @@ def serve(service: Service) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     url = f"http://{service.address}:{service.port}/"
     print(tr("{url} is up; stop with Ctrl-C", url=url), flush=True)
+    if service.address in EVERYWHERE:
+        own = ", ".join(f"http://{address}:{service.port}/" for address in _addresses())
+        print(tr("from other machines: {own}", own=own or tr("this machine has no address but its own")), flush=True)
     try:
         web.run()
     finally:
         stop.set()
         for keeper in keepers:
             keeper()
+
+
+def _addresses() -> list[str]:
+    """By which other machines of the room may reach this one: that of the way out first. Nothing is sent."""
+    found = []
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way_out:
+        way_out.connect(("192.0.2.1", 9))  # an address that is reserved for documents (RFC 5737)
+        found.append(way_out.getsockname()[0])
+    with contextlib.suppress(OSError):
+        found += [each[4][0] for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    return [address for address in dict.fromkeys(found) if not address.startswith("127.")]
 
 
 def _port_of(web: Any) -> int:

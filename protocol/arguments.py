@@ -165,7 +165,10 @@ def _retold(message: str) -> str:
     for known in _TOLD:
         form = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(known))
         if found := re.fullmatch(form, message, re.DOTALL):
-            return tr(known, **found.groupdict())
+            given, choices = found.groupdict().get("given", ""), found.groupdict().get("known", "")
+            return tr(known, **found.groupdict()) + nearest(
+                given.strip("'"), re.findall(r"[^\s',]+", choices), least=0.7
+            )
     return message
 
 

@@ -15,8 +15,11 @@ def nearest(word: str, known: Iterable[str], elsewhere: Mapping[str, str] | None
         elsewhere: what other programs call something, and its name here; a slip in such a name is seen too.
         least: how alike they must be, from 0 to 1 (the same).
     """
-    names = {**(elsewhere or {}), **{name: name for name in known}}
-    close = difflib.get_close_matches(word, list(names), n=1, cutoff=least)
+    names = {
+        **{typed.lower(): here for typed, here in (elsewhere or {}).items()},
+        **{name.lower(): name for name in known},
+    }
+    close = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=least)
     if not close:
         return ""
     meant = names[close[0]]

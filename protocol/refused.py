@@ -11,13 +11,13 @@ _TOLD = {  # by the type of the issue; the places are those of its context
     "greater_than_equal": later("input should be greater than or equal to {ge}"),
     "less_than": later("input should be less than {lt}"),
     "less_than_equal": later("input should be less than or equal to {le}"),
-    "int_parsing": later("input should be a valid integer, unable to parse string as an integer"),
-    "int_from_float": later("input should be a valid integer, got a number with a fractional part"),
-    "float_parsing": later("input should be a valid number, unable to parse string as a number"),
-    "bool_parsing": later("input should be a valid boolean, unable to interpret input"),
-    "finite_number": later("input should be a finite number"),
+    "int_parsing": later("a whole number is expected"),
+    "int_from_float": later("a whole number is expected, without a fraction"),
+    "float_parsing": later("a number is expected"),
+    "bool_parsing": later("true or false is expected"),
+    "finite_number": later("a finite number is expected"),
     "literal_error": later("input should be {expected}"),
-    "string_type": later("input should be a valid string"),
+    "string_type": later("a text is expected"),
 }
 
 

@@ -85,7 +85,7 @@ def load(name: str) -> ModuleType:
         _loaded[path.stem] = _imported(path)
     except PluginError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sys.modules.pop(path.stem, None)
         _failed[path.stem] = tr(
             "the plugin {name} cannot be imported: {cause}.", name=path.name, cause=_cause(error, path)
@@ -150,7 +150,7 @@ def _imported(path: Path) -> ModuleType:
     return module
 
 
-def _cause(error: Exception, path: Path) -> str:
+def _cause(error: Exception | SystemExit, path: Path) -> str:
     """`line 3: NameError: ...`, the last line of the file that was being executed."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from protocol.arguments import Parser, whole
+from protocol.nearest import nearest
 from protocol.strict import ConfigError
 from recipe.app import App, name_of, read_app
 from recipe.cli import options
@@ -227,3 +228,9 @@ def test_pictures_of_ones_own_are_called_as_their_folder_or_table(tmp_path):
     assert name_of(tmp_path / "花卉" / "train.csv") == "花卉" == name_of(tmp_path / "花卉")
     assert name_of(tmp_path / "v1.2" / "train.csv") == "v1.2" == name_of(tmp_path / "v1.2")
     assert name_of(tmp_path / "v1.2" / "labels.csv") == "labels" and name_of(Path("/train.csv")) == "train"
+
+
+def test_a_name_is_found_in_whatever_case_and_a_command_by_its_letters():
+    assert nearest("AdamW", ["adam", "adamw"]) == " Did you mean 'adamw'?"
+    assert "Did you mean 'report'?" in shown("-m", "recipe", "reprot").stderr
+    assert "Did you mean" not in shown("-m", "recipe", "zork").stderr

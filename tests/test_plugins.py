@@ -89,6 +89,7 @@ def test_a_setting_makes_bare_names_known(beside):
     [
         ("absent.py", None, r"absent\.py was not found; looked in .*beside main\.py"),
         ("faulty.py", "import torch\nx = 1 / 0\n", r"faulty\.py cannot be imported: line 2: ZeroDivisionError"),
+        ("ends.py", "raise SystemExit(3)\n", r"ends\.py cannot be imported: line 1: SystemExit: 3"),
         ("syntax.py", "def f(:\n", r"syntax\.py cannot be imported: line 1: SyntaxError"),
         ("twice.py", "from recipe.components.losses import LOSSES\n@LOSSES.register\ndef ce(c, /): ...\n",
          r"twice\.py cannot be imported: line \d: ValueError: loss 'ce' is registered twice"),

@@ -141,7 +141,7 @@ def closing_table(summary: CrossValidation, metric: str) -> str:
         rows.append((tr("mean"), f"{mean:.4f}", "", "", duration(summary.seconds)))
         rows.append((tr("std"), f"{deviation:.4f}", "", "", ""))
     rows.append((tr("out of fold"), f"{summary.oof_score:.4f}", _or_blank(summary.probe_score), "", ""))
-    header: tuple[str, ...] = ("", metric, tr("probe"), tr("epoch"), tr("time"))
+    header: tuple[str, ...] = ("", tr(metric), tr("probe"), tr("epoch"), tr("time"))
     if summary.probe_score is None:
         header, rows = (*header[:2], *header[3:]), [(*row[:2], *row[3:]) for row in rows]
     return aligned(header, rows) + f"\n\n{_in_words(summary, metric)}"
@@ -151,7 +151,7 @@ def _in_words(summary: CrossValidation, metric: str) -> str:
     score = (
         tr("{oof_score:.1%} of them are right", oof_score=summary.oof_score)
         if metric == "accuracy"
-        else f"{metric} {summary.oof_score:.4f}"
+        else f"{tr(metric)} {summary.oof_score:.4f}"
     )
     asked = np.isfinite(summary.oof_probs[:, 0]).sum()
     if summary.probe_alone:

@@ -159,13 +159,13 @@ def epoch_header(metric: str) -> str:
                 "lr",
                 tr("train loss"),
                 tr("valid loss"),
-                metric[:12],
+                tr(metric)[:12],
                 tr("pictures/s"),
                 tr("time"),
             ),
             (4, 5, 8, 10, 10, 12, 10, 8),
         )
-    names = (tr("fold"), tr("epoch"), tr("training loss"), tr("validation loss"), metric[:12], tr("time"))
+    names = (tr("fold"), tr("epoch"), tr("training loss"), tr("validation loss"), tr(metric)[:12], tr("time"))
     return "\n" + _aligned(names, (4, 5, 13, 15, 12, 8))
 
 

@@ -75,7 +75,7 @@ def sentence(evidence: Evidence, seen: np.ndarray) -> str:
         seen=len(seen),
         scored=len(evidence.scored),
         rows_word=evidence.rows_word,
-        metric=evidence.metric,
+        metric=tr(evidence.metric),
         number=number(score(evidence, evidence.metric) - flattery),
         flattery=flattery,
     )

@@ -37,7 +37,7 @@ def training_section(evidence: Evidence) -> Section:
         _epochs(
             evidence,
             "score",
-            tr("Validation {metric}; the dotted line is the probe", metric=metric),
+            tr("Validation {metric}; the dotted line is the probe", metric=tr(metric)),
             {"-": "valid_score"},
             _probe,
         ),

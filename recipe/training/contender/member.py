@@ -95,7 +95,7 @@ def probe_member(
             "probe    {score:.4f} {metric} out of fold: {share:.0%} discriminant on features in "
             "{views} at {size} px by {how}, {duration}",
             score=score,
-            metric=metric,
+            metric=tr(metric),
             share=found.share,
             views=form.views,
             size=form.preprocessing.size,
