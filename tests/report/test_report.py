@@ -32,6 +32,7 @@ from recipe.report.sections import pictures as report_pictures
 from recipe.runs.folder import RunError
 from recipe.runs.results import EpochLog
 from recipe.serving.calibrate import fit_temperature
+from recipe.system.template import _foldable
 from recipe.train import cross_validate
 from recipe.training.run import Prepared
 from recipe.training.step.update import Update
@@ -466,3 +467,7 @@ def test_groups_without_a_picture_are_left_out(tmp_path):
         "No picture was answered wrongly"
         in report_pictures.mistakes_section(evidence(tmp_path, answers(20)[0], right)).text[0]
     )
+
+
+def test_a_caption_folds_at_its_underscores_and_stays_text():
+    assert _foldable("<b>_a & c") == "&lt;b&gt;_<wbr>a &amp; c"
