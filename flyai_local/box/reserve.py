@@ -1,7 +1,7 @@
 """The last of the machine, which no run may use up: a twentieth of its memory and of the disk that the run writes to.
 
-Where no control group and no file system of its own bound a run, some of what it takes is seen at no process and in no
-folder: buffers of sockets, files that are mapped and closed. What is left of the machine shows all of it.
+Some of what a run takes is seen at no process and in no folder: buffers of sockets (those of TCP in no group of version
+1 either), files that are mapped and closed. What is left of the machine shows all of it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ class Reserve:
 
     Args:
         folder: on the disk that the run writes to; None where that is bounded already.
-        memory: look at the memory too.
     """
 
-    def __init__(self, folder: Path | None, memory: bool) -> None:
-        self._folder, self._memory = folder, memory
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
         self._least = [min(PART * whole, free / 2) for free, whole in left_mb(folder)]
 
     def passed(self) -> Code | None:
@@ -35,7 +34,7 @@ class Reserve:
         if not LINUX:
             return None
         memory, disk = (free < least for (free, _), least in zip(left_mb(self._folder), self._least, strict=True))
-        if memory and self._memory:
+        if memory:
             return Code.OUT_OF_MEMORY
         return Code.DISK_LIMIT if disk else None
 

@@ -78,7 +78,7 @@ class Watch(threading.Thread):
         self._disk_mb = 0.0
         self._group, self._sandboxed, self._space = group, sandboxed, space
         self._files = 0
-        self._reserve = Reserve(folders[0] if space is None else None, memory=group is None)
+        self._reserve = Reserve(folders[0] if space is None else None)
         self._at_start = self._use()
         self._disk_due = self._began + DISK_SECONDS
 

@@ -259,11 +259,10 @@ def test_the_last_of_the_machine_is_nobodys(tmp_path, monkeypatch, what, code):
 def test_a_machine_that_is_nearly_full_already_ends_no_run(tmp_path, monkeypatch):
     free = {"left": 10.0}
     monkeypatch.setattr(reserve, "left_mb", lambda folder: ((free["left"], 1000.0), (free["left"], 1000.0)))
-    seen = reserve.Reserve(tmp_path, memory=True)
+    seen = reserve.Reserve(tmp_path)
     assert seen.passed() is None
     free["left"] = 4.0
     assert seen.passed() is Code.OUT_OF_MEMORY
-    assert reserve.Reserve(tmp_path, memory=False).passed() is None
 
 
 @pytest.mark.skipif(not LINUX, reason="/proc tells")
