@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
-from run_lab import FAST
+from run_lab import FAST, run
 
 from recipe.app import App, Competition
 from recipe.cli import Options
@@ -27,7 +27,7 @@ from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.training.run import Prepared
-from recipe.training.tasks import folds
+from recipe.training.tasks import coordinator, folds
 from recipe.training.tasks.spec import newest
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
@@ -59,9 +59,9 @@ KEPT: list[bytes] = []
 
 @pytest.fixture
 def whole(competition, tmp_path):
-    """The out-of-fold answers of the same run on this machine: trained once, since the pictures are the same."""
+    """The out-of-fold answers of the same run in this process: trained once, since the pictures are the same."""
     if not KEPT:
-        trained(competition, tmp_path / "whole", "local:1")
+        run(competition, tmp_path / "whole", CONFIG)
         KEPT.append((tmp_path / "whole" / "oof.csv").read_bytes())
     return KEPT[0]
 
@@ -94,10 +94,16 @@ class Watched:
 
     def steps_again(self, fold, number, since):
         """Waits for the first state that a later attempt saves itself, and prints the seconds from the loss to it."""
+        until(lambda: newest(self.folder / "tasks" / fold).number > number)
+        noticed = time.monotonic() - since
         begun = self.at_work(fold, number + 1)
         before = set(begun.folder.glob("fold*/last/*.safetensors"))
         until(lambda: set(begun.folder.glob("fold*/last/*.safetensors")) - before or begun.end)
-        print(f"{fold}: {time.monotonic() - since:.1f} s from the loss to the first step elsewhere", flush=True)
+        print(
+            f"{fold}: {time.monotonic() - since:.1f} s from the loss to the first step elsewhere, "
+            f"{noticed:.1f} of them until the next attempt begins; load {os.getloadavg()[0]:.0f}",
+            flush=True,
+        )
 
     def end(self):
         self.thread.join(LONG)
@@ -115,33 +121,61 @@ def ancestors(pid):
 # Ray
 
 
-@pytest.fixture
-def ray_cluster(monkeypatch):
-    """A head without cores and two nodes of one core each."""
-    if importlib.util.find_spec("ray") is None:
-        pytest.skip("Ray is not installed here: pip install -r requirements-ray.txt")
-    monkeypatch.setenv("RAY_worker_niceness", "0")
-    monkeypatch.setenv("RAY_DISABLE_IMPORT_WARNING", "1")
+@contextlib.contextmanager
+def ray_of(cores_of_head, nodes):
+    """A cluster on this machine: a head, and so many nodes of one core each."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cores_of_head, "include_dashboard": False})
+    cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(nodes)]
     yield cluster
     cluster.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def quiet_ray(monkeypatch):
+    """Ray's tasks are not starved beside other programs, and it calls nobody."""
+    for name, value in {"worker_niceness": "0", "DISABLE_IMPORT_WARNING": "1", "USAGE_STATS_ENABLED": "0"}.items():
+        monkeypatch.setenv(f"RAY_{name}", value)
+
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed here: pip install -r requirements-ray.txt"
+)
+
+
+@pytest.fixture
+def ray_cluster():
+    """A head without cores and two nodes."""
+    with ray_of(0, 2) as cluster:
+        yield cluster
 
 
 def address(cluster):
     return f"ray://{cluster.address}"
 
 
-def test_folds_on_ray_are_those_of_a_run_here_and_a_killed_one_is_made_good(competition, tmp_path, whole, ray_cluster):
-    run = Watched(competition, tmp_path / "run", address(ray_cluster))
+def a_killed_one_is_made_good(competition, folder, cluster):
+    run = Watched(competition, folder, address(cluster))
     lost = run.at_work()
     os.kill(lost.beat["pid"], signal.SIGKILL)
     run.steps_again("fold0", lost.number, time.monotonic())
-    assert run.end() == whole
+    return run.end()
 
 
+@needs_ray
+def test_folds_on_one_machine_of_ray(competition, tmp_path, whole):
+    """The shortest proof of this transport, which every check of the project runs."""
+    with ray_of(2, 0) as cluster:
+        assert a_killed_one_is_made_good(competition, tmp_path / "run", cluster) == whole
+
+
+@needs_ray
+def test_folds_on_ray_are_those_of_a_run_here_and_a_killed_one_is_made_good(competition, tmp_path, whole, ray_cluster):
+    assert a_killed_one_is_made_good(competition, tmp_path / "run", ray_cluster) == whole
+
+
+@needs_ray
 def test_a_node_of_ray_that_goes_without_grace_is_made_good(competition, tmp_path, whole, ray_cluster):
     run = Watched(competition, tmp_path / "run", address(ray_cluster))
     lost = run.at_work()
@@ -275,11 +309,13 @@ def test_folds_on_slurm_are_those_of_a_run_here_and_a_killed_one_is_made_good(
 
 
 def test_a_node_of_slurm_that_is_lost_is_made_good(competition, tmp_path, whole, slurm_cluster):
+    """The node of the last fold, so that the other one has room for it."""
     run = Watched(competition, tmp_path / "run", "slurm:main")
-    lost = run.at_work()
+    lost = run.at_work("fold2")
+    until(lambda: (run.folder / "fold0").exists() and (run.folder / "fold1").exists())
     began = time.monotonic()
-    slurm_cluster.lose(slurm_cluster.job_of("fold0")[1], lost.beat["pid"])
-    run.steps_again("fold0", lost.number, began)
+    slurm_cluster.lose(slurm_cluster.job_of("fold2")[1], lost.beat["pid"])
+    run.steps_again("fold2", lost.number, began)
     assert run.end() == whole
 
 
@@ -300,3 +336,19 @@ def test_a_job_that_hears_of_its_time_limit_saves_and_goes_on(competition, tmp_p
     slurm_cluster.said("scancel", "--batch", "--signal=TERM", slurm_cluster.job_of("fold0")[0])
     run.steps_again("fold0", lost.number, began)
     assert lost.end["state"] == "again" and run.end() == whole
+
+
+def test_a_job_whose_time_is_over_saves_and_goes_on(competition, tmp_path, whole, slurm_cluster, monkeypatch):
+    """A limit of two minutes that really runs out: whoever is asleep at it hears nothing a minute before."""
+    monkeypatch.setenv("SBATCH_TIMELIMIT", "2")
+    monkeypatch.setattr(coordinator, "LEASE", LONG)  # it sleeps longer than a lease
+    run = Watched(competition, tmp_path / "run", "slurm")
+    lost = run.at_work()
+    job = slurm_cluster.job_of("fold0")[0]
+    os.kill(lost.beat["pid"], signal.SIGSTOP)
+    until(lambda: lost.end)
+    began = time.monotonic()
+    assert lost.end["state"] == "again"
+    run.steps_again("fold0", lost.number, began)
+    assert "DUE TO TIME LIMIT" in (run.folder / "tasks" / "fold0" / "slurm.txt").read_text(), job
+    assert run.end() == whole

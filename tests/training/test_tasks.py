@@ -372,7 +372,7 @@ STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> {log}
 case "$(basename "$0")" in
   sbatch) [ -e {refuses} ] && {{ echo "sbatch: error: Invalid partition" >&2; exit 1; }}; echo "17;cluster";;
-  squeue) printf '17 RUNNING\\n18 COMPLETED\\n';;
+  squeue) cat {states};;
 esac
 """
 
@@ -383,8 +383,9 @@ def cluster(tmp_path, monkeypatch):
     for name in ("sbatch", "squeue", "scancel"):
         path = tmp_path / "bin" / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(STAND_IN.format(log=tmp_path / "log", refuses=tmp_path / "refuses"))
+        path.write_text(STAND_IN.format(**{name: tmp_path / name for name in ("log", "refuses", "states")}))
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "states").write_text("17 RUNNING\n18 COMPLETED\n20 PENDING\n")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     return tmp_path
 
@@ -393,12 +394,20 @@ def test_slurm_is_asked_by_its_own_commands(cluster):
     made = transport_of("slurm:gpu")
     spec = task(cluster, "fold 0") / "spec.json"
     assert made.submit(spec) == "17"
-    assert made.gone(["17", "18", "19"]) == {"18", "19"} and made.gone([]) == set()
+    assert made.gone(["17", "18", "19", "20"]) == {"18", "19"} and made.gone([]) == set()
     made.cancel(["17"])
     said = (cluster / "log").read_text().splitlines()
     assert "--partition=gpu" in said[0] and "--requeue" in said[0] and "--signal=B:TERM@60" in said[0]
     assert said[0].endswith(f"-m recipe task '{spec}'") and command(spec)[-1] == str(spec)
     assert said[2:] == ["scancel 17"]
+
+
+def test_a_job_that_slurm_has_put_back_is_gone_and_one_that_never_ran_waits(cluster):
+    made = transport_of("slurm")
+    assert made.gone(["17", "20"]) == set()
+    for state, gone in (("COMPLETING", set()), ("PENDING", {"17"})):  # its node is lost, or somebody has asked for it
+        (cluster / "states").write_text(f"17 {state}\n20 PENDING\n")
+        assert made.gone(["17", "20"]) == gone
 
 
 def test_what_slurm_refuses_is_said_in_its_words(cluster, monkeypatch):

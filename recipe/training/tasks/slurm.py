@@ -2,7 +2,8 @@
 
 What a site wants beside (a time limit, GPUs, an account) is given by Slurm's own variables, such as SBATCH_TIMELIMIT,
 SBATCH_GRES and SBATCH_ACCOUNT. A minute before a time limit the task is asked for an end and saves; Slurm itself puts a
-job back into the queue only where its node was lost, so the coordinator looks after all others.
+job back into the queue only where its node was lost, so the coordinator looks after all others. A job that is put back
+counts as gone: Slurm would begin it anew after two minutes at the earliest.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Slurm:
 
     def __init__(self, partition: str) -> None:
         self.partition = partition
+        self.ran: set[str] = set()  # jobs that were seen at work
 
     def submit(self, spec: Path) -> str:
         """One job; its name is its number."""
@@ -37,12 +39,13 @@ class Slurm:
         return _said([*words, f"--wrap=exec {shlex.join(command(spec))}"]).split(";")[0].strip()
 
     def gone(self, names: list[str]) -> set[str]:
-        """Those that the queue no longer holds."""
+        """Those that the queue no longer holds, or holds again."""
         if not names:
             return set()
         lines = [line.split() for line in _said(["squeue", "--noheader", "--me", "--format=%i %T"]).splitlines()]
-        there = {line[0] for line in lines if len(line) == 2 and line[1] not in ENDED}
-        return set(names) - there
+        states = {line[0]: line[1] for line in lines if len(line) == 2 and line[1] not in ENDED}
+        self.ran |= {name for name, state in states.items() if state == "RUNNING"}
+        return {name for name in names if name not in states or (states[name] == "PENDING" and name in self.ran)}
 
     def cancel(self, names: list[str]) -> None:
         """SIGTERM, then the site's KillWait (30 seconds) to save; one that Slurm has put back leaves the queue."""
