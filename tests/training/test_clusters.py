@@ -27,12 +27,12 @@ from recipe.models.start import start
 from recipe.pictures.cache import Pictures
 from recipe.pictures.preprocessing import short_side
 from recipe.training.run import Prepared
-from recipe.training.tasks import coordinator, folds
+from recipe.training.tasks import coordinator, folds, slurm
 from recipe.training.tasks.spec import newest
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 LONG = 600.0  # seconds after which something hangs
-CONFIG = FAST.model_copy(update={"epochs": 12, "folds": 3, "save_steps": 1, "export": "none"})
+CONFIG = FAST.model_copy(update={"epochs": 6, "folds": 3, "save_steps": 1, "export": "none"})
 
 
 def until(looks):
@@ -126,8 +126,11 @@ def ray_of(cores_of_head, nodes):
     """A cluster on this machine: a head, and so many nodes of one core each."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cores_of_head, "include_dashboard": False})
-    cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(nodes)]
+    try:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cores_of_head, "include_dashboard": False})
+        cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(nodes)]
+    except Exception as error:  # no network of its own, too little shared memory: nothing of ours has been tried
+        pytest.skip(f"Ray starts no cluster on this machine: {error}")
     yield cluster
     cluster.shutdown()
 
@@ -339,16 +342,16 @@ def test_a_job_that_hears_of_its_time_limit_saves_and_goes_on(competition, tmp_p
 
 
 def test_a_job_whose_time_is_over_saves_and_goes_on(competition, tmp_path, whole, slurm_cluster, monkeypatch):
-    """A limit of two minutes that really runs out: whoever is asleep at it hears nothing a minute before."""
-    monkeypatch.setenv("SBATCH_TIMELIMIT", "2")
+    """A limit of a minute that really runs out: this one is asleep, and is not told before."""
+    monkeypatch.setenv("SBATCH_TIMELIMIT", "1")
+    monkeypatch.setattr(slurm, "BEFORE", 0)
     monkeypatch.setattr(coordinator, "LEASE", LONG)  # it sleeps longer than a lease
     run = Watched(competition, tmp_path / "run", "slurm")
     lost = run.at_work()
-    job = slurm_cluster.job_of("fold0")[0]
     os.kill(lost.beat["pid"], signal.SIGSTOP)
     until(lambda: lost.end)
     began = time.monotonic()
     assert lost.end["state"] == "again"
+    assert "DUE TO TIME LIMIT" in (run.folder / "tasks" / "fold0" / "slurm.txt").read_text()
     run.steps_again("fold0", lost.number, began)
-    assert "DUE TO TIME LIMIT" in (run.folder / "tasks" / "fold0" / "slurm.txt").read_text(), job
     assert run.end() == whole

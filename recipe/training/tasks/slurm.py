@@ -18,7 +18,8 @@ from protocol.language import tr
 from protocol.strict import ConfigError
 from recipe.training.tasks.transport import PROJECT, command
 
-SECONDS = 60  # before its time is over that a job hears of it; also what a command of Slurm may take
+BEFORE = 60  # seconds before its time is over that a job hears of it
+SECONDS = 60  # that a command of Slurm may take
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
 
 
@@ -33,7 +34,7 @@ class Slurm:
 
     def submit(self, spec: Path) -> str:
         """One job; its name is its number."""
-        words = ["sbatch", "--parsable", "--requeue", "--open-mode=append", f"--signal=B:TERM@{SECONDS}"]
+        words = ["sbatch", "--parsable", "--requeue", "--open-mode=append", f"--signal=B:TERM@{BEFORE}"]
         words += [f"--partition={self.partition}"] if self.partition else []
         words += [f"--job-name={spec.parent.name}", f"--output={spec.parent / 'slurm.txt'}", f"--chdir={PROJECT}"]
         return _said([*words, f"--wrap=exec {shlex.join(command(spec))}"]).split(";")[0].strip()
