@@ -24,6 +24,7 @@ KINDS: tuple[Kind, ...] = ("int", "float", "bool", "text")
 # Spaces of ASCII only, as pandas: a number behind another space or a separator (U+001D) is a word.
 _INT = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
 _FLOAT = re.compile(r"\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)\s*", re.ASCII | re.IGNORECASE)
+_PLAIN = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]+)?|[+-]?inf", re.ASCII | re.IGNORECASE)
 _MISSING = {
     "",
     "na",
@@ -126,6 +127,22 @@ def similar(file: Path, values: Sequence[Value]) -> list[Finding]:
             )
             findings.append(Finding(file, 0, "similar-labels", what, tr("write them alike if they are one")))
     return findings
+
+
+def respelt(file: Path, texts: Iterable[str]) -> list[Finding]:
+    """Labels that are numbers and are written as no number is answered, such as 01 and 1e5: codes, perhaps."""
+    distinct = list(dict.fromkeys(text.strip() for text in texts))
+    kind = kind_of(distinct)
+    odd = {text: value_of(text, kind) for text in distinct if not _PLAIN.fullmatch(text) and text[:1].isalnum()}
+    odd = {text: value for text, value in odd.items() if isinstance(value, int | float) and text not in _BOOLS}
+    if kind not in ("int", "float") or not odd:
+        return []
+    text, value = next(iter(odd.items()))
+    twin = next((each for each in distinct if each != text and value_of(each, kind) == value), "")
+    what = tr("the label {text!r} is the number {value} here, and answered so", text=text, value=value)
+    if twin:
+        what = tr("the labels {text!r} and {twin!r} are one number here, and one class", text=text, twin=twin)
+    return [Finding(file, 0, "number-label", what, tr("if it is a code, put a letter before all of them"))]
 
 
 def read_as_missing(file: Path, values: Sequence[Value]) -> list[Finding]:

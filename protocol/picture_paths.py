@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,11 @@ from pathlib import Path
 from protocol.findings import Finding
 from protocol.language import tr
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"})
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"}
+    | {".pbm", ".pgm", ".ppm", ".pnm"}
+)
+_WAYS = 4  # of `_rules`, without a suffix added
 _PROBED = 200  # rows on which the rule is tried
 
 
@@ -30,10 +35,15 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LITTER
 
 
-def pictures_below(folder: Path) -> list[Path]:
+def is_picture_name(name: str) -> bool:
+    """Whether a file of that name is taken for a picture."""
+    return not is_litter(name) and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122
+
+
+def pictures_below(folder: Path, others: Counter[str] | None = None) -> list[Path]:
     """The picture files in a folder and below, sorted, without litter; linked folders are followed, each once.
 
-    A folder that is called like a picture is a folder.
+    A folder that is called like a picture is a folder. `others` counts the files that are neither, by suffix.
     """
     found: list[Path] = []
     seen: set[str] = set()
@@ -41,11 +51,10 @@ def pictures_below(folder: Path) -> list[Path]:
         real = os.path.realpath(place)
         folders[:] = [] if real in seen else [name for name in folders if not is_litter(name)]
         if real not in seen:
-            found += [
-                Path(place, name)
-                for name in files
-                if not is_litter(name) and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122
-            ]
+            found += [Path(place, name) for name in files if is_picture_name(name)]
+            if others is not None:
+                rest = (name for name in files if not is_picture_name(name) and not is_litter(name))
+                others.update(os.path.splitext(name)[1].lower() for name in rest)  # noqa: PTH122
         seen.add(real)
     return sorted(found)
 
@@ -55,8 +64,9 @@ def locate(csv: Path, names: Sequence[str], images: Path) -> tuple[list[str], li
 
     One rule holds for the whole file, the first of these that finds the most pictures: the name below `images`; below
     the folder above it (a CSV that repeats the folder's name); without its first folder below `images`; its last part
-    below `images`; each also with .jpg, .png or .jpeg added. Backslashes count as slashes, unless a file of that very
-    name exists. A path that does not exist is returned all the same.
+    below `images`; each also with .jpg, .png or .jpeg added. Where that leaves some unfound, case is passed over, and a
+    name without suffix finds the one picture that is called so. Backslashes count as slashes, unless a file of that
+    very name exists. A path that does not exist is returned all the same.
     """
     backslashes = os.sep == "/" and any("\\" in name for name in names)
     clean = [name.strip() for name in names]
@@ -64,10 +74,24 @@ def locate(csv: Path, names: Sequence[str], images: Path) -> tuple[list[str], li
         clean = [
             name.replace("\\", "/") if "\\" in name and not os.path.lexists(images / name) else name for name in clean
         ]
-    entries = lru_cache(maxsize=64)(_entries)
+    entries, listing = lru_cache(maxsize=64)(_entries), lru_cache(maxsize=64)(_listing)
     probe = clean[:: max(1, len(clean) // _PROBED)]
     rules = _rules(images)
-    best = max(rules, key=lambda rule: sum(os.path.isfile(_spelt(rules[rule](name), entries)) for name in probe))  # noqa: PTH113  (Path.is_file raises for a name too long)
+
+    def count(rule: str, spelt: Callable[[str], str]) -> int:
+        return sum(os.path.isfile(spelt(rules[rule](name))) for name in probe)  # noqa: PTH113  (Path.is_file raises for a name too long)
+
+    def exactly(path: str) -> str:
+        return _spelt(path, entries)
+
+    def nearly(path: str) -> str:
+        return _nearly(path, listing)
+
+    best, spelt = max(rules, key=lambda rule: count(rule, exactly)), exactly
+    if (found := count(best, exactly)) < len(probe):
+        near = max(list(rules)[:_WAYS], key=lambda rule: count(rule, nearly))
+        if count(near, nearly) > found:
+            best, spelt = near, nearly
     notes = []
     if backslashes:
         what, remedy = tr("the paths hold backslashes, read as slashes"), tr("write slashes; they work everywhere")
@@ -78,7 +102,10 @@ def locate(csv: Path, names: Sequence[str], images: Path) -> tuple[list[str], li
             tr("correct the paths or the image folder"),
         )
         notes.append(Finding(csv, 0, "image-folder", what, remedy))
-    return [_spelt(_absolute(rules[best](name)), entries) for name in clean], notes
+    if spelt is nearly:
+        what = tr("pictures are found under names in another case, or with a suffix that the table leaves out")
+        notes.append(Finding(csv, 0, "other-spelling", what, tr("write the names as the files have them")))
+    return [spelt(_absolute(rules[best](name))) for name in clean], notes
 
 
 def _rules(images: Path) -> dict[str, Callable[[str], str]]:
@@ -121,6 +148,30 @@ def _spelt(path: str, entries: Callable[[str], dict[str, str]]) -> str:
         return path
     folder = _spelt(folder, entries)
     return os.path.join(folder, entries(folder).get(_key(name), name))  # noqa: PTH118  (strings, as above)
+
+
+def _nearly(path: str, listing: Callable[[str], dict[str, str]]) -> str:
+    """The one file that a path means if case, and a suffix that it has not, are passed over; else the path."""
+    if os.path.lexists(path):
+        return path
+    folder, name = os.path.split(path)
+    if not name or folder == path:
+        return path
+    folder = _nearly(folder, listing)
+    return os.path.join(folder, listing(folder).get(_key(name).casefold()) or name)  # noqa: PTH118  (strings, as above)
+
+
+def _listing(folder: str) -> dict[str, str]:
+    """The names in a folder by their composed form without case, pictures also without suffix; "" for several."""
+    found: dict[str, str] = {}
+    try:
+        for name in sorted(os.listdir(folder)):  # noqa: PTH208  (strings)
+            key = _key(name).casefold()
+            for each in {key, os.path.splitext(key)[0]} if is_picture_name(name) else {key}:  # noqa: PTH122
+                found[each] = "" if each in found else name
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def _entries(folder: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ from flyai_local.errors import UserError
 from flyai_local.home import competitions_folder
 from protocol.columns import IMAGE, LABEL
 from protocol.findings import Finding
-from protocol.labels import Kind, kind_of, missing, read_as_missing, similar, value_of
+from protocol.labels import Kind, kind_of, missing, read_as_missing, respelt, similar, value_of
 from protocol.language import tr
 from protocol.picture_paths import locate, readable
 from protocol.task import other_task
@@ -159,7 +159,8 @@ def _labelled(csv: Path, rows: list[Row], kind: Kind) -> tuple[list[Row], list[F
 def _of_labels(csv: Path, rows: list[Row], kind: Kind) -> list[Finding]:
     """What the labels of all rows look like: classes that may be one, words that pandas drops, another task."""
     values = sorted({value for row in rows if (value := value_of(row.label, kind)) is not None})  # type: ignore[type-var]
-    return [*similar(csv, values), *read_as_missing(csv, values), *other_task(csv, [row.label for row in rows])]
+    texts = [row.label for row in rows]
+    return [*respelt(csv, texts), *similar(csv, values), *read_as_missing(csv, values), *other_task(csv, texts)]
 
 
 def _located(csv: Path, rows: list[Row], images: Path) -> tuple[Path, list[Row], list[Finding]]:

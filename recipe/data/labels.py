@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from protocol.labels import Value, kind_of, kind_of_values, missing, similar, values_of
+from protocol.labels import Value, kind_of, kind_of_values, missing, respelt, similar, values_of
 from protocol.language import tr
 from protocol.nearest import nearest
 from recipe.data.findings import Finding
@@ -45,7 +45,7 @@ def type_labels(
     numbers = np.fromiter(map(number_of_text.__getitem__, texts), np.int64, len(texts))
     for row in np.flatnonzero(numbers < 0).tolist():
         findings.append(_unusable(file, lines[row], texts[row], typed[texts[row]], known))
-    return Labelled(numbers, tuple(known), texts, findings + similar(file, known))
+    return Labelled(numbers, tuple(known), texts, findings + respelt(file, distinct) + similar(file, known))
 
 
 def _unusable(file: Path, line: int, text: str, value: Value | None, known: Sequence[Value]) -> Finding:

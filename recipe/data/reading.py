@@ -23,15 +23,13 @@ from protocol.columns import IMAGE, LABEL
 from protocol.csv_file import read_rows
 from protocol.labels import Value
 from protocol.language import tr
-from protocol.picture_paths import is_litter, pictures_below
 from recipe.data.cifar_files import is_cifar, read_cifar_files
+from recipe.data.class_folders import read_folder
 from recipe.data.findings import DataError, Finding
-from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
+from recipe.data.image_paths import find_images
 from recipe.data.labels import type_labels
 from recipe.data.table import Table
 from recipe.pictures.paths import PathColumn, taken
-
-_SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 def read(
@@ -118,63 +116,6 @@ def _names(values: Sequence[Value]) -> tuple[str, ...]:
     return names if len(set(names)) == len(names) else tuple(map(str, values))
 
 
-def read_folder(folder: str | os.PathLike[str]) -> Table:
-    """The table of a folder that holds one folder of pictures per class; sub-folders of a class count to it.
-
-    Labels are the folder names, as text, in alphabetical order. If the folder only holds train, valid or test folders,
-    its train folder is read.
-
-    Raises:
-        DataError: no class folders, or no pictures in them.
-    """
-    folder = Path(folder).absolute()
-    classes = _class_folders(folder)
-    if classes and {path.name.lower() for path in classes} <= _SPLIT_NAMES:
-        trains = [path for path in classes if path.name.lower() in ("train", "training")]
-        if not trains:
-            raise DataError(
-                tr(
-                    "{folder} holds {classes} but no train folder; give the folder with the classes.",
-                    folder=folder,
-                    classes=", ".join(path.name for path in classes),
-                )
-            )
-        return read_folder(trains[0])
-    files = [(path, label) for label, sub in enumerate(classes) for path in _pictures_below(sub)]
-    if not files:
-        raise DataError(
-            tr(
-                "{folder} holds no pictures to learn from. Accepted are a CSV file, a folder with a "
-                "train.csv, a folder with one folder of pictures per class ({picture_suffixes}), and the "
-                "unpacked CIFAR-10 or CIFAR-100 files.",
-                folder=folder,
-                picture_suffixes=", ".join(sorted(PICTURE_SUFFIXES)),
-            )
-        )
-    names = tuple(path.name for path in classes)
-    empty = set(range(len(names))) - {label for _, label in files}
-    findings = [
-        Finding(
-            folder / names[label],
-            0,
-            "empty-class",
-            tr("the class folder holds no picture"),
-            tr("add pictures or remove it"),
-        )
-        for label in empty
-    ]
-    return Table(
-        paths=tuple(path for path, _ in files),
-        labels=np.array([label for _, label in files], np.int64),
-        classes=names,
-        values=names,
-        source=folder,
-        names=tuple(path.relative_to(folder).as_posix() for path, _ in files),
-        lines=(0,) * len(files),
-        findings=tuple(findings),
-    )
-
-
 def read_cifar(folder: str | os.PathLike[str], part: str = "train") -> Table:
     """The table of the unpacked CIFAR-10 or CIFAR-100 files; labels are ints, classes the names in the files.
 
@@ -234,14 +175,6 @@ def _distinct(
             tr("{csv} holds no labelled row. Each line after the header names a picture and its label.", csv=csv)
         )
     return np.array(list(kept.values()), np.int64), findings
-
-
-def _class_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_litter(path.name))
-
-
-def _pictures_below(folder: Path) -> list[Path]:
-    return pictures_below(folder)
 
 
 def read_labelled(
