@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from protocol.columns import add_columns
 from protocol.csv_file import read_rows
 from protocol.errors import UserError
 from protocol.language import tr
-from protocol.picture_paths import pictures_below, readable
+from protocol.picture_paths import is_picture_name, pictures_below, readable
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
 from recipe.flags import add_answering_run
 from recipe.serving.backends import names
@@ -51,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from recipe.serving.predict import Ensemble
     from recipe.system.console import Bar
 
+    refuse_losing(arguments)
     names, paths = (column[: arguments.limit] for column in listed(arguments))
     for path in paths:
         must_exist(path)
@@ -83,6 +86,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def refuse_losing(arguments: argparse.Namespace) -> None:
+    """Refuse a table of answers that would take the place of what is asked about, or hold one column twice.
+
+    Raises:
+        UserError: with what to give instead.
+    """
+    out, source = Path(arguments.out), Path(arguments.pictures)
+    if source.is_file() and out.is_file() and out.samefile(source):
+        raise UserError(tr("--out {out!r} is the table of the pictures itself; give another name.", out=str(out)))
+    if arguments.image_column == arguments.label_column:
+        said = tr("--image-column and --label-column are both {name!r}; the answers need a column of their own.",
+                  name=arguments.label_column)  # fmt: skip
+        raise UserError(said)
+
+
 def listed(arguments: argparse.Namespace) -> tuple[list[str], Sequence[Path]]:
     """The pictures as they are named in the table, and where they lie.
 
@@ -91,10 +109,20 @@ def listed(arguments: argparse.Namespace) -> tuple[list[str], Sequence[Path]]:
     """
     source: Path = arguments.pictures
     if source.is_dir():
-        paths: Sequence[Path] = pictures_below(source)
+        others: Counter[str] = Counter()
+        paths: Sequence[Path] = pictures_below(source, others)
+        say_others(others)
         names = [path.relative_to(source).as_posix() for path in paths]
+    elif source.is_file() and is_picture_name(source.name):
+        names, paths = [source.name], [source]
     elif source.is_file():
-        names = read_rows(source, [arguments.image_column], arguments.encoding)[0].columns[arguments.image_column]
+        rows = read_rows(source, [arguments.image_column], arguments.encoding)[0]
+        names = rows.columns[arguments.image_column]
+        empty = next((line for line, name in zip(rows.lines, names, strict=True) if not name.strip()), 0)
+        if empty:
+            raise UserError(tr("{source}, line {line}: no picture is named there.", source=source, line=empty))
+        if not names:
+            raise UserError(tr("{source} names no picture below its header.", source=source))
         paths = find_images(source, names, arguments.images or source.parent)[0]
     else:
         raise UserError(tr("there is no folder or CSV {source!r}; check the path.", source=str(source)))
@@ -107,3 +135,12 @@ def listed(arguments: argparse.Namespace) -> tuple[list[str], Sequence[Path]]:
             )
         )
     return names, paths
+
+
+def say_others(others: Counter[str]) -> None:
+    """Names what lies in the folder and gets no answer."""
+    if others:
+        bare = tr("without a suffix")
+        kinds = ", ".join(f"{count} {suffix or bare}" for suffix, count in others.most_common(5))
+        print(tr("{count} files are no pictures by their names and get no answer: {kinds}",
+                 count=others.total(), kinds=kinds), file=sys.stderr)  # fmt: skip

@@ -115,7 +115,8 @@ def _not_read(folder: Path, loose: int, others: Counter[str]) -> list[Finding]:
         what = tr("{count} pictures lie beside the class folders and belong to no class", count=loose)
         found.append(Finding(folder, 0, "loose-pictures", what, tr("move them into the folders of their classes")))
     if others:
-        kinds = ", ".join(f"{count} {suffix or tr('without a suffix')}" for suffix, count in others.most_common(5))
+        bare = tr("without a suffix")
+        kinds = ", ".join(f"{count} {suffix or bare}" for suffix, count in others.most_common(5))
         what = tr("{count} files in the class folders are no pictures by their names: {kinds}",
                   count=others.total(), kinds=kinds)  # fmt: skip
         found.append(Finding(folder, 0, "other-files", what, tr("save pictures among them as JPEG or PNG")))

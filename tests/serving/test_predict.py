@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from protocol.errors import UserError
+from recipe.__main__ import _command as command
 from recipe.commands import predict
 from recipe.components.views import VIEWS, build_views
 from recipe.config import Config
@@ -251,3 +253,36 @@ def test_a_table_of_answers_names_what_was_stored_in_gbk(tmp_path):
     images = ["--images", str(tmp_path / "pictures")]
     assert predict.run(parser.parse_args([str(table), *images, *words, str(again)])) == 0
     assert again.read_text(encoding="utf-8").split() == table.read_text(encoding="utf-8").split()
+
+
+def predict_to(out, pictures, *more):
+    return command(["predict", str(pictures), "--out", str(out), "--run", str(out.parent), *more])
+
+
+def test_a_table_of_answers_takes_nobodys_place(tmp_path):
+    """The table that was asked about, with all its other columns, was overwritten."""
+    table = tmp_path / "t.csv"
+    table.write_text("image_path,kept\na.png,1\n", encoding="utf-8")
+    with pytest.raises(UserError, match="is the table of the pictures itself"):
+        predict_to(table, table)
+    with pytest.raises(UserError, match="both 'image_path'"):
+        predict_to(tmp_path / "o.csv", table, "--label-column", "image_path")
+    assert table.read_text(encoding="utf-8").endswith("a.png,1\n")
+
+
+@pytest.mark.parametrize(("rows", "said"), [("a.png,1\n,2\n", "line 3: no picture"), ("", "names no picture")])
+def test_a_table_without_pictures_is_told_so(tmp_path, rows, said):
+    (tmp_path / "t.csv").write_text("image_path,kept\n" + rows, encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        predict_to(tmp_path / "o.csv", tmp_path / "t.csv")
+
+
+def test_one_picture_is_answered_and_what_is_none_is_said(tmp_path, capsys):
+    train_folder(tmp_path)
+    (tmp_path / "p").mkdir()
+    picture(tmp_path / "p" / "a.png")
+    (tmp_path / "p" / "b.heic").write_bytes(b"x")
+    assert predict_to(tmp_path / "o.csv", tmp_path / "p" / "a.png") == 0
+    assert (tmp_path / "o.csv").read_text(encoding="utf-8").startswith("image_path,label\na.png,")
+    assert predict_to(tmp_path / "o.csv", tmp_path / "p") == 0
+    assert "1 .heic" in capsys.readouterr().err
