@@ -97,10 +97,13 @@ def test_pictures_are_found_from_the_folder_or_its_parent(pictures: Path, base: 
     assert placed_rows(pictures.parent / "placed")[1] == ["./image/0.jpg", "a"]
 
 
-def test_one_way_of_joining_holds_for_the_whole_table(pictures: Path) -> None:
+def test_a_name_that_leaves_its_suffix_out_is_found_beside_others_that_do_not(pictures: Path) -> None:
+    (pictures / "2.jpg").write_bytes((pictures / "1.jpg").read_bytes())
     mixed = table(pictures, "image_path,label\nimage/0.jpg,a\nimage/1.jpg,b\nimage/2,b\n")
-    with pytest.raises(UserError, match="line 4"):
-        add("Own", mixed, pictures)
+    card = add("Own", mixed, pictures)
+    place(card, pictures.parent / "placed")
+    names = [row[0] for row in placed_rows(pictures.parent / "placed")[1:]]
+    assert len(names) == 3 and all((pictures.parent / "placed" / name).is_file() for name in names)
 
 
 # --- refusals: each names what is wrong and where ---------------------------------------------------------------------
