@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flyai_local.box.environment import Layout, variables
-from protocol.waiting import VARIABLES, waiting_asleep
+from protocol.waiting import SPINS, VARIABLES, waiting_asleep
 
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = ["recipe", "prediction", "main", "recipe.__main__"]
@@ -37,7 +37,8 @@ def openmp_says(statement: str, **given: str) -> str:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems bring other OpenMP libraries, with other reports")
 @pytest.mark.parametrize("door", DOORS)
 def test_openmp_has_read_that_threads_sleep(door):
-    assert "OMP_WAIT_POLICY = 'PASSIVE'" in openmp_says(f"import {door}")
+    said = openmp_says(f"import {door}")
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in said and f"GOMP_SPINCOUNT = '{SPINS}'" in said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems bring other OpenMP libraries, with other reports")
