@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from protocol.errors import UserError
 from protocol.findings import Finding
 from protocol.language import tr
 
@@ -21,6 +22,7 @@ PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"}
     | {".pbm", ".pgm", ".ppm", ".pnm"}
 )
+_ADDRESS = re.compile(r"\s*(https?|ftp|s3|gs|hdfs)://", re.IGNORECASE)
 _WAYS = 4  # of `_rules`, without a suffix added
 _PROBED = 200  # rows on which the rule is tried
 
@@ -67,7 +69,11 @@ def locate(csv: Path, names: Sequence[str], images: Path) -> tuple[list[str], li
     below `images`; each also with .jpg, .png or .jpeg added. Where that leaves some unfound, case is passed over, and a
     name without suffix finds the one picture that is called so. Backslashes count as slashes, unless a file of that
     very name exists. A path that does not exist is returned all the same.
+
+    Raises:
+        UserError: a name is an address on the network.
     """
+    _refuse_addresses(csv, names)
     backslashes = os.sep == "/" and any("\\" in name for name in names)
     clean = [name.strip() for name in names]
     if backslashes:
@@ -106,6 +112,14 @@ def locate(csv: Path, names: Sequence[str], images: Path) -> tuple[list[str], li
         what = tr("pictures are found under names in another case, or with a suffix that the table leaves out")
         notes.append(Finding(csv, 0, "other-spelling", what, tr("write the names as the files have them")))
     return [spelt(_absolute(rules[best](name))) for name in clean], notes
+
+
+def _refuse_addresses(csv: Path, names: Sequence[str]) -> None:
+    address = next((name for name in names if "://" in name and _ADDRESS.match(name)), None)
+    if address is not None:
+        said = tr("{csv}: {name!r} is an address, and pictures are read from files; download them into a folder and "
+                  "write their names.", csv=csv, name=address)  # fmt: skip
+        raise UserError(said)
 
 
 def _rules(images: Path) -> dict[str, Callable[[str], str]]:

@@ -20,6 +20,8 @@ from recipe.flags import add_answering_run
 from recipe.serving.backends import names
 from recipe.system.atomic import atomic
 
+OTHER_TABLES = {".xlsx", ".xls", ".ods", ".parquet", ".json", ".jsonl", ".feather", ".pkl", ".zip", ".gz"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the pictures are and where the table goes."""
@@ -87,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def refuse_losing(arguments: argparse.Namespace) -> None:
-    """Refuse a table of answers that would take the place of what is asked about, or hold one column twice.
+    """Refuse a table of answers that would take the place of what is asked about, be no file, be called what it is not,
+    or hold one column twice.
 
     Raises:
         UserError: with what to give instead.
@@ -95,6 +98,13 @@ def refuse_losing(arguments: argparse.Namespace) -> None:
     out, source = Path(arguments.out), Path(arguments.pictures)
     if source.is_file() and out.is_file() and out.samefile(source):
         raise UserError(tr("--out {out!r} is the table of the pictures itself; give another name.", out=str(out)))
+    if out.is_dir():
+        said = tr("--out {out!r} is a folder; name a file in it: {file}", out=str(out), file=out / "submission.csv")
+        raise UserError(said)
+    if out.suffix.lower() in OTHER_TABLES:
+        said = tr("--out {out!r}: the table is written as CSV; call it {name}, which Excel opens, too.",
+                  out=str(out), name=out.with_suffix(".csv").name)  # fmt: skip
+        raise UserError(said)
     if arguments.image_column == arguments.label_column:
         said = tr("--image-column and --label-column are both {name!r}; the answers need a column of their own.",
                   name=arguments.label_column)  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from protocol.errors import UserError
 from protocol.labels import respelt
 from protocol.picture_paths import locate
 from recipe.data.class_folders import read_folder
@@ -87,6 +88,13 @@ def test_a_picture_is_found_in_another_case(tmp_path, written, lies):
     found, notes = locate(tmp_path / "t.csv", [written], tmp_path)
     assert found == [str(tmp_path / lies)]
     assert "other-spelling" in [note.kind for note in notes]
+
+
+def test_addresses_of_the_network_are_no_files(tmp_path):
+    for address in ("https://a.b/1.jpg", " HTTP://a.b/1.jpg", "s3://b/1.jpg"):
+        with pytest.raises(UserError, match="is an address, and pictures are read from files; download them"):
+            locate(tmp_path / "t.csv", ["0.jpg", address], tmp_path)
+    assert locate(tmp_path / "t.csv", ["a:/b.jpg"], tmp_path)[0] == [str(tmp_path / "a:/b.jpg")]
 
 
 @pytest.mark.parametrize("lies", [("1.png",), ("a.jpg", "A.jpg")])

@@ -265,6 +265,10 @@ def test_a_table_of_answers_takes_nobodys_place(tmp_path):
     table.write_text("image_path,kept\na.png,1\n", encoding="utf-8")
     with pytest.raises(UserError, match="is the table of the pictures itself"):
         predict_to(table, table)
+    with pytest.raises(UserError, match=r"is a folder; name a file in it: .*submission\.csv"):
+        predict_to(tmp_path, table)
+    with pytest.raises(UserError, match=r"written as CSV; call it o\.csv"):
+        predict_to(tmp_path / "o.XLSX", table)
     with pytest.raises(UserError, match="both 'image_path'"):
         predict_to(tmp_path / "o.csv", table, "--label-column", "image_path")
     assert table.read_text(encoding="utf-8").endswith("a.png,1\n")
