@@ -30,10 +30,14 @@ SIZE, STEPS, HEIGHT = 128, 4, 375  # pixels, steps of a turn, height of the pict
 BACKBONE, QUICK_BACKBONE = "tf_efficientnet_lite0", "test_efficientnet"
 ASLEEP, OURS = "bare, asleep", "ours"
 CONTESTANTS = (ASLEEP, "bare, spinning", OURS, "fastai", "Lightning", "timm's loader")
-NEIGHBOUR = """import os
-first = os.getppid()
-while os.getppid() == first:  # not beyond a benchmark that was killed
+NEIGHBOUR = """import os, sys
+while os.getppid() == int(sys.argv[1]):  # not beyond a benchmark that was killed, be it before this line is reached
     for _ in range(1_000_000): pass"""
+
+
+def neighbour() -> subprocess.Popen[bytes]:
+    """A process that never rests, as long as this one lives."""
+    return subprocess.Popen([sys.executable, "-c", NEIGHBOUR, str(os.getpid())])
 
 
 class Contestant:
@@ -104,7 +108,7 @@ def _work(name: str, folder: Path, backbone: str, batch: int) -> Callable[[], fl
 @contextlib.contextmanager
 def neighbours(number: int) -> Iterator[None]:
     """So many busy processes while the block lasts."""
-    started = [subprocess.Popen([sys.executable, "-c", NEIGHBOUR]) for _ in range(number)]
+    started = [neighbour() for _ in range(number)]
     try:
         yield
     finally:

@@ -37,18 +37,15 @@ def test_rounds_that_would_end_too_late_are_left_out_but_one_counts():
 
 def test_a_busy_neighbour_ends_with_the_benchmark_that_was_killed():
     """What burns a core on purpose must not go on for ever."""
-    program = (
-        "import subprocess, sys; from benchmarks.busy import NEIGHBOUR; "
-        "print(subprocess.Popen([sys.executable, '-c', NEIGHBOUR]).pid, flush=True); sys.stdin.read()"
-    )
+    program = "import sys; from benchmarks.busy import neighbour; print(neighbour().pid, flush=True); sys.stdin.read()"
     pipe = subprocess.PIPE
     benchmark = subprocess.Popen([sys.executable, "-c", program], cwd=table.ROOT, stdin=pipe, stdout=pipe, text=True)
-    neighbour = int(benchmark.stdout.readline())
+    started = int(benchmark.stdout.readline())
     benchmark.kill()
     try:
         benchmark.communicate(timeout=100)  # both write into the pipe, so it is at its end when both are
     except subprocess.TimeoutExpired:
-        os.kill(neighbour, signal.SIGTERM)
+        os.kill(started, signal.SIGTERM)
         pytest.fail("it goes on")
 
 
