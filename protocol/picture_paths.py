@@ -61,6 +61,12 @@ def pictures_below(folder: Path, others: Counter[str] | None = None) -> list[Pat
     return sorted(found)
 
 
+def by_suffix(others: Counter[str]) -> str:
+    """`3 .heic, 1 without a suffix`: the five most frequent of the files that `pictures_below` has counted."""
+    bare = tr("without a suffix")
+    return ", ".join(f"{count} {suffix or bare}" for suffix, count in others.most_common(5))
+
+
 def locate(csv: Path, names: Sequence[str], images: Path) -> tuple[list[str], list[Finding]]:
     """The absolute path of every name, and what was noticed about them.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # any of them set by the user decides alone
-SPINS = "5000"  # turns of GNU's waiting loop, some tens of microseconds; docs/performance.md has 0 to 30,000
+SPINS = "5000"  # turns of GNU's waiting loop, some tens of microseconds; docs/performance.md has 0 to 20,000
 
 
 def waiting_asleep(environment: Mapping[str, str]) -> dict[str, str]:

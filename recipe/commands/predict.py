@@ -14,7 +14,7 @@ from protocol.columns import add_columns
 from protocol.csv_file import read_rows
 from protocol.errors import UserError
 from protocol.language import tr
-from protocol.picture_paths import is_picture_name, pictures_below, readable
+from protocol.picture_paths import by_suffix, is_picture_name, pictures_below, readable
 from recipe.data.image_paths import PICTURE_SUFFIXES, find_images
 from recipe.flags import add_answering_run
 from recipe.serving.backends import names
@@ -150,7 +150,5 @@ def listed(arguments: argparse.Namespace) -> tuple[list[str], Sequence[Path]]:
 def say_others(others: Counter[str]) -> None:
     """Names what lies in the folder and gets no answer."""
     if others:
-        bare = tr("without a suffix")
-        kinds = ", ".join(f"{count} {suffix or bare}" for suffix, count in others.most_common(5))
         print(tr("{count} files are no pictures by their names and get no answer: {kinds}",
-                 count=others.total(), kinds=kinds), file=sys.stderr)  # fmt: skip
+                 count=others.total(), kinds=by_suffix(others)), file=sys.stderr)  # fmt: skip

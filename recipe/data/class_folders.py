@@ -16,7 +16,7 @@ import numpy as np
 
 from protocol.labels import similar
 from protocol.language import tr
-from protocol.picture_paths import is_litter, is_picture_name, pictures_below
+from protocol.picture_paths import by_suffix, is_litter, is_picture_name, pictures_below
 from recipe.data.findings import DataError, Finding
 from recipe.data.image_paths import PICTURE_SUFFIXES
 from recipe.data.table import Table
@@ -115,10 +115,8 @@ def _not_read(folder: Path, loose: int, others: Counter[str]) -> list[Finding]:
         what = tr("{count} pictures lie beside the class folders and belong to no class", count=loose)
         found.append(Finding(folder, 0, "loose-pictures", what, tr("move them into the folders of their classes")))
     if others:
-        bare = tr("without a suffix")
-        kinds = ", ".join(f"{count} {suffix or bare}" for suffix, count in others.most_common(5))
         what = tr("{count} files in the class folders are no pictures by their names: {kinds}",
-                  count=others.total(), kinds=kinds)  # fmt: skip
+                  count=others.total(), kinds=by_suffix(others))  # fmt: skip
         found.append(Finding(folder, 0, "other-files", what, tr("save pictures among them as JPEG or PNG")))
     return found
 
